@@ -1,0 +1,250 @@
+"""Sphinx configuration. Built with warnings as errors: ``make docs``."""
+
+from __future__ import annotations
+
+import html
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.ext import autosummary
+from sphinx.ext.napoleon.docstring import GoogleDocstring
+from sphinx.util import logging
+from sphinx.util.nodes import make_refnode
+
+if TYPE_CHECKING:
+    from sphinx.addnodes import pending_xref
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+    from sphinx.writers.html5 import HTML5Translator
+
+# Rendering without a display, and no greeting from the game library behind some environments.
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import morl
+
+project = "tradeoff-rl"
+author = "The tradeoff-rl contributors"
+copyright = "2026, the tradeoff-rl contributors"  # noqa: A001  (Sphinx reads this name)
+release = version = morl.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "tutorials", "Thumbs.db"]
+templates_path = ["_templates"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "tradeoff-rl"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_math_renderer = "mathml"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+# Pages without pages below them need no navigation at their side.
+SINGLE_PAGES = ("algorithms", "benchmarks", "dependencies", "extending", "indicators", "installation", "runs", "shapes")
+html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "papers/*", *SINGLE_PAGES)}
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
+
+copybutton_prompt_text = r">>> |\$ "
+copybutton_prompt_is_regexp = True
+
+# --- reference ------------------------------------------------------------------------------------------------------
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 100
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Source", "notes_style")]
+napoleon_use_rtype = False
+
+nitpicky = True
+# Third-party types: their documentation is not fetched, so that the site builds without a network.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(torch|numpy|np|npt|gymnasium|gym|matplotlib|omegaconf|rich|typer|mo_gymnasium|moocore|pymoo|scipy)(\..*)?"),
+    (r"py:.*", r"(collections\.abc|pathlib|typing|types|abc|dataclasses|os|datetime|enum|functools)(\..*)?"),
+    (r"py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Literal|Mapping|MutableMapping|Path|Protocol|Sequence|Tensor|Self)"),
+    (r"py:.*", r"(NDArray|ArrayLike|Generator|device|optional|ndarray|Space|Env|Box|float32|float64|int64|bool_|dtype|Size)"),
+    # Names that stay text where a module imports them for type checkers only, and local aliases of array types.
+    (r"py:class", r"(Array|Batch|Figure|Parameters|Selection|Table|tuple\[.*)"),
+    # Builtins, by role: Python's own documentation is not fetched either.
+    (r"py:(class|exc|obj|func|data)", r"(None|bool|bytes|dict|float|frozenset|int|list|object|set|slice|str|tuple|type)"),
+    (r"py:(class|exc)", r"(Exception|FileNotFoundError|KeyError|OSError|RuntimeError|TypeError|ValueError|KeyboardInterrupt)"),
+]
+
+
+def listed_modules() -> list[str]:
+    """Modules that the reference lists, most specific first."""
+    lines = (HERE / "reference" / "index.md").read_text(encoding="utf-8").splitlines()
+    names = {line.strip() for line in lines if line.strip().startswith(("morl", "envs", "robust"))}
+    return sorted(names, key=lambda name: (-name.count("."), name))
+
+
+@contextmanager
+def public_names(modules: list[str]) -> Iterator[None]:
+    """Let what a package re-exports claim to be defined there, so that it gets one page, under the name users import."""
+    moved = []
+    for name in modules:
+        module = importlib.import_module(name)
+        for exported in getattr(module, "__all__", ()):
+            value = getattr(module, exported)
+            if (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith(f"{name}."):
+                moved.append((value, value.__module__))
+                value.__module__ = name
+    yield
+    # In reverse: what two packages re-export was moved twice.
+    for value, home in reversed(moved):
+        value.__module__ = home
+
+
+def write_internals(listed: list[str]) -> None:
+    """List every other module on a page of its own: what is public is documented where it is exported."""
+    found = []
+    for top in sorted({name.split(".")[0] for name in listed}):
+        package = importlib.import_module(top)
+        for info in pkgutil.walk_packages(package.__path__, f"{top}."):
+            parent, _, last = info.name.rpartition(".")
+            if last.startswith("_"):
+                continue
+            importlib.import_module(info.name)
+            # A function may hide the module of the same name: `morl.indicators.hypervolume` is the function.
+            if info.name not in listed and inspect.ismodule(getattr(sys.modules[parent], last)):
+                found.append(info.name)
+    lines = ["Internals", "=========", "", "What the packages are made of, for readers of the code.", ""]
+    lines += [".. autosummary::", "   :toctree: .", "", *(f"   {name}" for name in sorted(found)), ""]
+    page = HERE / "reference" / "generated" / "internals.rst"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("\n".join(lines), encoding="utf-8")
+
+
+def write_reference(app: Sphinx) -> None:
+    """Write the pages of the reference, instead of autosummary's own step."""
+    listed = listed_modules()
+    write_internals(listed)
+    app.env.project.discover(app.config.exclude_patterns, app.config.include_patterns)
+    with public_names(listed):
+        autosummary.process_generate_options(app)
+    app.config.autosummary_generate = False
+
+
+def find_by_tail(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement) -> nodes.reference | None:
+    """Resolve a name written as it is where it is defined (`morl.scalarizations.base.Scalarization`, or `Ring.add` inside
+    its own package) to the one documented object that ends like it.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    domain = env.domains.python_domain
+    parts = node["reftarget"].split(".")
+    top = parts[0] if parts[0] in {"morl", "envs", "robust"} else ""
+    for length in (2, 1) if top else (len(parts),):
+        tail = "." + ".".join(parts[-length:])
+        entries = [entry for name, entry in domain.objects.items() if name.endswith(tail) and name.startswith(top)]
+        if len({(entry.docname, entry.node_id) for entry in entries}) == 1:
+            return make_refnode(app.builder, node["refdoc"], entries[0].docname, entries[0].node_id, contnode)
+    return None
+
+
+def keep_attribute_docstring(self: GoogleDocstring) -> list[str]:
+    """Take a field's docstring as it stands: `unit: text` would be read as a type otherwise."""
+    return list(self._consume_to_end())
+
+
+GoogleDocstring._parse_attribute_docstring = keep_attribute_docstring  # type: ignore[method-assign]
+
+
+def readable_factories(
+    app: Sphinx, what: str, name: str, obj: object, options: object, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Write the default of a field that a factory makes as `...`, so that the signature is Python and gets its links."""
+    return signature and signature.replace("<factory>", "..."), returns
+
+
+# --- mathematics: MathML, which browsers draw without a network or a script ---------------------------------------------
+def mathml(node: nodes.math | nodes.math_block, *, block: bool) -> str:
+    """Translate LaTeX; what cannot be translated is a warning and stays as it was written."""
+    latex = re.sub(r"\\([bB]igg?[lr]?|textstyle|displaystyle)(?![a-zA-Z])", "", node.astext().strip()).replace(
+        r"\dots", r"\ldots"
+    )
+    if block and (r"\\" in latex or "&" in latex) and not latex.startswith(r"\begin"):
+        latex = rf"\begin{{aligned}}{latex}\end{{aligned}}"
+    try:
+        return tex2mathml(latex, as_block=block)
+    except Exception as error:
+        logging.getLogger(__name__).warning("cannot translate %r: %s", latex, error, location=node)
+        return f"<code>{html.escape(latex)}</code>"
+
+
+def write_math(self: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula within a line."""
+    self.body.append(mathml(node, block=False))
+    raise nodes.SkipNode
+
+
+def write_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a formula on lines of its own."""
+    self.body.append(f'<div class="formula">{mathml(node, block=True)}</div>')
+    raise nodes.SkipNode
+
+
+# --- tutorials ------------------------------------------------------------------------------------------------------
+warnings.filterwarnings("ignore", category=UserWarning, message=".*precision lowered by casting.*")
+sphinx_gallery_conf: dict[str, Any] = {
+    "examples_dirs": "tutorials",
+    "gallery_dirs": "auto_tutorials",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "min_reported_time": 1_000_000,
+    "image_scrapers": ("matplotlib",),
+    "matplotlib_animations": False,
+    "write_computation_times": False,
+}
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the hooks above."""
+    app.connect("autodoc-process-signature", readable_factories)
+    app.connect("builder-inited", write_reference, priority=400)
+    app.connect("missing-reference", find_by_tail)
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math_block, None))

@@ -1,0 +1,200 @@
+"""Native batched environments as ordinary gymnasium ones: a single environment, and a vector environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from envs.protocols import BatchedEnv
+from envs.randomness import derived_seeds, episode_keys
+
+
+class SingleEnv(gymnasium.Env[Any, Any]):
+    """One row of a batched environment as a gymnasium environment.
+
+    ``reset(seed=s)`` starts the very episode that the batched form starts for seed ``s``. What the batched form knows about
+    itself (``pareto_front``, ``tables``) can be asked for here.
+    """
+
+    def __init__(self, batched: BatchedEnv) -> None:
+        """Wrap a batched environment.
+
+        Args:
+            batched: Must have exactly one row.
+
+        Raises:
+            ValueError: It has more.
+        """
+        if batched.num_envs != 1:
+            raise ValueError(f"batched has {batched.num_envs} rows; a single environment needs exactly one")
+        self.batched = batched
+        self.metadata = {"render_modes": []}
+        self.observation_space = batched.observation_space
+        self.action_space = batched.action_space
+        self.reward_space = batched.reward_space
+        self._row = np.zeros(1, np.int64)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "batched":
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(self.batched, name)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start the episode of a seed, or one that the environment's own generator picks."""
+        super().reset(seed=seed)
+        episode = int(self.np_random.integers(2**63)) if seed is None else seed
+        return self.batched.reset(self._row, np.array([episode]))[0], {}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Advance by one step; the reward is an array ``(m,)``."""
+        observations, rewards, terminated, truncated = self.batched.step(self._row, np.asarray(action)[None])
+        return observations[0], rewards[0], bool(terminated[0]), bool(truncated[0]), {}
+
+
+class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    """A batched environment as a gymnasium vector environment, which resets ended rows itself.
+
+    Rewards have shape ``(R, m)``. Rows reset automatically go on with seeds derived from the seed of their last explicit
+    reset, so a row's whole future is a function of that seed.
+    """
+
+    def __init__(self, batched: BatchedEnv, *, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP) -> None:
+        """Wrap a batched environment.
+
+        Args:
+            batched: Any number of rows.
+            autoreset_mode: ``NEXT_STEP`` resets a row in the step after its last, ignoring the action; ``SAME_STEP`` in the
+                last step itself, whose true observation is then in ``infos["final_obs"]``.
+
+        Raises:
+            ValueError: The mode is neither.
+        """
+        mode = AutoresetMode(autoreset_mode)
+        if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
+            raise ValueError(f"autoreset_mode is {mode}; expected NEXT_STEP or SAME_STEP, or step the batched form itself")
+        self.batched = batched
+        self.num_envs = batched.num_envs
+        self.metadata = {"render_modes": [], "autoreset_mode": mode}
+        self.single_observation_space = batched.observation_space
+        self.single_action_space = batched.action_space
+        self.reward_space = batched.reward_space
+        self.observation_space = batch_space(batched.observation_space, self.num_envs)
+        self.action_space = batch_space(batched.action_space, self.num_envs)
+        self._same_step = mode is AutoresetMode.SAME_STEP
+        self._rows = np.arange(self.num_envs)
+        self._keys = np.zeros(self.num_envs, np.uint64)
+        self._episodes = np.zeros(self.num_envs, np.int64)
+        self._ended = np.zeros(self.num_envs, np.bool_)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Start a new episode in every row.
+
+        Args:
+            seed: One seed per row, or the seed of row 0 from which the others count up; None draws them.
+            options: Not used.
+
+        Returns:
+            Observations ``(R, *shape)`` and empty infos.
+
+        Raises:
+            ValueError: The number of seeds is not the number of rows.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        drawn = self.np_random.integers(2**63, size=self.num_envs)
+        if seed is None:
+            seeds = drawn
+        elif isinstance(seed, int):
+            seeds = seed + self._rows
+        elif len(seed) == self.num_envs:
+            seeds = np.array([chance if given is None else given for chance, given in zip(drawn, seed, strict=True)], np.int64)
+        else:
+            raise ValueError(f"{len(seed)} seeds were given; expected one for each of the {self.num_envs} rows")
+        self._keys = episode_keys(seeds)
+        self._episodes[:] = 0
+        self._ended[:] = False
+        return self.batched.reset(self._rows, seeds), {}
+
+    def step(
+        self, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+        """Advance every row; rows that ended are reset as the autoreset mode says."""
+        actions = np.asarray(actions)
+        if not self._ended.any():
+            observations, rewards, terminated, truncated = self.batched.step(self._rows, actions)
+        else:
+            observations, rewards, terminated, truncated = self._step_some(actions)
+        ended = terminated | truncated
+        infos: dict[str, Any] = {}
+        if not self._same_step:
+            self._ended = ended
+        elif ended.any():
+            final = np.full(self.num_envs, None, dtype=object)
+            for row in np.flatnonzero(ended):
+                final[row] = observations[row].copy()
+            infos = {"final_obs": final, "_final_obs": ended, "final_info": {}, "_final_info": ended.copy()}
+            observations[ended] = self._reset_rows(self._rows[ended])
+        return observations, rewards, terminated, truncated, infos
+
+    def _step_some(
+        self, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Reset the rows that ended in the step before, and step the others."""
+        going, ended = self._rows[~self._ended], self._rows[self._ended]
+        first = self._reset_rows(ended)
+        observations = np.empty((self.num_envs, *first.shape[1:]), first.dtype)
+        observations[ended] = first
+        num_objectives = self.reward_space.shape[0]
+        rewards = np.zeros((self.num_envs, num_objectives), np.float32)
+        terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
+        if going.size:
+            observations[going], rewards[going], terminated[going], truncated[going] = self.batched.step(going, actions[going])
+        return observations, rewards, terminated, truncated
+
+    def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        self._episodes[rows] += 1
+        return self.batched.reset(rows, derived_seeds(self._keys[rows], self._episodes[rows]))
+
+
+def load(path: str) -> Callable[..., BatchedEnv]:
+    """Import ``"module:name"``, the maker of a batched environment: a callable ``(num_envs, *, ...)``."""
+    module, _, name = path.partition(":")
+    maker: Callable[..., BatchedEnv] = getattr(import_module(module), name)
+    return maker
+
+
+def single_form(*, native: str, **arguments: Any) -> SingleEnv:
+    """Entry point of this package's ids for :func:`gymnasium.make`.
+
+    Args:
+        native: ``"module:name"`` of the batched form.
+        arguments: Of the batched form; ``render_mode`` may only be None.
+
+    Raises:
+        ValueError: A render mode was asked for.
+    """
+    if arguments.pop("render_mode", None) is not None:
+        raise ValueError("this environment draws no pictures: make it without render_mode")
+    return SingleEnv(load(native)(1, **arguments))
+
+
+def vector_form(
+    *, num_envs: int, native: str, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP, **arguments: Any
+) -> BatchedVectorEnv:
+    """Entry point of this package's ids for :func:`gymnasium.make_vec`.
+
+    Args:
+        num_envs: Number of rows.
+        native: ``"module:name"`` of the batched form.
+        autoreset_mode: See :class:`BatchedVectorEnv`.
+        arguments: Of the batched form.
+    """
+    return BatchedVectorEnv(load(native)(num_envs, **arguments), autoreset_mode=autoreset_mode)

@@ -1,0 +1,1 @@
+"""Small environments with continuous actions and exactly known answers."""

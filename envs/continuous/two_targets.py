@@ -1,0 +1,100 @@
+"""Two targets for one action: continuous control with a front in closed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import NativeEnv, shorter
+from envs.protocols import Rows
+
+_SPREAD = 1.0 / 3.0  # mean squared distance of the targets: |x|^2 / 2 with x uniform on [-1, 1]^2
+
+
+class TwoTargets(NativeEnv):
+    r"""``continuous/two-targets-v0``: be near two points that the observation places apart.
+
+    In each step the observation :math:`x` is uniform on :math:`[-1, 1]^2`, whatever was done before. The targets are
+    :math:`c_1 = x/2` and :math:`c_2`, the same vector turned by 90 degrees, and
+
+    .. math:: r_i(x, a) = -\lVert a - c_i(x) \rVert^2 .
+
+    The best action for weights :math:`w` is :math:`w_1 c_1 + w_2 c_2`; its value is
+    :math:`-(w_2^2, w_1^2)\,(1 + \dots + \gamma^{H-1}) / 3`, since the mean of :math:`\lVert c_1 - c_2 \rVert^2` is 1/3. The
+    front is the curve of these values. Episodes are truncated after ``horizon`` steps.
+
+    Observation ``(2,)`` and action ``(2,)`` in ``[-1, 1]``, float32; actions outside are clipped.
+    """
+
+    def __init__(self, num_envs: int, *, horizon: int = 10, max_episode_steps: int | None = None) -> None:
+        """Set the length of the episodes.
+
+        Args:
+            num_envs: Number of rows.
+            horizon: Length of an episode, ``H``.
+            max_episode_steps: A shorter limit, which then counts as the horizon.
+
+        Raises:
+            ValueError: The horizon is not positive.
+        """
+        from gymnasium.spaces import Box
+
+        if horizon < 1:
+            raise ValueError(f"horizon is {horizon}; expected at least 1 step")
+        limit = shorter(horizon, max_episode_steps)
+        super().__init__(num_envs, num_actions=None, max_episode_steps=limit)
+        self._horizon = int(limit or horizon)
+        self.observation_space = Box(-1.0, 1.0, shape=(2,), dtype=np.float32)
+        self.action_space = Box(-1.0, 1.0, shape=(2,), dtype=np.float32)
+        # Farthest apart are a corner of the action square and the target on the opposite side, at distance |(1.5, 1.5)|.
+        self.reward_space = Box(-4.5, 0.0, shape=(2,), dtype=np.float32)
+        self._context = np.zeros((num_envs, 2), np.float32)
+
+    def _draw(self, rows: Rows) -> npt.NDArray[np.float32]:
+        drawn = np.stack([self._uniforms(rows, draw) for draw in range(2)], axis=-1)
+        context = (2.0 * drawn - 1.0).astype(np.float32)
+        self._context[rows] = context
+        return context
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        return self._draw(rows)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        action = np.clip(actions.astype(np.float32), -1.0, 1.0)
+        x, y = self._context[rows].T * np.float32(0.5)
+        first = (action[:, 0] - x) ** 2 + (action[:, 1] - y) ** 2
+        second = (action[:, 0] + y) ** 2 + (action[:, 1] - x) ** 2
+        rewards = -np.stack([first, second], axis=-1)
+        return self._draw(rows), rewards, np.zeros(rows.shape, np.bool_)
+
+    def optimal_value(self, weights: npt.ArrayLike, gamma: float) -> npt.NDArray[np.float64]:
+        """Value of the optimal policy for a weighted sum.
+
+        Args:
+            weights: On the simplex, ``(..., 2)``.
+            gamma: Discount in ``[0, 1]``.
+
+        Returns:
+            Expected discounted return of an episode, ``(..., 2)``.
+        """
+        w = np.asarray(weights, np.float64)
+        total = (gamma ** np.arange(self._horizon)).sum()
+        value: npt.NDArray[np.float64] = -(w[..., ::-1] ** 2) * _SPREAD * total
+        return value
+
+    def pareto_front(self, gamma: float, *, num_points: int = 101) -> npt.NDArray[np.float64]:
+        """Points of the front, at evenly spread weights.
+
+        Args:
+            gamma: Discount in ``[0, 1]``.
+            num_points: How many points of the curve, at least 2.
+
+        Returns:
+            ``(num_points, 2)``, ordered by growing first objective.
+        """
+        first = np.linspace(0.0, 1.0, num_points)
+        return self.optimal_value(np.stack([first, 1.0 - first], axis=-1), gamma)

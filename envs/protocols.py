@@ -1,0 +1,119 @@
+"""The contracts between environments and whoever steps them.
+
+Letters used in shapes: ``R`` rows (copies of one environment), ``r`` rows of one call, ``m`` objectives, ``k`` dynamics
+parameters, ``a`` action size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import gymnasium
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+"""Indices of rows, ``(r,)``."""
+
+Step: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
+"""Observations ``(r, *shape)``, rewards ``(r, m)``, terminated ``(r,)``, truncated ``(r,)``."""
+
+
+@runtime_checkable
+class VectorReward(Protocol):
+    """A gymnasium environment whose reward is a vector: ``step`` returns an array ``(m,)``.
+
+    The space stands on the unwrapped environment (the convention of mo-gymnasium). :func:`envs.checks.check_vector_reward_env`
+    tests an environment against it.
+    """
+
+    reward_space: gymnasium.spaces.Box
+    """Shape ``(m,)``: the range of one step's reward, one entry per objective."""
+
+
+@runtime_checkable
+class ParametricDynamics(Protocol):
+    """An environment whose transition model can be set.
+
+    A model is a vector of parameters that stays the same during an episode. Setting it takes effect at the next reset.
+    """
+
+    parameter_names: tuple[str, ...]
+    """Names of the ``k`` parameters, with their units where they have any."""
+    nominal_params: npt.NDArray[np.float64]
+    """The environment's own transition model, ``(k,)``."""
+
+    def get_params(self) -> npt.NDArray[np.float64]:
+        """Return the parameters in force, ``(k,)``."""
+        ...
+
+    def set_params(self, params: npt.NDArray[np.float64]) -> None:
+        """Choose the transition model of the episodes to come.
+
+        Args:
+            params: ``(k,)``, in the order of ``parameter_names``.
+
+        Raises:
+            ValueError: The length is not ``k`` or a value is outside what the environment can simulate.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchedEnv(Protocol):
+    """Many independent copies of one environment, stepped in one vectorised expression.
+
+    Rows never reset themselves, so the observation of a last step is the true one. Any subset of rows may be reset or
+    stepped. A row's randomness is a function of its episode seed and of how many steps the episode has had, of nothing
+    else: rows cannot disturb each other, and the same seed and actions give the same episode, bitwise.
+    Arrays that are returned belong to the caller.
+
+    Environments with settable dynamics also carry ``parameter_names`` and ``nominal_params`` (see
+    :class:`ParametricDynamics`) and take one model per row at reset.
+    """
+
+    num_envs: int
+    """``R``."""
+    observation_space: gymnasium.Space[Any]
+    """Of a single copy."""
+    action_space: gymnasium.Space[Any]
+    """Of a single copy."""
+    reward_space: gymnasium.spaces.Box
+    """Of a single copy: shape ``(m,)``."""
+    max_episode_steps: int | None
+    """Episodes are truncated at this length; None if they only end by themselves."""
+
+    def reset(
+        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[Any]:
+        """Start a new episode in some rows.
+
+        Args:
+            rows: Which rows, ``(r,)``, without repetition.
+            seeds: Episode seeds, ``(r,)``, nonnegative.
+            dynamics: Transition model of each row, ``(r, k)``; None for the nominal one.
+
+        Returns:
+            First observations ``(r, *observation_space.shape)`` in the dtype of the space.
+
+        Raises:
+            ValueError: ``dynamics`` was given but the environment has a single fixed transition model.
+        """
+        ...
+
+    def step(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
+        """Advance some rows by one step.
+
+        Args:
+            rows: Which rows, ``(r,)``, without repetition; each has been reset and has not ended since.
+            actions: ``(r,)`` for Discrete, ``(r, a)`` for Box action spaces, in the units of ``action_space``.
+
+        Returns:
+            True next observations, rewards (float32), ``terminated`` and ``truncated``.
+
+        Raises:
+            gymnasium.error.ResetNeeded: A row was never reset, or has ended.
+        """
+        ...

@@ -1,0 +1,110 @@
+"""Which environments have a native batched form, and under which ids this package's own ones are made."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from envs.protocols import BatchedEnv
+
+_OWN_ENTRY_POINT = "envs.adapters:single_form"
+
+OWN_IDS = {
+    "tabular/identity-v0": "envs.tabular.identity:Identity",
+    "tabular/treasure-corridor-v0": "envs.tabular.treasure_corridor:TreasureCorridor",
+    "continuous/two-targets-v0": "envs.continuous.two_targets:TwoTargets",
+}
+"""Environments of this package: id and maker of the batched form."""
+
+NATIVE_FORMS = {
+    "mo_gymnasium.envs.deep_sea_treasure.deep_sea_treasure:DeepSeaTreasure": (
+        "envs.tabular.deep_sea_treasure:deep_sea_treasure"
+    ),
+    "mo_gymnasium.envs.fruit_tree.fruit_tree:FruitTreeEnv": "envs.tabular.fruit_tree:fruit_tree",
+    "mo_gymnasium.envs.resource_gathering.resource_gathering:ResourceGathering": (
+        "envs.tabular.resource_gathering:resource_gathering"
+    ),
+    "mo_gymnasium.envs.fishwood.fishwood:FishWood": "envs.tabular.fishwood:fishwood",
+    "mo_gymnasium.envs.four_room.four_room:FourRoom": "envs.four_room:FourRoom",
+    "mo_gymnasium.envs.minecart.minecart:Minecart": "envs.minecart:Minecart",
+}
+"""Other packages' environments: the entry point gymnasium knows them by, and the maker of our batched form. Keyed by entry
+point and not by id, so that every id registered for the same class is covered, with the arguments it is registered with."""
+
+
+def register() -> None:
+    """Make this package's ids known to gymnasium. Imports nothing but gymnasium's registry; may be called again."""
+    from gymnasium.envs.registration import register as register_id
+    from gymnasium.envs.registration import registry
+
+    for env_id, native in OWN_IDS.items():
+        if env_id not in registry:
+            register_id(
+                id=env_id,
+                entry_point=_OWN_ENTRY_POINT,
+                vector_entry_point="envs.adapters:vector_form",
+                kwargs={"native": native},
+                # gymnasium's passive checker expects a reward that is one number.
+                disable_env_checker=True,
+            )
+
+
+def batched_form(env_id: str, num_envs: int, **arguments: Any) -> BatchedEnv | None:
+    """Make the native batched form of an environment, where there is one.
+
+    Args:
+        env_id: An id that gymnasium knows; mo-gymnasium's are looked up too.
+        num_envs: Number of rows.
+        arguments: As for :func:`gymnasium.make`, ``max_episode_steps`` included.
+
+    Returns:
+        The batched environment, or None if the environment, or the environment with these arguments, has no native form; then
+        use the environment that ``gymnasium.make`` gives.
+
+    Example:
+        >>> batched_form("deep-sea-treasure-v0", 8).num_envs
+        8
+        >>> batched_form("CartPole-v1", 8) is None
+        True
+    """
+    import gymnasium
+
+    from envs.adapters import load
+    from envs.native_env import NoNativeFormError
+
+    _import_mo_gymnasium(env_id)
+    try:
+        spec = gymnasium.spec(env_id)
+    except gymnasium.error.Error:
+        return None
+    # Copied: the specification belongs to gymnasium's registry.
+    given = {**spec.kwargs, **arguments}
+    if spec.entry_point == _OWN_ENTRY_POINT:
+        path = given.pop("native")
+    else:
+        path = NATIVE_FORMS.get(spec.entry_point) if isinstance(spec.entry_point, str) else None
+    if path is None or spec.additional_wrappers or given.pop("render_mode", None) is not None:
+        return None
+    given.pop("disable_env_checker", None)
+    limit = given.pop("max_episode_steps", None)
+    # As in gymnasium.make: None stands for the registered limit, -1 for no limit.
+    given["max_episode_steps"] = spec.max_episode_steps if limit is None else None if limit == -1 else limit
+    maker = load(path)
+    if not given.keys() <= inspect.signature(maker).parameters.keys():
+        return None
+    try:
+        return maker(num_envs, **given)
+    except NoNativeFormError:
+        return None
+
+
+def _import_mo_gymnasium(env_id: str) -> None:
+    """Let mo-gymnasium register its ids, if that may be what is asked for and it is installed."""
+    from contextlib import suppress
+
+    from gymnasium.envs.registration import registry
+
+    if env_id not in registry:
+        with suppress(ModuleNotFoundError):
+            import mo_gymnasium  # noqa: F401

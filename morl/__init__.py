@@ -1,0 +1,28 @@
+"""Trade-offs under uncertainty: train a population of policies on scalar sub-problems, and move the sub-problems."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from morl.experiments.evaluation import Evaluation
+    from morl.experiments.result import Run, RunResult
+
+__version__ = "0.1.0"
+
+__all__ = ["Evaluation", "Run", "RunResult", "__version__"]
+
+_LAZY = {
+    "Evaluation": "morl.experiments.evaluation",
+    "Run": "morl.experiments.result",
+    "RunResult": "morl.experiments.result",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use, so that ``morl --help`` does not load torch."""
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'morl' has no attribute {name!r}")

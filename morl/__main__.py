@@ -1,0 +1,5 @@
+"""``python -m morl``: the ``morl`` command."""
+
+from morl.cli import main
+
+main()

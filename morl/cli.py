@@ -1,0 +1,348 @@
+"""The ``morl`` command. What is heavy is imported inside the commands, so that ``morl --help`` answers at once."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from time import perf_counter, strftime
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from morl.errors import MorlError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from morl.experiments.result import RunResult
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="morl",
+    help="Train populations of policies for trade-offs between objectives, and look at what they learned.",
+    epilog="Start here: morl run quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(name="config", help="Look at configurations.", no_args_is_help=True)
+app.add_typer(config_app)
+
+Config = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped configuration (morl list configs).")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the configuration, such as seed=1 solver.gamma=0.98."),
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the run directory only.")]
+
+_SHOWN_ROWS = 25
+_PIPE_WIDTH = 200
+_settings = {"debug": False}
+
+
+def _console() -> Console:
+    console = Console(highlight=False, soft_wrap=True)
+    # A file or a pipe has no width: leave the tables in one piece.
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
+
+
+def _reported(command: Callable[P, None]) -> Callable[P, None]:
+    """Report the project's errors as one line and exit code 2, and Ctrl-C as exit code 130."""
+
+    @wraps(command)
+    def reported(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt as interruption:
+            typer.echo(str(interruption) or "interrupted", err=True)
+            raise typer.Exit(130) from None
+        except (MorlError, OSError) as error:
+            if _settings["debug"]:
+                raise
+            typer.echo("error: " + " ".join(str(error).split()), err=True)
+            raise typer.Exit(2) from None
+
+    return reported
+
+
+@app.callback()
+def _main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
+) -> None:
+    _settings["debug"] = debug
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
+    # Simulators recommend their newer versions and announce changes: nothing that who runs an experiment can act upon.
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", module=r"(gymnasium|mo_gymnasium|mujoco|pygame)(\..*)?")
+
+
+@app.command(epilog="Example: morl run quickstart env_steps=20000 seed=1 --out runs/first")
+@_reported
+def run(
+    config: Config,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run directory; by default runs/CONFIG/TIME-SEED.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train, and leave a run directory with the Pareto front, the policies and the plots."""
+    from morl.experiments.config import load_config
+    from morl.experiments.runner import run_config
+
+    loaded = load_config(config, overrides or ())
+    out = out or _free(Path("runs") / Path(config).stem / f"{strftime('%Y%m%d-%H%M%S')}-{loaded.seed}")
+    _report(run_config(loaded, out=out, progress=_Watcher(quiet)), quiet)
+
+
+@app.command(epilog="Example: morl resume runs/quickstart/20260101-120000-0 --env-steps 100000")
+@_reported
+def resume(
+    run: RunPath,
+    env_steps: Annotated[int | None, typer.Option(help="New total of environment steps; extends a finished run.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with an interrupted run, to the very result it would have had; or extend a finished one."""
+    from morl.experiments.runner import resume
+
+    _report(resume(run, env_steps=env_steps, progress=_Watcher(quiet)), quiet)
+
+
+@app.command(epilog="Example: morl evaluate runs/quickstart/20260101-120000-0 --episodes 50")
+@_reported
+def evaluate(
+    run: RunPath,
+    episodes: Annotated[int, typer.Option(min=1, help="Fresh episodes per policy.")] = 20,
+) -> None:
+    """Judge the archived policies again, in episodes that had no part in choosing them."""
+    from morl.experiments.reevaluation import reevaluate_run
+
+    result, rows, indicators, path = reevaluate_run(run, episodes=episodes)
+    console = _console()
+    table = Table(title=f"{len(rows)} policies in {episodes} fresh episodes", title_justify="left")
+    table.add_column("policy")
+    for name in result.objectives:
+        table.add_column(name, justify="right")
+        table.add_column("archived", justify="right", style="dim")
+    table.add_column("non-dominated")
+    for row in rows[:_SHOWN_ROWS]:
+        cells = [row["policy"]]
+        for name in result.objectives:
+            cells += [_measured(row[name], row[f"{name}_standard_error"]), _number(row[f"{name}_archived"])]
+        table.add_row(*cells, "yes" if row["non_dominated"] else "no")
+    console.print(table)
+    for name, value in indicators.items():
+        console.print(f"{name.replace('_', ' ')}: {_number(value)} (in the run: {_number(result.indicators.get(name))})")
+    console.print(f"table: {path}")
+
+
+@app.command(epilog="Example: morl plot runs/quickstart/20260101-120000-0")
+@_reported
+def plot(run: RunPath) -> None:
+    """Draw the plots of a run again."""
+    from morl.experiments.result import Run
+    from morl.experiments.run_directory import RunDirectory
+
+    for path in RunDirectory(run).write_plots(Run.load(run)):
+        typer.echo(path)
+
+
+@app.command("list", epilog="Example: morl list scalarization")
+@_reported
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help="One kind of component, or configs, or benchmarks.")
+    ] = None,
+) -> None:
+    """List components, shipped configurations and known environments."""
+    from morl.experiments.shipped import shipped_configs
+    from morl.registry import kinds, names, target
+
+    if kind == "configs":
+        for name, path in shipped_configs().items():
+            typer.echo(f"{name}\t{path}")
+    elif kind == "benchmarks":
+        from morl.benchmarks import benchmark, benchmark_ids
+
+        for env_id in benchmark_ids():
+            known = benchmark(env_id)
+            assert known is not None
+            typer.echo(f"{env_id}\t{', '.join(known.objective_names)}")
+    elif kind is not None:
+        for name in names(kind):
+            typer.echo(f"{name}\t{target(kind, name)}")
+    else:
+        for each in kinds():
+            typer.echo(f"{each}: {', '.join(names(each))}")
+        typer.echo(f"configs: {', '.join(shipped_configs()) or 'none'}")
+        typer.echo("benchmarks: see morl list benchmarks")
+
+
+@app.command(epilog="Example: morl doctor")
+@_reported
+def doctor() -> None:
+    """Say what is installed, what trains where, and what is missing."""
+    from morl.experiments.machine import diagnose
+
+    problems = 0
+    for name, good, text in diagnose():
+        problems += not good
+        typer.echo(f"{'ok     ' if good else 'PROBLEM'}  {name}: {text}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@config_app.command("show", epilog="Example: morl config show quickstart solver.gamma=0.98")
+@_reported
+def config_show(config: Config, overrides: Overrides = None) -> None:
+    """Print a configuration with everything spelled out."""
+    from morl.experiments.config import load_config, to_yaml
+
+    typer.echo(to_yaml(load_config(config, overrides or ())), nl=False)
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:
+        arguments = ["--debug", *(a for a in arguments if a != "--debug")]
+    app(arguments)
+
+
+# --- what is printed -------------------------------------------------------------------------------------------------
+
+
+def _free(path: Path) -> Path:
+    """The path, numbered if something is there already."""
+    numbered, number = path, 2
+    while numbered.exists():
+        numbered, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return numbered
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, (int, float)):
+        return "-"
+    if isinstance(value, int) or 10_000 <= abs(value) < math.inf:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def _measured(value: float, error: float) -> str:
+    # Equal numbers have a standard error of rounding noise.
+    return f"{_number(value)} ± {error:.2g}" if error > 1e-9 * abs(value) else _number(value)
+
+
+class _Watcher:
+    """Shows a run: a bar on a terminal, a line per evaluation otherwise."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = _console()
+        self._bar: Bar | None = None
+        self._shown = -1
+        self._total = 0
+        self._started = perf_counter()
+
+    def start(self, description: Mapping[str, Any]) -> None:
+        """Say what is trained on what, where."""
+        if self._quiet:
+            return
+        d = description
+        members = "1 policy" if d["members"] == 1 else f"{d['members']} policies"
+        self._console.print(f"Training {d['solver']} on {d['env']} (objectives: {', '.join(d['objectives'])})")
+        begin = f"from step {d['done']:,} to {d['env_steps']:,}" if d["done"] else f"{d['env_steps']:,} environment steps"
+        threads = "1 thread" if d["threads"] == 1 else f"{d['threads']} threads"
+        self._console.print(f"{members}, {begin}, seed {d['seed']}, device {d['device']}, {threads}")
+        self._console.print(f"Run directory: {d['out']}")
+        self._total = d["env_steps"]
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[speed]}"),
+                TextColumn("{task.fields[indicators]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("", total=self._total, completed=d["done"], indicators="", speed="")
+            self._bar.start()
+        self._started, self._begin = perf_counter(), d["done"]
+
+    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
+        """Show how far it is and the latest indicators."""
+        if self._quiet:
+            return
+        seconds = max(perf_counter() - self._started, 1e-9)
+        speed = f"{(env_steps - self._begin) / seconds:,.0f} steps/s" if env_steps > self._begin else ""
+        name = "hypervolume" if "hypervolume" in metrics else "expected_utility"
+        shown = f"{name.replace('_', ' ')} {_number(metrics[name])}"
+        if "cardinality" in metrics:
+            shown += f", {metrics['cardinality']} on the front"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=env_steps, indicators=shown, speed=speed)
+        elif metrics["env_steps"] != self._shown:
+            self._console.print(f"{metrics['env_steps']:>11,} / {self._total:,}  {shown}  {speed}".rstrip())
+        self._shown = metrics["env_steps"]
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _report(result: RunResult, quiet: bool) -> None:
+    """Print the front and where everything lies."""
+    path = result.path
+    assert path is not None
+    if quiet:
+        typer.echo(path)
+        return
+    console = _console()
+    several = len(result.objectives) > 1
+    front, errors, weights = result.front, result.standard_errors, result.weights
+    count = "1 policy" if len(front) == 1 else f"{len(front)} policies"
+    table = Table(title=f"Front: {count} (mean discounted return ± standard error)", title_justify="left")
+    table.add_column("policy")
+    for name, unit in zip(result.objectives, result.units, strict=True):
+        table.add_column(f"{name}\n[{unit}]" if unit else name, justify="right", header_style="bold")
+    if several:
+        table.add_column("trained for weights", justify="right", no_wrap=True)
+    chosen = (
+        sorted({round(i * (len(front) - 1) / (_SHOWN_ROWS - 1)) for i in range(_SHOWN_ROWS)})
+        if len(front) > _SHOWN_ROWS
+        else range(len(front))
+    )
+    for i in chosen:
+        cells = [f"policy-{i:03d}", *(_measured(v, e) for v, e in zip(front[i].tolist(), errors[i].tolist(), strict=True))]
+        table.add_row(*cells, *([" ".join(f"{w:.2f}" for w in weights[i])] if several else []))
+    console.print()
+    console.print(table)
+    if len(front) > _SHOWN_ROWS:
+        console.print(f"({len(front) - _SHOWN_ROWS} more in front.csv)")
+    if "hypervolume" in result.indicators:
+        point = ", ".join(f"{x:g}" for x in result.summary["reference_point"])
+        console.print(f"Hypervolume {_number(result.indicators['hypervolume'])} from reference point ({point})")
+    seconds = result.manifest["wall_time"]
+    shares = ", ".join(
+        f"{name} {share:.0%}"
+        for name in seconds
+        if name != "total" and (share := seconds[name] / max(seconds["total"], 1e-9)) >= 0.005
+    )
+    console.print(f"Time {seconds['total']:.0f} s: {shares}")
+    console.print(f"Plot: {path / 'plots' / 'front.png'}")
+    console.print(f"Run directory: {path}")

@@ -1,0 +1,32 @@
+"""Shared replay: every member learns from everybody's transitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from morl.errors import CapabilityError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedReplay:
+    """One store of transitions for the whole population. Rewards are vectors, so any weights can use them.
+
+    Source:
+        Felten et al. 2024, cooperation by shared experience. Deviations: none.
+    """
+
+    def configure(self, solver: Any) -> Any:
+        """Switch the solver to a shared store; an on-policy solver, which has none, is refused."""
+        if not hasattr(solver, "replay"):
+            raise CapabilityError(
+                f"{type(solver).__name__} is on-policy: it must not learn from other members' transitions; "
+                "remove shared_replay from cooperation or use an off-policy solver (MOSAC, MODQN, MOQLearning)"
+            )
+        return replace(solver, replay="shared")
+
+    def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: npt.NDArray[np.int64]) -> None:
+        """Nothing to do: sharing is continuous."""

@@ -1,0 +1,1 @@
+"""Runs: configuration, evaluation, the driver, run directories with exact checkpoints, plots."""

@@ -1,0 +1,403 @@
+"""Configurations: YAML -> dataclasses -> YAML, with overrides ``key.sub=value`` and errors that name the key.
+
+A component's constructor is its configuration. Where a component is expected, YAML has a mapping whose ``name`` picks the
+class in the registry and whose other keys are the fields of that class; the bare name stands for all defaults; a mapping
+without ``name`` changes some fields of the default. An override that changes the name starts from the new component's own
+defaults. OmegaConf reads YAML, overrides and interpolations; the types are checked here, against the dataclass itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from morl.errors import ConfigurationError, MorlError, closest
+from morl.experiments.evaluation import Evaluation
+from morl.experiments.shipped import find_config
+from morl.protocols import Solver
+from morl.registry import KIND, component, component_field, load_plugins, name_of, names
+
+if TYPE_CHECKING:
+    from morl.problem import ProblemSpec
+    from morl.task import Task
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskConfig:
+    """What the members of a solver without a population scheme work on; all of it has defaults.
+
+    MORL/D and other solvers that choose sub-problems themselves take none.
+    """
+
+    weights: tuple[tuple[float, ...], ...] | tuple[float, ...] | None = None
+    """Preference of the one member ``(m,)`` or of each member ``(n, m)``; None means equal weights."""
+    scalarization: Any = component_field("scalarization", default=None)
+    """How a vector value becomes a number; None means the weighted sum."""
+    ideal_point: tuple[float, ...] | None = None
+    """Best value per objective ``(m,)``, return units, for scalarizations that measure a distance."""
+    scale: tuple[float, ...] | None = None
+    """Unit of each objective ``(m,)``, positive, return units; None means 1."""
+    criterion: Literal["ser", "esr"] | None = None
+    """Utility of the expected return, or expected utility of the return; None means the solver's."""
+
+    def make(self, spec: ProblemSpec, criterion: Literal["ser", "esr"]) -> Task:
+        """Build the live task for a problem.
+
+        Args:
+            spec: The problem; gives the number of objectives.
+            criterion: The solver's own criterion.
+
+        Returns:
+            The task with CPU tensors.
+
+        Raises:
+            ConfigurationError: Weights off the simplex, or a value of the wrong length.
+        """
+        import torch
+
+        from morl.scalarizations import WeightedSum
+        from morl.task import Task, Utility
+
+        m = spec.num_objectives
+        weights = torch.full((1, m), 1.0 / m) if self.weights is None else torch.tensor(self.weights, dtype=torch.float32)
+        weights = weights.reshape(1, -1) if weights.dim() == 1 else weights
+        if weights.shape[-1] != m:
+            raise ConfigurationError(f"task.weights has {weights.shape[-1]} entries but {spec.env_id} has {m} objectives")
+        return Task(
+            utility=Utility(
+                scalarization=self.scalarization or WeightedSum(),
+                weights=weights,
+                ideal_point=None if self.ideal_point is None else torch.tensor(self.ideal_point, dtype=torch.float32),
+                scale=None if self.scale is None else torch.tensor(self.scale, dtype=torch.float32),
+                criterion=self.criterion or criterion,
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides the result of a run, and the top level of a configuration file."""
+
+    env: str | Mapping[str, Any]
+    """Environment: a gymnasium id, or a mapping with ``id`` and the arguments to make it with."""
+    solver: Solver = component_field("solver")
+    """What trains."""
+    env_steps: int
+    """Environment steps to train for, summed over the members; searches count, evaluation does not."""
+    seed: int = 0
+    """Every random stream of the run derives from it."""
+    device: str = "auto"
+    """``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+    evaluation: Evaluation = Evaluation()
+    """How policies are judged."""
+    plugins: tuple[str, ...] = ()
+    """Modules to import for their components."""
+    task: TaskConfig | None = None
+    """What the members work on, for solvers that leave the choice to the user."""
+
+    def __post_init__(self) -> None:
+        if self.env_steps < 1:
+            raise ConfigurationError(f"env_steps must be at least 1, found {self.env_steps}")
+        if self.seed < 0:
+            raise ConfigurationError(f"seed must be nonnegative, found {self.seed}")
+        if isinstance(self.env, Mapping) and not isinstance(self.env.get("id"), str):
+            raise ConfigurationError("env: a mapping needs the key 'id' (the environment's id) beside its arguments")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def load_config(config: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a configuration file and apply overrides.
+
+    Args:
+        config: Path of a YAML file, or the name of a shipped configuration such as ``quickstart``.
+        overrides: ``key.sub=value`` items; values are YAML.
+
+    Returns:
+        The checked configuration.
+
+    Raises:
+        ConfigurationError: Missing file, unknown key or name, wrong type, impossible value; names the key and the remedy.
+    """
+    return from_yaml(find_config(config).read_text(encoding="utf-8"), overrides=overrides, source=str(config))
+
+
+@typing.overload
+def from_yaml(text: str, *, kind: None = None, overrides: Sequence[str] = (), source: str = "configuration") -> RunConfig: ...
+@typing.overload
+def from_yaml(text: str, *, kind: str, overrides: Sequence[str] = (), source: str = "configuration") -> Any: ...
+def from_yaml(text: str, *, kind: str | None = None, overrides: Sequence[str] = (), source: str = "configuration") -> Any:
+    """Build a configuration from YAML text; the inverse of :func:`to_yaml`.
+
+    Args:
+        text: YAML.
+        kind: Kind of the component that the text describes; None for a whole run.
+        overrides: See :func:`load_config`.
+        source: What to call the text in an error about its syntax.
+
+    Returns:
+        A :class:`RunConfig`, or the component.
+
+    Raises:
+        ConfigurationError: See :func:`load_config`.
+    """
+    try:
+        node = OmegaConf.to_container(OmegaConf.create(text), resolve=False) if text.strip() else {}
+        if isinstance(node, dict):
+            for override in overrides:
+                node = _merged(node, _parse_override(override), ())
+            node = OmegaConf.to_container(OmegaConf.create(node), resolve=True)
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigurationError(f"{source}{line}: not valid YAML: {error.problem}") from error
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{source}: {str(error).splitlines()[0]}") from error
+    if kind is not None:
+        return _component(kind, Any, node, (), dataclasses.MISSING)
+    if not isinstance(node, dict):
+        raise ConfigurationError(f"{source}: expected a mapping with env, solver, env_steps, ...; found {_found(node)}")
+    load_plugins(_convert(tuple[str, ...], node.get("plugins") or (), ("plugins",)))
+    return _build(RunConfig, cast("dict[str, Any]", node), ())
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, _ = text.partition("=")
+    if not equals or not key.strip("."):
+        raise ConfigurationError(f"override {text!r}: expected KEY=VALUE, such as seed=1 or solver.gamma=0.98")
+    try:
+        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist([text]), resolve=False))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigurationError(f"override {text!r}: {str(error).splitlines()[0]}") from error
+
+
+def _merged(base: Any, override: Any, path: tuple[str, ...]) -> Any:
+    """Lay ``override`` over ``base``."""
+    if not isinstance(override, dict):
+        return override
+    if isinstance(base, str):
+        base = {"id" if path == ("env",) else "name": base}
+    if not isinstance(base, dict) or ("name" in override and override["name"] != base.get("name")):
+        # Another component: what was set for the old one means nothing to the new one.
+        return override
+    return base | {key: _merged(base.get(key), value, (*path, key)) for key, value in override.items()}
+
+
+# --- checking and building -------------------------------------------------------------------------------------------
+
+_Path = tuple[str, ...]
+
+
+def _where(path: _Path) -> str:
+    return ".".join(path) + ": " if path else ""
+
+
+def _found(value: Any) -> str:
+    kind = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "null", str: "text"}.get(
+        type(value), type(value).__name__
+    )
+    return kind if isinstance(value, (dict, type(None))) else f"{value!r} ({kind})"
+
+
+def _describe(hint: Any) -> str:
+    """A type as a person would say it."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(a) for a in arguments)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_describe(a) for a in arguments)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return f"a list of {_describe(arguments[0])}"
+        return "a list [" + ", ".join(_describe(a) for a in arguments) + "]"
+    if hint is type(None):
+        return "null"
+    if (origin is not None and isinstance(origin, type) and issubclass(origin, Mapping)) or dataclasses.is_dataclass(hint):
+        return "a mapping"
+    return {str: "text", bool: "true or false"}.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _fields(cls: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
+    """Constructor fields of a dataclass with their types."""
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError as error:
+        raise ConfigurationError(f"{cls.__name__}: the types of its fields must be importable at run time ({error})") from error
+    return {f.name: (f, hints[f.name]) for f in dataclasses.fields(cls) if f.init}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+
+
+def _build(cls: type[T], node: Mapping[str, Any], path: _Path, base: T | None = None, label: str = "") -> T:
+    """Make a dataclass from a mapping, starting from ``base`` where given."""
+    fields = _fields(cls)
+    arguments = {}
+    for key, value in node.items():
+        if key not in fields:
+            of = f" of {label}" if label else ""
+            raise ConfigurationError(
+                f"{'.'.join((*path, str(key)))}: unknown key{of}.{closest(str(key), fields)} "
+                f"Valid keys: {', '.join(fields) or 'none'}"
+            )
+        field, hint = fields[key]
+        place = (*path, str(key))
+        default = _default(field) if base is None else getattr(base, key)
+        if KIND in field.metadata:
+            arguments[key] = _component(field.metadata[KIND], hint, value, place, default)
+        else:
+            arguments[key] = _convert(hint, value, place, default)
+    if base is None:
+        for key, (field, hint) in fields.items():
+            if key not in arguments and _default(field) is dataclasses.MISSING:
+                kind = field.metadata.get(KIND)
+                expected = f"a {kind}: {', '.join(names(kind))}" if kind else _describe(hint)
+                raise ConfigurationError(f"{'.'.join((*path, key))}: missing; expected {expected}")
+    try:
+        return cls(**arguments) if base is None else dataclasses.replace(cast("Any", base), **arguments)
+    except MorlError as error:
+        raise type(error)(f"{_where(path)}{error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{_where(path)}{error}") from error
+
+
+def _component(kind: str, hint: Any, node: Any, path: _Path, default: Any) -> Any:
+    """Make what a component field holds: a component, a tuple of them, None, or plain data where the type allows it."""
+    alternatives = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    if node is None and (type(None) in alternatives or default is None):
+        return None
+    if isinstance(node, str):
+        return _instance(kind, node, {}, path)
+    if isinstance(node, dict):
+        own = {key: value for key, value in node.items() if key != "name"}
+        if "name" in node:
+            name = _convert(str, node["name"], (*path, "name"))
+            return _instance(kind, name, own, path)
+        if dataclasses.is_dataclass(default) and not isinstance(default, type):
+            registered = name_of(default, kind)
+            return _build(type(default), own, path, default, registered[1] if registered else type(default).__name__)
+        raise ConfigurationError(f"{'.'.join((*path, 'name'))}: missing; expected a {kind}: {', '.join(names(kind))}")
+    several = any(typing.get_origin(a) is tuple for a in alternatives)
+    if isinstance(node, (list, tuple)) and several:
+        if all(isinstance(item, (str, dict)) for item in node):
+            return tuple(_component(kind, Any, item, (*path, str(i)), dataclasses.MISSING) for i, item in enumerate(node))
+        return _convert(hint, node, path)
+    expected = f"{'a list of ' if several else 'a '}{kind}{' names' if several else ''} ({', '.join(names(kind))})"
+    raise ConfigurationError(f"{_where(path)}expected {expected}, found {_found(node)}")
+
+
+def _instance(kind: str, name: str, node: Mapping[str, Any], path: _Path) -> Any:
+    try:
+        found = component(kind, name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{_where(path)}{error}") from error
+    if isinstance(found, type):
+        return _build(found, node, path, label=name)
+    if node:
+        raise ConfigurationError(f"{_where(path)}the {kind} {name!r} has no keys of its own, found {', '.join(node)}")
+    return found
+
+
+def _convert(hint: Any, value: Any, path: _Path, default: Any = dataclasses.MISSING) -> Any:
+    """Check a value against a type; lists become tuples, integral floats become ints where an int is expected."""
+    converted = _try_convert(hint, value, path, default)
+    if converted is _NO:
+        raise ConfigurationError(f"{_where(path)}expected {_describe(hint)}, found {_found(value)}")
+    return converted
+
+
+_NO = object()
+
+
+def _try_convert(hint: Any, value: Any, path: _Path, default: Any = dataclasses.MISSING) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or hint is object:
+        return value
+    if hint is type(None):
+        return None if value is None else _NO
+    if origin is Literal:
+        return value if any(value == a and type(value) is type(a) for a in arguments) else _NO
+    if origin in (types.UnionType, typing.Union):
+        # The type that fits as it stands comes first, so that 0.5 for `int | float` stays what it is.
+        for alternative in sorted(arguments, key=lambda a: type(value) is not a):
+            converted = _try_convert(alternative, value, path, default)
+            if converted is not _NO:
+                return converted
+        return _NO
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            return _NO
+        base = default if type(default) is hint else None
+        return _build(cast("type[Any]", hint), value, path, base)
+    if origin is tuple or hint is tuple:
+        if not isinstance(value, (list, tuple)):
+            return _NO
+        if not arguments:
+            return tuple(value)
+        inner = (arguments[0],) * len(value) if len(arguments) == 2 and arguments[1] is Ellipsis else arguments
+        if len(inner) != len(value):
+            return _NO
+        items = tuple(_try_convert(h, v, path) for h, v in zip(inner, value, strict=True))
+        return _NO if any(item is _NO for item in items) else items
+    if isinstance(origin or hint, type) and issubclass(origin or hint, Mapping):
+        return dict(value) if isinstance(value, Mapping) else _NO
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is int and not isinstance(value, bool):
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return value if isinstance(value, int) else _NO
+    return value if isinstance(hint, type) and type(value) is hint else _NO
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def to_yaml(obj: Any) -> str:
+    """Write a configuration as YAML, every value spelled out; the inverse of :func:`from_yaml`.
+
+    Args:
+        obj: A :class:`RunConfig` or a registered component.
+
+    Returns:
+        YAML text.
+
+    Raises:
+        ConfigurationError: It holds something that YAML cannot (a callable, a component that is not registered).
+    """
+    plain = to_plain(obj)
+    return OmegaConf.to_yaml(OmegaConf.create(plain if isinstance(plain, dict) else {"name": plain}))
+
+
+def to_plain(obj: Any, path: tuple[str, ...] = ()) -> Any:
+    """The mapping that :func:`to_yaml` writes."""
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, (tuple, list)):
+        return [to_plain(item, (*path, str(i))) for i, item in enumerate(obj)]
+    if isinstance(obj, Mapping):
+        return {str(key): to_plain(value, (*path, str(key))) for key, value in obj.items()}
+    registered = name_of(obj)
+    if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
+        if registered is None and not isinstance(obj, (RunConfig, TaskConfig, Evaluation)):
+            raise ConfigurationError(
+                f"{_where(path)}{type(obj).__name__} is not registered, so YAML cannot name it; declare it in a module's "
+                "COMPONENTS and list that module under plugins"
+            )
+        own = {f.name: to_plain(getattr(obj, f.name), (*path, f.name)) for f in dataclasses.fields(obj) if f.init}
+        return own if registered is None else {"name": registered[1], **own}
+    if registered is not None:
+        return registered[1]
+    raise ConfigurationError(f"{_where(path)}YAML cannot hold {obj!r}; such a run works from Python only")

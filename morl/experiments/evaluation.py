@@ -1,0 +1,194 @@
+"""Evaluation: every policy in the same seeded episodes, all of them at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from morl.errors import ConfigurationError
+from morl.policies.base import BasePolicy
+from morl.protocols import EnvFactory, EnvRows, Policy
+from morl.seeding import stream_seed, torch_stream
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How policies are judged."""
+
+    episodes: int = 5
+    """Episodes per policy and transition model."""
+    period: int | None = None
+    """Environment steps between evaluations; None: the solver's exchange period, else a twentieth of the budget."""
+    gamma: float | None = None
+    """Discount of the reported values; None for the solver's."""
+    deterministic: bool = True
+    """Judge the most likely action instead of sampled ones."""
+    reference_point: tuple[float, ...] | None = None
+    """Point from which hypervolume is measured, return units; None for the benchmark registry's, or one estimated once."""
+    seed: int = 0
+    """Seed of the evaluation episodes: the same for every run and method, so that all are compared on common random numbers."""
+    max_episode_steps: int = 10_000
+    """Episodes are cut here, in environment steps, whatever the environment's own limit."""
+    max_rows: int = 256
+    """Environments alive at once."""
+    final_episodes: int = 0
+    """Judge the final archive again in this many fresh episodes and report both figures (0: do not)."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "max_episode_steps", "max_rows"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"evaluation.{name} must be at least 1, found {getattr(self, name)}")
+        if self.period is not None and self.period < 1:
+            raise ConfigurationError(f"evaluation.period must be at least 1 environment step, found {self.period}")
+        if self.gamma is not None and not 0.0 <= self.gamma <= 1.0:
+            raise ConfigurationError(f"evaluation.gamma must be in [0, 1], found {self.gamma}")
+        if self.final_episodes < 0:
+            raise ConfigurationError(f"evaluation.final_episodes must not be negative, found {self.final_episodes}")
+
+
+@dataclass(frozen=True)
+class Returns:
+    """Returns of every episode: ``p`` policies, ``K`` transition models, ``E`` episodes, ``m`` objectives."""
+
+    discounted: Array
+    """``(p, K, E, m)``."""
+    undiscounted: Array
+    """``(p, K, E, m)``."""
+    lengths: npt.NDArray[np.int64]
+    """Environment steps, ``(p, K, E)``."""
+
+    def mean(self) -> Array:
+        """Mean discounted return over episodes (and models), ``(p, m)``."""
+        mean: Array = self.discounted.mean((1, 2))
+        return mean
+
+    def standard_error(self) -> Array:
+        """Standard error of :meth:`mean`, ``(p, m)``; 0 where there is a single episode."""
+        flat = self.discounted.reshape(len(self.discounted), -1, self.discounted.shape[-1])
+        count = flat.shape[1]
+        error: Array = flat.std(1, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(flat[:, 0])
+        return error
+
+
+class Evaluator:
+    """Evaluates policies on environment rows of its own.
+
+    The seed of an episode depends on the evaluation's seed, the environment and the episode's number, never on the policy
+    or on who else is evaluated.
+    """
+
+    def __init__(self, env: EnvFactory, evaluation: Evaluation, *, gamma: float, device: torch.device) -> None:
+        """Prepare; environments are made at the first call and kept.
+
+        Args:
+            env: The problem.
+            evaluation: How policies are judged.
+            gamma: Discount, if the evaluation does not name one.
+            device: Where policies act.
+        """
+        self.env, self.evaluation, self.device = env, evaluation, device
+        self.gamma = gamma if evaluation.gamma is None else evaluation.gamma
+        self.env_steps = 0
+        self.seconds = 0.0
+        self._rows: EnvRows | None = None
+
+    def __call__(
+        self, policies: Sequence[Policy], *, dynamics: Tensor | None = None, episodes: int | None = None, first_episode: int = 0
+    ) -> Returns:
+        """Run every policy in every transition model.
+
+        Args:
+            policies: ``p`` of them.
+            dynamics: Transition models ``(K, k)``; None for the nominal one (``K = 1``).
+            episodes: ``E``; the evaluation's by default.
+            first_episode: Number of the first episode, to draw fresh ones.
+
+        Returns:
+            All returns.
+        """
+        start = time.perf_counter()
+        count = self.evaluation.episodes if episodes is None else episodes
+        kernels = 1 if dynamics is None else len(dynamics)
+        shape = (len(policies), kernels, count)
+        m = self.env.spec.num_objectives
+        result = Returns(np.zeros((*shape, m)), np.zeros((*shape, m)), np.zeros(shape, dtype=np.int64))
+        episode = np.tile(np.arange(first_episode, first_episode + count), kernels)
+        seeds = [stream_seed(self.evaluation.seed, f"evaluation/{self.env.spec.env_id}", 0, int(e)) for e in episode]
+        models = None if dynamics is None else dynamics.repeat_interleave(count, 0)
+        limit = self.evaluation.max_rows
+        for group in self._groups(policies, len(seeds)):
+            stacked = type(group[0][1]).stack([policy for _, policy in group])
+            index = [i for i, _ in group]
+            # More episodes than rows are run one batch after the other.
+            parts = []
+            for i in range(0, len(seeds), limit):
+                some = None if models is None else models[i : i + limit]
+                parts.append(self._run(stacked, len(group), seeds[i : i + limit], some, first_episode + i))
+            results = (result.discounted, result.undiscounted, result.lengths)
+            for whole, found in zip(results, zip(*parts, strict=True), strict=True):
+                joined = np.concatenate([part.reshape(len(group), -1, *part.shape[1:]) for part in found], 1)
+                whole[index] = joined.reshape(len(group), *whole.shape[1:])
+        self.env_steps += int(result.lengths.sum())
+        self.seconds += time.perf_counter() - start
+        return result
+
+    def _groups(self, policies: Sequence[Policy], episodes: int) -> list[list[tuple[int, BasePolicy]]]:
+        """Policies that can act as one stack, in chunks that fit the rows."""
+        by_key: dict[str, list[tuple[int, BasePolicy]]] = {}
+        for i, policy in enumerate(policies):
+            assert isinstance(policy, BasePolicy)
+            by_key.setdefault(policy.stacking_key(), []).append((i, policy))
+        # Sampled actions come from one stream per policy, which a stack would mix up.
+        size = max(1, self.evaluation.max_rows // episodes) if self.evaluation.deterministic else 1
+        return [group[i : i + size] for group in by_key.values() for i in range(0, len(group), size)]
+
+    def _run(
+        self, policy: BasePolicy, p: int, seeds: list[int], models: Tensor | None, first: int
+    ) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+        """One episode per row: ``p`` stacked policies times ``B`` episodes."""
+        batch = len(seeds)
+        total = p * batch
+        if self._rows is None or self._rows.num_rows < total:
+            self._rows = self.env.rows(total, device=self.device)
+        rows = np.arange(total)
+        generator = torch_stream(self.evaluation.seed, "evaluation/actions", 0, first, device=self.device)
+        observations = self._rows.reset(rows, seeds * p, None if models is None else models.repeat(p, 1))
+        memory = policy.stacked_memory(p, batch)
+        m = self.env.spec.num_objectives
+        discounted, undiscounted, discounts = np.zeros((total, m)), np.zeros((total, m)), np.ones((total, 1))
+        lengths = np.zeros(total, dtype=np.int64)
+        rewards, done = torch.zeros(total, m, device=self.device), torch.zeros(total, dtype=torch.bool, device=self.device)
+        for _ in range(self.evaluation.max_episode_steps):
+            with torch.inference_mode():
+                actions = policy.act_stacked(
+                    observations.unflatten(0, (p, batch)), memory, None, self.evaluation.deterministic, generator
+                ).flatten(0, 1)
+            if len(rows) == total:
+                observations, rewards, terminated, truncated = self._rows.step(actions, rows)
+                ended = terminated | truncated
+                done = ended
+            else:
+                index = torch.from_numpy(rows)
+                observations[index], rewards[index], terminated, truncated = self._rows.step(actions[index], rows)
+                ended = terminated | truncated
+                done[index] = ended
+            host = rewards.cpu().numpy()[rows]
+            discounted[rows] += discounts[rows] * host
+            undiscounted[rows] += host
+            discounts[rows] *= self.gamma
+            lengths[rows] += 1
+            if memory:
+                with torch.inference_mode():
+                    memory = policy.observe_stacked(memory, rewards.unflatten(0, (p, batch)), done.unflatten(0, (p, batch)))
+            rows = rows[~ended.cpu().numpy()]
+            if not len(rows):
+                break
+        return discounted, undiscounted, lengths

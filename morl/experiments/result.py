@@ -1,0 +1,263 @@
+"""What a run returns: the front, the policies behind it, and what is known about how they came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from morl.archives import Archive, ArchiveEntry
+from morl.errors import ConfigurationError, ShapeError
+from morl.experiments.tables import Table
+from morl.scalarizations import Scalarization, WeightedSum
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from morl.protocols import Policy
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """Bounds on the value of what was found, where a solver can prove them."""
+
+    lower: float
+    """Proven lower bound, return units."""
+    upper: float
+    """Proven upper bound, return units."""
+    gap: float
+    """``upper - lower``, return units."""
+    status: str
+    """How the solver stopped."""
+    semantics: str
+    """What exactly lies between the bounds."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Report:
+    """What a solver adds to the result of a run."""
+
+    certificate: Certificate | None = None
+    """Proven bounds, if any."""
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    """Tables by name, written to ``tables/NAME.csv``."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Figures by name, written to ``plots/NAME.png``."""
+
+
+@runtime_checkable
+class HasReport(Protocol):
+    """A learner with something to add to the result of its run."""
+
+    def report(self) -> Report:
+        """What it adds, as of now."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preference:
+    """How a run turns a vector value and weights into one number; what :meth:`RunResult.policy` maximises."""
+
+    scalarization: Scalarization = field(default_factory=WeightedSum)
+    """The run's scalarization."""
+    ideal_point: tuple[float, ...] | None = None
+    """The run's final ideal point ``(m,)``, return units; None: the best archived value of each objective."""
+    scale: tuple[float, ...] | None = None
+    """Unit of each objective ``(m,)``, return units; None means 1."""
+
+    def __call__(self, values: Array, weights: Array) -> Array:
+        """Utility of values ``(p, m)`` under weights ``(m,)``: ``(p,)``, larger is better."""
+        scale = np.ones(values.shape[1]) if self.scale is None else np.asarray(self.scale)
+        ideal = values.max(0) if self.ideal_point is None else np.asarray(self.ideal_point)
+        return np.asarray(self.scalarization(values / scale, np.broadcast_to(weights, values.shape), ideal_point=ideal / scale))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunResult:
+    """Everything a run leaves behind; the same object comes from training and from :meth:`Run.load`.
+
+    Arrays have one row per policy of the front, ordered by the first objective.
+    """
+
+    archive: Archive
+    """Every policy kept, with its values under both discounts."""
+    objectives: tuple[str, ...]
+    """Names of the objectives, ``m``."""
+    units: tuple[str, ...]
+    """Their units, ``m``; empty text for none."""
+    indicators: Mapping[str, float]
+    """Final indicators, such as ``hypervolume``."""
+    manifest: Mapping[str, Any]
+    """Versions, device, seed, environment steps and wall time by purpose."""
+    summary: Mapping[str, Any]
+    """Reference point, discount, episodes and seeds behind the indicators; status of the run."""
+    metrics: Table
+    """One row per evaluation: ``env_steps``, indicators, training statistics."""
+    timing: Table
+    """One row per evaluation: ``env_steps`` and seconds by purpose."""
+    preference: Preference
+    """The run's own utility."""
+    config: str
+    """The resolved configuration, YAML."""
+    certificate: Certificate | None = None
+    """Proven bounds; None where the solver proves none."""
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    """What the solver adds; always ``population``: weights and latest values of the members."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Figures that the solver adds."""
+    path: Path | None = None
+    """The run directory, if there is one."""
+
+    @property
+    def entries(self) -> tuple[ArchiveEntry, ...]:
+        """Archive entries in the order of :attr:`front`."""
+        return tuple(sorted(self.archive.entries, key=lambda entry: tuple(entry.values)))
+
+    def _stacked(self, name: str) -> Array:
+        return (
+            np.stack([getattr(entry, name) for entry in self.entries])
+            if len(self.archive)
+            else np.zeros((0, len(self.objectives)))
+        )
+
+    @property
+    def front(self) -> Array:
+        """Non-dominated values ``(p, m)`` at the evaluation's discount, return units."""
+        return self._stacked("values")
+
+    @property
+    def values(self) -> Array:
+        """The same as :attr:`front`."""
+        return self.front
+
+    @property
+    def undiscounted(self) -> Array:
+        """Undiscounted values of the same policies, ``(p, m)``, return units."""
+        return self._stacked("undiscounted")
+
+    @property
+    def standard_errors(self) -> Array:
+        """Standard errors of :attr:`front`, ``(p, m)``, return units; NaN where one episode gives none."""
+        return self._stacked("standard_errors")
+
+    @property
+    def weights(self) -> Array:
+        """Preference each policy was trained for, ``(p, m)``; NaN where there is none."""
+        m = len(self.objectives)
+        rows = [np.full(m, np.nan) if entry.weights is None else entry.weights for entry in self.entries]
+        return np.stack(rows) if rows else np.zeros((0, m))
+
+    def policy(self, weights: Sequence[float] | Array | None = None) -> Policy:
+        """Pick the archived policy that is best for a preference, by the run's own utility.
+
+        Args:
+            weights: Preference ``(m,)`` on the simplex; None only with one objective.
+
+        Returns:
+            A policy: ``policy.act(observation)``.
+
+        Raises:
+            ShapeError: Not one weight per objective.
+            ConfigurationError: The weights are off the simplex, or nothing was archived.
+        """
+        return self.entry(weights).policy  # type: ignore[no-any-return]
+
+    def entry(self, weights: Sequence[float] | Array | None = None) -> ArchiveEntry:
+        """The archive entry behind :meth:`policy`, with its values; same arguments and errors."""
+        m = len(self.objectives)
+        if weights is None and m > 1:
+            raise ConfigurationError(f"a preference over {m} objectives is needed: policy([{', '.join([f'{1 / m:.2g}'] * m)}])")
+        preference = checked_weights(np.ones(1) if weights is None else weights, m, self.objectives)
+        return self.archive.best(lambda values: self.preference(values, preference))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the run directory.
+
+        Args:
+            path: A folder that does not exist or is empty.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ConfigurationError: The folder is not empty.
+        """
+        from morl.experiments.run_directory import RunDirectory
+
+        directory = RunDirectory.create(Path(path))
+        directory.write_config(self.config)
+        directory.write_progress(self.metrics, self.timing)
+        directory.write_result(self)
+        return directory.path
+
+
+def checked_weights(weights: Any, num_objectives: int, objectives: Sequence[str] = ()) -> Array:
+    """Check a preference.
+
+    Args:
+        weights: ``(m,)``.
+        num_objectives: ``m``.
+        objectives: Their names, for the message.
+
+    Returns:
+        The weights as float64.
+
+    Raises:
+        ShapeError: Not one weight per objective.
+        ConfigurationError: Negative, not finite, or not summing to one.
+    """
+    array = np.asarray(weights, dtype=np.float64)
+    if array.shape != (num_objectives,):
+        names = f" ({', '.join(objectives)})" if objectives else ""
+        raise ShapeError(f"weights have shape {array.shape}; expected ({num_objectives},), one per objective{names}")
+    if not (np.isfinite(array).all() and (array >= 0).all() and abs(array.sum() - 1) < 1e-4):
+        raise ConfigurationError(
+            f"weights must be nonnegative and sum to one, found {array.tolist()} with sum {array.sum():.6g}"
+        )
+    return array
+
+
+class Run:
+    """Runs on disk."""
+
+    @staticmethod
+    def load(path: str | Path) -> RunResult:
+        """Read a finished (or interrupted) run; needs nothing of what trained it.
+
+        Args:
+            path: The run directory.
+
+        Returns:
+            The result, as training returned it.
+
+        Raises:
+            CheckpointError: Something is missing, truncated, altered or of another version; names the file and the remedy.
+        """
+        from morl.experiments.run_directory import RunDirectory
+
+        return RunDirectory.open(Path(path)).read_result()
+
+    @staticmethod
+    def resume(path: str | Path, *, env_steps: int | None = None) -> RunResult:
+        """Continue an interrupted run to the result it would have had, or extend a finished one.
+
+        Args:
+            path: The run directory.
+            env_steps: New total of environment steps; None keeps the run's own.
+
+        Returns:
+            The result.
+
+        Raises:
+            CheckpointError: There is nothing whole to go on from.
+            ConfigurationError: ``env_steps`` is less than what was already done, or the configuration was changed.
+        """
+        from morl.experiments.runner import resume
+
+        return resume(path, env_steps=env_steps)

@@ -1,0 +1,283 @@
+"""The run directory: where each file of a run lies, and how it is written and read back.
+
+::
+
+    config.yaml  manifest.json  metrics.csv  timing.csv  front.csv  summary.json
+    policies/    checkpoint/    plots/       tables/
+
+Every file is replaced at once, so that a crash never leaves half of one. ``manifest.json`` has the SHA-256 of what
+:meth:`RunDirectory.read_result` reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from morl.archives import ArchiveEntry, ParetoArchive
+from morl.errors import CheckpointError, ConfigurationError
+from morl.experiments.checkpoint import read_json, read_verified, sha256, write_atomically
+from morl.experiments.config import from_yaml, to_plain
+from morl.experiments.result import Certificate, Preference, RunResult
+from morl.experiments.tables import Table, parse_table, read_table, write_table
+from morl.policies import load_policy
+from morl.registry import name_of
+
+FORMAT_VERSION = 1
+"""Version of the layout described above."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run directory."""
+
+    path: Path
+    """Where it lies."""
+
+    @classmethod
+    def create(cls, path: Path) -> RunDirectory:
+        """Start a run directory.
+
+        Args:
+            path: A folder that does not exist or is empty.
+
+        Returns:
+            The directory, made and known to be writable.
+
+        Raises:
+            ConfigurationError: It holds something, is a file, or cannot be written.
+        """
+        if path.is_dir() and any(path.iterdir()):
+            hint = f"; 'morl resume {path}' continues it" if (path / "config.yaml").is_file() else ""
+            raise ConfigurationError(f"{path} is not empty: choose another --out or remove it first{hint}")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            probe = path / ".probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ConfigurationError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """Open an existing run directory.
+
+        Raises:
+            CheckpointError: There is none at ``path``.
+        """
+        if not (path / "config.yaml").is_file():
+            raise CheckpointError(f"{path} is not a run directory: it has no config.yaml")
+        return cls(path)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoint"
+
+    def write_config(self, text: str) -> None:
+        """Write ``config.yaml``."""
+        write_atomically(self.path / "config.yaml", text)
+
+    def read_config(self) -> str:
+        """Read ``config.yaml``."""
+        return (self.path / "config.yaml").read_text(encoding="utf-8")
+
+    def write_progress(self, metrics: Table, timing: Table) -> None:
+        """Write ``metrics.csv`` and ``timing.csv``; the checkpoint has their rows too, so nothing waits for the disk."""
+        write_table(self.path / "metrics.csv", metrics, durable=False)
+        write_table(self.path / "timing.csv", timing, durable=False)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write ``manifest.json``."""
+        write_atomically(self.path / "manifest.json", _json(manifest))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Read ``manifest.json``.
+
+        Raises:
+            CheckpointError: Missing, damaged, or of another format version.
+        """
+        path = self.path / "manifest.json"
+        manifest = read_json(path)
+        version = manifest.get("format") if isinstance(manifest, dict) else None
+        if not isinstance(manifest, dict) or version != FORMAT_VERSION:
+            raise CheckpointError(f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}")
+        return manifest
+
+    # --- results -----------------------------------------------------------------------------------------------------
+
+    def write_result(self, result: RunResult) -> None:
+        """Write front, policies, summary, tables, plots and, last, the manifest with the checksums.
+
+        Args:
+            result: What to write; ``config.yaml``, ``metrics.csv`` and ``timing.csv`` are written as the run goes.
+        """
+        names = self._write_policies(result)
+        write_table(self.path / "front.csv", _front_table(result, names))
+        for name, table in result.tables.items():
+            (self.path / "tables").mkdir(exist_ok=True)
+            write_table(self.path / "tables" / f"{name}.csv", table)
+        write_atomically(self.path / "summary.json", _json(_summary(result)))
+        self.write_plots(result)
+        read_back = ["front.csv", "summary.json", "metrics.csv", "timing.csv"]
+        read_back += [f"tables/{name}.csv" for name in result.tables]
+        read_back += [f"policies/{name}.{suffix}" for name in names for suffix in ("json", "safetensors")]
+        self.write_manifest({**result.manifest, "files": {name: sha256(self.path / name) for name in read_back}})
+
+    def _write_policies(self, result: RunResult) -> list[str]:
+        final, temporary, old = (self.path / name for name in ("policies", ".policies.tmp", ".policies.old"))
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
+        temporary.mkdir()
+        names = [f"policy-{i:03d}" for i in range(len(result.archive))]
+        for name, entry in zip(names, result.entries, strict=True):
+            entry.policy.save(temporary, name)
+        if final.exists():
+            final.rename(old)
+        temporary.rename(final)
+        shutil.rmtree(old, ignore_errors=True)
+        return names
+
+    def write_plots(self, result: RunResult) -> list[Path]:
+        """Draw ``plots/*.png``.
+
+        Args:
+            result: What to draw.
+
+        Returns:
+            Paths of the images, the front first.
+        """
+        from morl.experiments.run_plots import result_figures, save_figure
+
+        figures = {**result_figures(result), **result.figures}
+        return [save_figure(figure, self.path / "plots" / f"{name}.png") for name, figure in figures.items()]
+
+    def read_result(self) -> RunResult:
+        """Read what :meth:`write_result` wrote, checking every checksum.
+
+        Raises:
+            CheckpointError: The run did not get that far, or a file is missing, truncated or altered.
+        """
+        manifest = self.read_manifest()
+        files = manifest.pop("files", None)
+        if manifest.get("status") == "failed":
+            raise CheckpointError(f"the run in {self.path} failed: {manifest.get('cause')}; its last good checkpoint is kept")
+        if not isinstance(files, dict):
+            raise CheckpointError(f"{self.path} has no results yet: 'morl resume {self.path}' finishes the run")
+        restore = f"; restore it from a copy, or write it again with 'morl resume {self.path}'"
+        text: dict[str, str] = {}
+        for name, checksum in files.items():
+            try:
+                content = read_verified(self.path / name, checksum)
+            except CheckpointError as error:
+                raise CheckpointError(f"{error}{restore}") from error
+            if not name.startswith("policies/"):
+                text[name] = content.decode("utf-8")
+        summary = json.loads(text["summary.json"])
+        m = len(summary["objectives"])
+        archive = ParetoArchive()
+        archive.add([self._entry(row, summary["objectives"], m) for row in parse_table(text["front.csv"], "front.csv")])
+        certificate = summary.pop("certificate")
+        return RunResult(
+            archive=archive,
+            objectives=tuple(summary.pop("objectives")),
+            units=tuple(summary.pop("units")),
+            indicators=summary.pop("indicators"),
+            preference=_read_preference(summary.pop("preference")),
+            certificate=None if certificate is None else Certificate(**certificate),
+            manifest=manifest,
+            summary=summary,
+            metrics=parse_table(text["metrics.csv"], "metrics.csv"),
+            timing=parse_table(text["timing.csv"], "timing.csv"),
+            tables={name[7:-4]: parse_table(content, name) for name, content in text.items() if name.startswith("tables/")},
+            config=self.read_config(),
+            path=self.path,
+        )
+
+    def _entry(self, row: dict[str, Any], objectives: list[str], m: int) -> ArchiveEntry:
+        def vector(template: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+            return np.array(
+                [np.nan if (x := row[template.format(name)]) is None else x for name in objectives], dtype=np.float64
+            )
+
+        weights = vector("weight_{}")
+        assert weights.shape == (m,)
+        return ArchiveEntry(
+            values=vector("{}"),
+            standard_errors=vector("{}_standard_error"),
+            undiscounted=vector("{}_undiscounted"),
+            weights=None if np.isnan(weights).any() else weights,
+            policy=load_policy(self.path / "policies" / f"{row['policy']}.json"),
+            env_steps=row["env_steps"],
+            member=row["member"],
+            episodes=row["episodes"],
+            gamma=float(row["gamma"]),
+            deterministic=row["deterministic"],
+        )
+
+    def read_metrics(self) -> Table:
+        """Read ``metrics.csv`` of a run in whatever state."""
+        return read_table(self.path / "metrics.csv")
+
+
+def _front_table(result: RunResult, names: list[str]) -> Table:
+    rows: Table = []
+    for name, entry in zip(names, result.entries, strict=True):
+        weights = [None] * len(result.objectives) if entry.weights is None else entry.weights.tolist()
+        row: dict[str, Any] = {"policy": name, "member": entry.member, "env_steps": entry.env_steps}
+        row |= dict(zip(result.objectives, entry.values.tolist(), strict=True))
+        row |= {f"{o}_standard_error": x for o, x in zip(result.objectives, entry.standard_errors.tolist(), strict=True)}
+        row |= {f"weight_{o}": x for o, x in zip(result.objectives, weights, strict=True)}
+        row |= {f"{o}_undiscounted": x for o, x in zip(result.objectives, entry.undiscounted.tolist(), strict=True)}
+        rows.append(row | {"episodes": entry.episodes, "gamma": entry.gamma, "deterministic": entry.deterministic})
+    return rows
+
+
+def _summary(result: RunResult) -> dict[str, Any]:
+    registered = name_of(result.preference.scalarization, "scalarization")
+    preference = {
+        # What is not registered can be used from Python only; a loaded run then says so when it is asked for a policy.
+        "scalarization": to_plain(result.preference.scalarization) if registered else None,
+        "ideal_point": result.preference.ideal_point,
+        "scale": result.preference.scale,
+    }
+    return {
+        **result.summary,
+        "objectives": result.objectives,
+        "units": result.units,
+        "indicators": result.indicators,
+        "preference": preference,
+        "certificate": None if result.certificate is None else dataclasses.asdict(result.certificate),
+    }
+
+
+def _read_preference(saved: dict[str, Any]) -> Preference:
+    vectors = {key: None if saved[key] is None else tuple(saved[key]) for key in ("ideal_point", "scale")}
+    if saved["scalarization"] is None:
+        raise CheckpointError(
+            "the run's scalarization is not registered, so only the process that trained it can use its result"
+        )
+    scalarization = from_yaml(json.dumps(saved["scalarization"]), kind="scalarization")
+    return Preference(scalarization=scalarization, **vectors)
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

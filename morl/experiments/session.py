@@ -1,0 +1,381 @@
+"""One run in this process: train in slices, evaluate, checkpoint, report.
+
+A run is a deterministic function of its configuration: slices, clocks and interruptions never change it. Everything that
+decides what comes next is in the checkpoint: the learner, its archive, the counters, and the rows of the metrics table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from morl.archives import ParetoArchive
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError, MorlError, TrainingDiverged
+from morl.experiments import machine
+from morl.experiments.assessment import Assessment, Assessor
+from morl.experiments.checkpoint import save_checkpoint
+from morl.experiments.config import RunConfig, to_yaml
+from morl.experiments.measures import Measures
+from morl.experiments.progress import Interrupted, Progress, interruptible
+from morl.experiments.reevaluation import reevaluate
+from morl.experiments.result import HasReport, Preference, Report, RunResult
+from morl.experiments.run_directory import FORMAT_VERSION, RunDirectory
+from morl.experiments.tables import Table
+from morl.problem import Problem
+from morl.protocols import HasAssessor, Learner, Policy, Solver, State, prefixed, unprefixed
+
+_SLICE_SECONDS = 0.2
+_EVALUATIONS = 20
+_CHECKPOINTS = 20
+_CHECKPOINT_SHARE = 0.03
+_PURPOSES = ("acting", "environment", "learning", "search", "evaluating")
+_log = logging.getLogger(__name__)
+
+NOT_YAML = "# This run cannot be written as YAML"
+
+
+def _config_text(config: RunConfig, problem: Problem) -> str:
+    try:
+        if problem.spec.env_id.startswith("custom/"):
+            raise ConfigurationError("env is a Python callable")
+        return to_yaml(config)
+    except ConfigurationError as error:
+        return f"{NOT_YAML}: {error}.\n# Run it again from Python with the same objects.\n"
+
+
+class Session:
+    """A run in this process."""
+
+    def __init__(self, config: RunConfig, problem: Problem) -> None:
+        self.config, self.problem = config, problem
+        self.text = _config_text(config, problem)
+        self.device = machine.resolve_device(config.device)
+        solver, evaluation = config.solver, config.evaluation
+        self.gamma = solver.gamma if evaluation.gamma is None else evaluation.gamma
+        self.measures = Measures(problem, gamma=self.gamma, reference_point=evaluation.reference_point)
+        task = None if config.task is None else config.task.make(problem.spec, getattr(solver, "criterion", "ser"))
+        self.learner: Learner = solver.make(problem, task, seed=config.seed, device=self.device)
+        if task is not None and isinstance(self.learner, HasAssessor):
+            name = type(solver).__name__
+            raise CapabilityError(
+                f"task: {name} chooses its members' sub-problems itself; set weights, scalarization and ideal_point of {name}"
+            )
+        self.assessor: Assessor = (
+            self.learner.assessor
+            if isinstance(self.learner, HasAssessor)
+            else Assessor(problem.evaluator(gamma=solver.gamma, device=self.device), ParetoArchive())
+        )
+        period = (
+            evaluation.period
+            or getattr(self.learner, "assessment_period", None)
+            or max(1, round(config.env_steps / _EVALUATIONS))
+        )
+        self.period, self.checkpoint_period = int(period), max(1, round(config.env_steps / _CHECKPOINTS))
+        self.next_evaluation, self.next_checkpoint = 0, 0
+        self.saved, self.saving = 0.0, 0.0
+        self.env_steps = 0
+        self.spent: dict[str, int] = {}
+        self.metrics: Table = []
+        self.timing: Table = []
+        self.earlier_seconds: dict[str, float] = {}
+        self.started, self.started_at = time.perf_counter(), machine.now()
+        self.directory: RunDirectory | None = None
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def train(self, progress: Progress) -> RunResult:
+        """Train to the end, or to the interruption."""
+        self._write_manifest("running")
+        with interruptible(self.directory is not None) as interrupted:
+            progress.start(self._description())
+            try:
+                self._loop(progress, interrupted)
+            except MorlError as error:
+                self._write_manifest("failed", cause=str(error))
+                raise
+            finally:
+                progress.stop()
+            status = "interrupted" if interrupted() else "finished"
+            result = self._result(status)
+            if self.directory is not None:
+                self.directory.write_result(result)
+                result = dataclasses.replace(result, path=self.directory.path)
+                if status == "interrupted":
+                    raise Interrupted(self.directory.path, self.env_steps)
+        return result
+
+    def _loop(self, progress: Progress, interrupted: Callable[[], bool]) -> None:
+        total, budget = self.config.env_steps, 1
+        if not self.metrics:
+            self._evaluate()
+            self._checkpoint(always=True)
+        progress.update(self.env_steps, self.metrics[-1])
+        while self.env_steps < total and not interrupted():
+            round_steps = self.learner.round_steps
+            # What happens at a given time happens at the last round boundary before it, so that the length of the slices,
+            # which follows the clock, decides nothing. The end of the budget is met exactly.
+            target = min(self.next_evaluation, self.next_checkpoint, total)
+            start = time.perf_counter()
+            spent = self.learner.learn(min(max(budget, round_steps), target - self.env_steps))
+            seconds = time.perf_counter() - start
+            if seconds < _SLICE_SECONDS / 2:
+                budget = 2 * max(budget, round_steps)
+            elif seconds > 2 * _SLICE_SECONDS:
+                budget //= 2
+            for purpose, count in spent.items():
+                self.spent[purpose] = self.spent.get(purpose, 0) + count
+            self.env_steps = self.spent.get("training", 0) + self.spent.get("search", 0)
+            self.learner.statistics()
+            if self._is_due(self.next_evaluation):
+                self._evaluate()
+            if self._is_due(self.next_checkpoint):
+                self._checkpoint(always=self.env_steps >= total)
+            progress.update(self.env_steps, self.metrics[-1])
+        if interrupted():
+            self._checkpoint(always=True)
+
+    def _is_due(self, time: int) -> bool:
+        """Whether no further round fits before a time, in environment steps; at the end of the budget everything is due."""
+        if time >= self.config.env_steps:
+            return self.env_steps >= self.config.env_steps
+        return time - self.env_steps < self.learner.round_steps
+
+    def _evaluate(self) -> None:
+        """Judge the policies of the moment and add a row to the metrics table."""
+        policies = self.learner.policies()
+        check_finite(policies)
+        if isinstance(self.learner, HasAssessor):
+            self.learner.assess()
+        else:
+            weights = self.learner.task.utility.weights.cpu().numpy()
+            self.assessor.assess(policies, weights=weights, members=self.learner.uids, env_steps=self.env_steps)
+        indicators = self.measures(self.assessor.archive.values, self._latest().values)
+        if (utilities := self._utilities()) is not None:
+            indicators["mean_utility"] = float(utilities.mean())
+        self.metrics.append({"env_steps": self.env_steps, **indicators, **self.learner.statistics()})
+        self.timing.append({"env_steps": self.env_steps, **self._seconds()})
+        while self.next_evaluation - self.env_steps < self.learner.round_steps:
+            self.next_evaluation += self.period
+        if self.directory is not None:
+            self.directory.write_progress(self.metrics, self.timing)
+
+    def _checkpoint(self, *, always: bool = False) -> None:
+        """Save the run, unless that would take more than a small share of the time; a checkpoint changes nothing."""
+        while self.next_checkpoint - self.env_steps < self.learner.round_steps:
+            self.next_checkpoint += self.checkpoint_period
+        start = time.perf_counter()
+        if self.directory is not None and (always or (start - self.saved) * _CHECKPOINT_SHARE >= self.saving):
+            save_checkpoint(self.directory.checkpoint, self.state())
+            self.saved = time.perf_counter()
+            self.saving = self.saved - start
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """Everything needed to go on exactly."""
+        own: State = {
+            "config": self.text,
+            "env_steps": self.env_steps,
+            "spent": self.spent,
+            "period": self.period,
+            "checkpoint_period": self.checkpoint_period,
+            "next_evaluation": self.next_evaluation,
+            "next_checkpoint": self.next_checkpoint,
+            "metrics": self.metrics,
+            "timing": self.timing,
+            "seconds": self._seconds(),
+            "started_at": self.started_at,
+            "threads": torch.get_num_threads(),
+        }
+        own |= prefixed("learner", self.learner.state()) | prefixed("measures", self.measures.state())
+        return own if isinstance(self.learner, HasAssessor) else own | prefixed("assessor", self.assessor.state())
+
+    def load_state(self, state: State) -> None:
+        """Go on from a saved state."""
+        for name in (
+            "env_steps",
+            "spent",
+            "period",
+            "checkpoint_period",
+            "next_evaluation",
+            "next_checkpoint",
+            "metrics",
+            "timing",
+            "started_at",
+        ):
+            setattr(self, name, state[name])
+        self.earlier_seconds = state["seconds"]
+        if state["threads"] != torch.get_num_threads():
+            _log.warning(
+                "the run began with %d threads and goes on with %d: the last bits of its numbers may differ",
+                state["threads"],
+                torch.get_num_threads(),
+            )
+        self.measures.load_state(unprefixed("measures", state))
+        try:
+            self.learner.load_state(unprefixed("learner", state))
+            if not isinstance(self.learner, HasAssessor):
+                self.assessor.load_state(unprefixed("assessor", state))
+        except KeyError as error:
+            raise CheckpointError(
+                f"the checkpoint lacks {error}: it was written by another version; start a new run"
+            ) from error
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    def _seconds(self) -> dict[str, float]:
+        """Seconds by purpose since the run began, over all processes that worked on it."""
+        measured: dict[str, float] = dict(getattr(self.learner, "timing", {}))
+        measured["evaluating"] = self.assessor.evaluator.seconds
+        measured["total"] = time.perf_counter() - self.started
+        seconds = {p: self.earlier_seconds.get(p, 0.0) + measured.get(p, 0.0) for p in (*_PURPOSES, "total")}
+        seconds["other"] = seconds["total"] - sum(seconds[p] for p in _PURPOSES)
+        return seconds
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "env": self.problem.spec.env_id,
+            "solver": solver_name(self.config.solver),
+            "members": len(self.learner.policies()),
+            "objectives": self.measures.objectives,
+            "device": machine.describe_device(self.device),
+            "threads": torch.get_num_threads(),
+            "env_steps": self.config.env_steps,
+            "seed": self.config.seed,
+            "done": self.env_steps,
+            "out": None if self.directory is None else self.directory.path,
+        }
+
+    def _manifest(self, status: str, **more: Any) -> dict[str, Any]:
+        return {
+            "format": FORMAT_VERSION,
+            "status": status,
+            **more,
+            **machine.describe_machine(self.device),
+            "seed": self.config.seed,
+            "started": self.started_at,
+            "ended": None if status == "running" else machine.now(),
+            "env_steps": {"training": 0, "search": 0, **self.spent, "evaluation": self.assessor.evaluator.env_steps},
+            "wall_time": self._seconds(),
+        }
+
+    def _write_manifest(self, status: str, **more: Any) -> None:
+        if self.directory is not None:
+            self.directory.write_manifest(self._manifest(status, **more))
+
+    def _result(self, status: str) -> RunResult:
+        """Collect what the run leaves behind."""
+        evaluation = self.config.evaluation
+        indicators = {
+            name: value for name, value in self.metrics[-1].items() if name not in {"env_steps", *self.learner.statistics()}
+        }
+        report = self.learner.report() if isinstance(self.learner, HasReport) else Report()
+        summary = {
+            "status": status,
+            "env": self.problem.spec.env_id,
+            "solver": solver_name(self.config.solver),
+            "env_steps": self.env_steps,
+            "seed": self.config.seed,
+            "gamma": self.gamma,
+            "episodes": evaluation.episodes,
+            "deterministic": evaluation.deterministic,
+            "evaluation_seed": evaluation.seed,
+            **self.measures.describe(),
+        }
+        result = RunResult(
+            archive=self.assessor.archive,
+            objectives=self.measures.objectives,
+            units=self.measures.units,
+            indicators=indicators,
+            manifest=self._manifest(status),
+            summary=summary,
+            metrics=self.metrics,
+            timing=self.timing,
+            preference=self._preference(),
+            config=self.text,
+            certificate=report.certificate,
+            tables={"population": self._population(), **report.tables},
+            figures=report.figures,
+        )
+        if not evaluation.final_episodes or status != "finished":
+            return result
+        table, fresh = reevaluate(result, self.assessor.evaluator, self.measures, episodes=evaluation.final_episodes)
+        return dataclasses.replace(
+            result,
+            indicators={**indicators, **{f"fresh_{name}": value for name, value in fresh.items()}},
+            tables={**result.tables, "fresh_evaluation": table},
+        )
+
+    def _latest(self) -> Assessment:
+        assert self.assessor.latest is not None  # the first evaluation takes place before training
+        return self.assessor.latest
+
+    def _population(self) -> Table:
+        latest, names = self._latest(), self.measures.objectives
+        members = getattr(self.learner, "uids", range(len(latest.values)))
+        utilities = self._utilities()
+        rows: Table = []
+        for i, member in enumerate(members):
+            row: dict[str, Any] = {"member": member}
+            for suffix, values in (
+                ("{}", latest.values),
+                ("{}_standard_error", latest.standard_errors),
+                ("weight_{}", latest.weights),
+            ):
+                row |= {suffix.format(name): value for name, value in zip(names, values[i].tolist(), strict=True)}
+            rows.append(row if utilities is None else {**row, "utility": float(utilities[i])})
+        return rows
+
+    def _utilities(self) -> torch.Tensor | None:
+        """Each member's own utility at its latest evaluation, ``(n,)``: of the mean return (SER), or its mean (ESR)."""
+        task, latest = getattr(self.learner, "task", None), self._latest()
+        if task is None or task.num_members != len(latest.values):
+            return None
+        utility = task.utility.to(torch.device("cpu"))
+        if utility.criterion == "esr":
+            episodes: torch.Tensor = utility(torch.from_numpy(latest.returns)).mean(1)
+            return episodes
+        expected: torch.Tensor = utility(torch.from_numpy(latest.values))
+        return expected
+
+    def _preference(self) -> Preference:
+        task = getattr(self.learner, "task", None)
+        if task is None:
+            return Preference()
+        utility = task.utility
+
+        def vector(tensor: torch.Tensor | None) -> tuple[float, ...] | None:
+            return None if tensor is None else tuple(tensor.reshape(-1, tensor.shape[-1])[0].tolist())
+
+        return Preference(
+            scalarization=utility.scalarization, ideal_point=vector(utility.ideal_point), scale=vector(utility.scale)
+        )
+
+
+def check_finite(policies: Sequence[Policy]) -> None:
+    """Refuse policies that diverged.
+
+    Args:
+        policies: One per member.
+
+    Raises:
+        TrainingDiverged: A parameter is not finite; names it.
+    """
+    for i, policy in enumerate(policies):
+        for name, tensor in policy.tensors().items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise TrainingDiverged(
+                    f"parameter {name} of member {i} became non-finite; lower learning_rate, or scale the rewards"
+                )
+
+
+def solver_name(solver: Solver) -> str:
+    """How a solver is called in titles: ``MORLD(MOSAC)``."""
+    inner = getattr(solver, "solver", None)
+    name = type(solver).__name__
+    return name if inner is None else f"{name}({solver_name(inner)})"

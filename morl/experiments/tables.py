@@ -1,0 +1,84 @@
+"""Tables as CSV: floats keep every bit, files are replaced at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from morl.errors import CheckpointError
+from morl.experiments.checkpoint import write_atomically
+
+Table: TypeAlias = list[dict[str, Any]]
+"""Rows; every row is a mapping column -> number, text or None. ``pandas.DataFrame(table)`` takes it."""
+
+
+def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows as CSV text.
+
+    Args:
+        rows: Columns are the keys in order of appearance; a missing or None cell is left empty.
+
+    Returns:
+        The text; floats in the shortest form that reads back exactly.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return text.getvalue()
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
+    """Write rows to a CSV file; see :func:`format_table` and :func:`~morl.experiments.checkpoint.write_atomically`."""
+    write_atomically(path, format_table(rows), durable=durable)
+
+
+def read_table(path: Path) -> Table:
+    """Read a CSV file written by :func:`write_table`.
+
+    Args:
+        path: Which.
+
+    Returns:
+        The rows; integers, floats and empty cells as int, float and None, anything else as text.
+
+    Raises:
+        CheckpointError: Missing or cut off.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing") from error
+    return parse_table(content, str(path))
+
+
+def parse_table(text: str, source: str) -> Table:
+    """Read CSV text written by :func:`format_table`; ``source`` names it in errors."""
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or not text.endswith("\n") or any(len(row) != len(rows[0]) for row in rows):
+        raise CheckpointError(f"{source} is truncated or damaged")
+    return [dict(zip(rows[0], map(_parse, row), strict=True)) for row in rows[1:]]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        # numpy's float64 is a float whose own repr is not a number.
+        return repr(float(value))
+    return str(value)
+
+
+def _parse(cell: str) -> Any:
+    if not cell:
+        return None
+    for number in (int, float):
+        try:
+            return number(cell)
+        except ValueError:
+            continue
+    return {"True": True, "False": False}.get(cell, cell)

@@ -1,0 +1,103 @@
+"""Vector temporal-difference targets: one number per objective, so that critics stay valid when weights move."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def pessimistic_values(q: Tensor, weights: Tensor) -> Tensor:
+    r"""Pick, for each entry, the whole vector of the critic whose scalarised value is smallest.
+
+    Args:
+        q: Values of the ``c`` critics, ``(n, c, ..., m)``, return units.
+        weights: ``(n, m)`` on the simplex.
+
+    Returns:
+        ``(n, ..., m)``: :math:`Q_{k^*}` with :math:`k^* = \arg\min_k w^\top Q_k`.
+    """
+    n, m = weights.shape
+    spread = weights.view(n, *(1,) * (q.dim() - 2), m)
+    chosen = (q * spread).sum(-1).argmin(1, keepdim=True)
+    index = chosen.unsqueeze(-1).expand(*chosen.shape, m)
+    return q.gather(1, index).squeeze(1)
+
+
+def sac_target(
+    rewards: Tensor, discounts: Tensor, next_q: Tensor, next_log_prob: Tensor, alpha: Tensor, weights: Tensor
+) -> Tensor:
+    r"""Soft actor-critic target of vector critics, continuous actions.
+
+    .. math:: y = r + \gamma (1 - d) \left( Q'_{k^*}(s', a') - \alpha \log \pi(a' \mid s') \mathbf{1} \right),
+        \quad k^* = \arg\min_k w^\top Q'_k(s', a')
+
+    The entropy enters each objective equally; as the weights sum to one, :math:`w^\top y` is the scalar target of soft
+    actor-critic on the scalarised reward.
+
+    Args:
+        rewards: ``(n, B, m)``, reward units.
+        discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
+        next_q: Target critics at ``(s', a')``, ``(n, c, B, m)``, return units.
+        next_log_prob: :math:`\log \pi(a' \mid s')`, ``(n, B)``.
+        alpha: Temperature of each member, ``(n,)``.
+        weights: ``(n, m)`` on the simplex.
+
+    Returns:
+        ``(n, B, m)``.
+
+    Source:
+        Haarnoja et al., Soft Actor-Critic Algorithms and Applications, 2018, eq. 3. Deviation: the minimum over critics
+        is taken on scalarised values, the vector of that critic is kept.
+    """
+    bonus = (alpha.unsqueeze(-1) * next_log_prob).unsqueeze(-1)
+    return rewards + discounts * (pessimistic_values(next_q, weights) - bonus)
+
+
+def discrete_sac_target(
+    rewards: Tensor, discounts: Tensor, next_q: Tensor, next_probs: Tensor, alpha: Tensor, weights: Tensor
+) -> Tensor:
+    r"""Soft actor-critic target of vector critics, discrete actions, with the exact expectation over actions.
+
+    .. math:: y = r + \gamma (1 - d) \sum_a \pi(a \mid s')
+        \left( Q'_{k^*(a)}(s', a) - \alpha \log \pi(a \mid s') \mathbf{1} \right)
+
+    Args:
+        rewards: ``(n, B, m)``, reward units.
+        discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
+        next_q: Target critics at ``s'``, ``(n, c, B, A, m)``, return units.
+        next_probs: :math:`\pi(a \mid s')`, ``(n, B, A)``; zeros are allowed.
+        alpha: Temperature of each member, ``(n,)``.
+        weights: ``(n, m)`` on the simplex.
+
+    Returns:
+        ``(n, B, m)``.
+
+    Source:
+        Christodoulou, Soft Actor-Critic for Discrete Action Settings, 2019, eq. 10, with vector critics as in
+        :func:`sac_target`.
+    """
+    expected = (next_probs.unsqueeze(-1) * pessimistic_values(next_q, weights)).sum(-2)
+    entropy = -torch.xlogy(next_probs, next_probs).sum(-1)
+    return rewards + discounts * (expected + (alpha.unsqueeze(-1) * entropy).unsqueeze(-1))
+
+
+def double_q_target(rewards: Tensor, discounts: Tensor, next_utilities: Tensor, next_q: Tensor) -> Tensor:
+    r"""Q-learning target of a vector critic: the online network chooses, the target network values.
+
+    .. math:: y = r + \gamma (1 - d) Q'(s', a^*), \quad a^* = \arg\max_a u(Q(s', a))
+
+    Args:
+        rewards: ``(n, B, m)``, reward units.
+        discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
+        next_utilities: Scalarised values of the online network at ``s'``, ``(n, B, A)``; larger is better.
+        next_q: Target network at ``s'``, ``(n, B, A, m)``, return units.
+
+    Returns:
+        ``(n, B, m)``.
+
+    Source:
+        van Hasselt et al., Deep Reinforcement Learning with Double Q-learning, AAAI 2016, eq. 4, with a vector value.
+    """
+    best = next_utilities.argmax(-1, keepdim=True).unsqueeze(-1)
+    chosen = next_q.gather(-2, best.expand(*best.shape[:-1], next_q.shape[-1])).squeeze(-2)
+    return rewards + discounts * chosen

@@ -1,0 +1,67 @@
+"""Action distributions as pure functions of network outputs and noise."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
+"""Range of the log standard deviation of the squashed Gaussian."""
+
+
+def squashed_log_std(raw: Tensor) -> Tensor:
+    """Map a raw output to a log standard deviation in ``[-5, 2]`` through tanh (the reference solver's form)."""
+    return LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1.0)
+
+
+def tanh_gaussian(outputs: Tensor, noise: Tensor, scale: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Sample a squashed Gaussian action and its log-density.
+
+    .. math:: a = s \tanh(u) + o,\quad u = \mu + \sigma \epsilon,\quad
+        \log \pi(a) = \sum_i \log N(u_i) - \log\bigl(s_i (1 - \tanh^2 u_i) + 10^{-6}\bigr)
+
+    Args:
+        outputs: Means and raw log standard deviations, ``(..., 2 a)``.
+        noise: Standard normal ``(..., a)``.
+        scale: Half the width of the action box, ``(a,)``.
+        offset: Its centre, ``(a,)``.
+
+    Returns:
+        Actions ``(..., a)`` in environment units and log-densities ``(...)``.
+
+    Source:
+        Reference implementation of MOSAC; constants as there.
+    """
+    mean, raw = outputs.chunk(2, dim=-1)
+    log_std = squashed_log_std(raw)
+    squashed = torch.tanh(mean + log_std.exp() * noise)
+    log_density = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    log_density = log_density - torch.log(scale * (1 - squashed.square()) + 1e-6)
+    return squashed * scale + offset, log_density.sum(-1)
+
+
+def gaussian_log_density(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Log-density of a diagonal Gaussian: ``(..., a)`` each -> ``(...)``."""
+    z = (actions - mean) * (-log_std).exp()
+    return (-0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+def gaussian_entropy(log_std: Tensor) -> Tensor:
+    """Entropy of a diagonal Gaussian, ``(..., a)`` -> ``(...)``, nats."""
+    return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)
+
+
+def categorical_sample(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Sample from a categorical distribution by inversion.
+
+    Args:
+        logits: ``(..., A)``.
+        uniform: Uniform numbers in ``[0, 1)``, ``(...)``.
+
+    Returns:
+        Indices ``(...)`` int64.
+    """
+    cumulative = torch.softmax(logits, dim=-1).cumsum(-1)
+    return (uniform.unsqueeze(-1) * cumulative[..., -1:] >= cumulative).sum(-1).clamp_max(logits.shape[-1] - 1)

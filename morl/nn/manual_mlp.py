@@ -1,0 +1,165 @@
+"""Hand-written passes of stacked perceptrons: no graph is recorded and no large tensor is allocated after the first call."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from morl.nn.stacked import Parameters, StackedMLP
+
+LARGE_PRODUCT = 2**22
+"""Multiplications from which on one network at a time through oneDNN beats a batched product, where it does at all."""
+
+
+def prefers_onednn() -> bool:
+    """Whether large float32 products run faster through oneDNN than through the batched product of the BLAS.
+
+    With AVX-512 oneDNN uses its full width, which MKL does on some vendors' processors only: up to twice as fast there,
+    and little different elsewhere.
+    """
+    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+class ManualMLP:
+    """Workspaces of one network shape, one number of networks and one batch size, and the passes that fill them.
+
+    Everything returned is a view of a workspace and is overwritten by the next pass. Outputs have the batch last: products
+    with narrow matrices run several times faster in that layout.
+    """
+
+    def __init__(self, net: StackedMLP, n: int, batch: int, dtype: torch.dtype) -> None:
+        """Allocate.
+
+        Args:
+            net: Shape of one network.
+            n: Members.
+            batch: Rows per network, ``B``.
+            dtype: Of the parameters.
+        """
+        networks = n * (net.copies or 1)
+        self.depth = len(net.hidden)
+        self.has_copies = net.copies is not None
+        self._backward_activation = _relu_backward_ if net.activation == "relu" else _tanh_backward_
+        self._activation_ = torch.relu_ if net.activation == "relu" else torch.tanh_
+        self.hidden = [torch.empty(networks, batch, width, dtype=dtype) for width in net.hidden]
+        # A layer's activations are dead once its own gradient is known: the gradient of the layer before takes their place
+        # where it fits, which keeps more of the workspaces in the cache.
+        following = [*self.hidden[1:], None]
+        self.deltas = [
+            after if after is not None and after.shape == h.shape else torch.empty_like(h)
+            for h, after in zip(self.hidden, following, strict=True)
+        ]
+        self.outputs = torch.empty(networks, net.outputs, batch, dtype=dtype)
+        self.d_outputs = torch.empty_like(self.outputs)
+        self.d_inputs = torch.empty(networks, net.inputs, batch, dtype=dtype)
+        self._gradients = [torch.empty(networks, *shape, dtype=dtype) for shape in net.shapes]
+        lead = (n,) if net.copies is None else (n, net.copies)
+        self.gradients: Parameters = [g.view(*lead, *g.shape[1:]) for g in self._gradients]
+        widths = (net.inputs, *net.hidden)
+        fits = dtype == torch.float32 and prefers_onednn()
+        self._one_by_one = [fits and batch * a * b >= LARGE_PRODUCT for a, b in pairwise(widths)]
+        # oneDNN applies the activation function while the result is in registers.
+        self._fused_name = net.activation
+        # Views are made once: at small widths making them costs as much as using them.
+        self._hidden_t = [h.mT for h in self.hidden]
+        self._deltas_t = [delta.mT for delta in self.deltas]
+        self._d_outputs_t = self.d_outputs.mT
+
+    def networks(self, parameters: Parameters) -> Parameters:
+        """Parameters with members and copies as one axis; no copy for contiguous parameters."""
+        return [p.flatten(0, 1) for p in parameters] if self.has_copies else parameters
+
+    def forward(self, networks: Parameters, inputs: Tensor) -> Tensor:
+        """Evaluate.
+
+        Args:
+            networks: As :meth:`networks` gives them, ``N`` networks.
+            inputs: ``(N, B, inputs)``; rows may be strided.
+
+        Returns:
+            ``(N, outputs, B)``, a workspace.
+        """
+        h = inputs
+        for i, workspace in enumerate(self.hidden):
+            weights, biases = networks[2 * i], networks[2 * i + 1]
+            if self._one_by_one[i]:
+                _linear_(workspace, h, weights.mT, biases, self._fused_name)
+                h = workspace
+            else:
+                h = self._activation_(torch.baddbmm(biases.unsqueeze(1), h, weights, out=workspace))
+        return torch.baddbmm(networks[-1].unsqueeze(2), networks[-2], self._hidden_t[-1], out=self.outputs)
+
+    def backward(self, networks: Parameters, inputs: Tensor) -> Parameters:
+        """Gradients of the parameters, for the output gradient in ``d_outputs`` ``(N, outputs, B)``.
+
+        Follows a forward pass and uses up its activations.
+
+        Args:
+            networks: Those of the forward pass.
+            inputs: Those of the forward pass.
+
+        Returns:
+            In the shapes of the parameters that :meth:`networks` was given; workspaces.
+        """
+        gradients = self._gradients
+        torch.bmm(self.d_outputs, self.hidden[-1], out=gradients[-2])
+        torch.sum(self.d_outputs, 2, out=gradients[-1])
+        for i in reversed(range(self.depth)):
+            delta = self._delta(networks, i)
+            before = self._hidden_t[i - 1] if i else inputs.mT
+            if self._one_by_one[i]:
+                _linear_(gradients[2 * i], before, self._deltas_t[i])
+            else:
+                torch.bmm(before, delta, out=gradients[2 * i])
+            torch.sum(delta, 1, out=gradients[2 * i + 1])
+        return self.gradients
+
+    def input_gradient(self, networks: Parameters, first: int) -> Tensor:
+        """Gradient of the inputs from column ``first`` on; no gradient of a parameter or of another column is computed.
+
+        Follows a forward pass and uses up its activations, like :meth:`backward`.
+
+        Args:
+            networks: Those of the forward pass.
+            first: First input column.
+
+        Returns:
+            ``(N, inputs - first, B)``, a workspace.
+        """
+        for i in reversed(range(self.depth)):
+            self._delta(networks, i)
+        columns = networks[0][:, first:]
+        # The leading part of the flat workspace, so that the result is contiguous.
+        shape = (columns.shape[0], columns.shape[1], self.d_inputs.shape[2])
+        result = self.d_inputs.view(-1)[: shape[0] * shape[1] * shape[2]].view(shape)
+        return torch.bmm(columns, self._deltas_t[0], out=result)
+
+    def _delta(self, networks: Parameters, i: int) -> Tensor:
+        """Gradient of what enters the activation function of hidden layer ``i``; those of later layers come first."""
+        delta = self.deltas[i]
+        if i == self.depth - 1:
+            torch.bmm(self._d_outputs_t, networks[-2], out=delta)
+        elif self._one_by_one[i + 1]:
+            _linear_(delta, self.deltas[i + 1], networks[2 * i + 2])
+        else:
+            torch.bmm(self.deltas[i + 1], networks[2 * i + 2].mT, out=delta)
+        self._backward_activation(delta, self.hidden[i])
+        return delta
+
+
+def _linear_(out: Tensor, left: Tensor, right: Tensor, biases: Tensor | None = None, activation: str = "none") -> None:
+    """``out[k] = activation(left[k] @ right[k].T + biases[k])``, one network after the other through oneDNN."""
+    linear = torch.ops.mkldnn._linear_pointwise
+    each = [None] * len(out) if biases is None else biases.unbind()
+    for result, a, b, bias in zip(out.unbind(), left.unbind(), right.unbind(), each, strict=True):
+        result.copy_(linear(a, b, bias, activation, [], ""))
+
+
+def _relu_backward_(delta: Tensor, activated: Tensor) -> None:
+    torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
+
+
+def _tanh_backward_(delta: Tensor, activated: Tensor) -> None:
+    torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)

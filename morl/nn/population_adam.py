@@ -1,0 +1,138 @@
+"""Adam for stacked parameters: every member has its own moments and its own step count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+from morl.nn.stacked import Parameters, Selection, select
+from morl.protocols import State
+
+
+class PopulationAdam:
+    """Adam over tensors whose axis 0 is the population.
+
+    Updating some members leaves the parameters and moments of the others bitwise unchanged. Members may have taken different
+    numbers of steps; the bias correction is each member's own.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        *,
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        max_gradient_norm: float | None = None,
+    ) -> None:
+        """Attach to parameters, which are updated in place.
+
+        Args:
+            parameters: Tensors ``(n, ...)``.
+            learning_rate: Step size.
+            betas: Decay of the first and second moment.
+            eps: Added to the root of the second moment.
+            max_gradient_norm: Clip each member's gradient (over all its parameters) to this Euclidean norm.
+        """
+        self.parameters = parameters
+        self.learning_rate, self.betas, self.eps, self.max_gradient_norm = learning_rate, betas, eps, max_gradient_norm
+        self.first = [torch.zeros_like(p) for p in parameters]
+        self.second = [torch.zeros_like(p) for p in parameters]
+        self.steps = np.zeros(parameters[0].shape[0], dtype=np.int64)
+        self._fused = parameters[0].device.type in ("cpu", "cuda")
+
+    def step(self, gradients: Parameters, members: Selection | None = None) -> None:
+        """Apply one step.
+
+        Args:
+            gradients: ``(n', ...)`` for the members that take part, in the order of the parameters.
+            members: Which members; all by default.
+        """
+        if self.max_gradient_norm is not None:
+            gradients = _clipped(gradients, self.max_gradient_norm)
+        chosen = slice(0, len(self.steps)) if members is None else members
+        index = chosen if isinstance(chosen, slice) else chosen.numpy()
+        self.steps[index] += 1
+        counts = self.steps[index]
+        groups = (self.parameters, self.first, self.second)
+        if isinstance(chosen, slice) and chosen.step in (None, 1) and (counts == counts[0]).all():
+            p, m, v = (select(group, chosen) for group in groups)
+            self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
+        else:
+            each = np.arange(len(self.steps))[index].tolist()
+            p, m, v = ([t[i] for t in group for i in each] for group in groups)
+            self._apply(
+                p, [g[j] for g in gradients for j in range(len(each))], m, v, counts.astype(float).tolist() * len(gradients)
+            )
+
+    def _apply(self, p: list[Tensor], g: list[Tensor], m: list[Tensor], v: list[Tensor], counts: Sequence[float]) -> None:
+        # The fused kernel runs over raw memory: it does not look at strides.
+        g = [gradient.contiguous() for gradient in g]
+        if self._fused:
+            steps = {count: torch.full((), count, device=p[0].device) for count in set(counts)}
+            torch._fused_adam_(
+                p, g, m, v, [], [steps[count] for count in counts],
+                lr=self.learning_rate, beta1=self.betas[0], beta2=self.betas[1], weight_decay=0.0, eps=self.eps,
+                amsgrad=False, maximize=False,
+            )  # fmt: skip
+            return
+        # This one advances the step counts itself.
+        adam(
+            p, g, m, v, [], [torch.tensor(count - 1.0) for count in counts],
+            foreach=False, fused=False, amsgrad=False, beta1=self.betas[0], beta2=self.betas[1],
+            lr=self.learning_rate, weight_decay=0.0, eps=self.eps, maximize=False,
+        )  # fmt: skip
+
+    def reset(self, member: int) -> None:
+        """Forget the moments and the step count of one member."""
+        for tensor in (*self.first, *self.second):
+            tensor[member].zero_()
+        self.steps[member] = 0
+
+    def reindexed(self, parameters: Parameters, source: Sequence[int], fresh: Sequence[bool]) -> PopulationAdam:
+        """The optimiser of a reindexed population.
+
+        Args:
+            parameters: The new parameters ``(n', ...)``.
+            source: Member whose moments each new member takes over, ``(n',)``.
+            fresh: Whether the new member starts with empty moments instead, ``(n',)``.
+        """
+        other = PopulationAdam(
+            parameters,
+            learning_rate=self.learning_rate,
+            betas=self.betas,
+            eps=self.eps,
+            max_gradient_norm=self.max_gradient_norm,
+        )
+        index = torch.as_tensor(list(source), dtype=torch.int64)
+        other.first = [t[index] for t in self.first]
+        other.second = [t[index] for t in self.second]
+        other.steps = self.steps[index.numpy()].copy()
+        for member, is_fresh in enumerate(fresh):
+            if is_fresh:
+                other.reset(member)
+        return other
+
+    def state(self) -> State:
+        """Moments and step counts."""
+        state: State = {"steps": torch.from_numpy(self.steps.copy())}
+        for i, (m, v) in enumerate(zip(self.first, self.second, strict=True)):
+            state[f"first/{i}"], state[f"second/{i}"] = m, v
+        return state
+
+    def load_state(self, state: State) -> None:
+        """Restore :meth:`state` in place."""
+        self.steps = state["steps"].numpy().copy()
+        for i in range(len(self.parameters)):
+            self.first[i].copy_(state[f"first/{i}"])
+            self.second[i].copy_(state[f"second/{i}"])
+
+
+def _clipped(gradients: Parameters, norm: float) -> Parameters:
+    squares = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in gradients]).sum(0)
+    factor = (norm / (squares.sqrt() + 1e-6)).clamp_max(1.0)
+    return [g * factor.reshape(-1, *[1] * (g.dim() - 1)) for g in gradients]

@@ -1,0 +1,220 @@
+"""What every policy snapshot shares: single and batched calls, numpy and torch, files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import CheckpointError, ShapeError
+from morl.protocols import Memory
+from morl.spaces import raw_observations
+
+FORMAT = 1
+"""Version of the policy files."""
+
+
+class BasePolicy(ABC):
+    """Base of the policy snapshots. Implements :class:`morl.protocols.Policy` on top of two methods.
+
+    A subclass acts for ``p`` stacked policies at once: every tensor it owns has the policies on axis 0, so that a whole
+    population or archive is evaluated with batched products. A single policy is ``p = 1``.
+    """
+
+    kind: ClassVar[str]
+    observation_space: gym.Space[Any]
+    action_space: gym.Space[Any]
+
+    @abstractmethod
+    def act_stacked(
+        self,
+        observations: Tensor,
+        memory: Memory,
+        weights: Tensor | None,
+        deterministic: bool,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Act for all stacked policies: raw observations ``(p, B, *space.shape)`` -> actions ``(p, B, ...)``."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What JSON can hold: with :meth:`tensors` enough to rebuild the policy."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters by name, each ``(p, ...)``."""
+
+    @classmethod
+    @abstractmethod
+    def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """Rebuild from :meth:`config` and :meth:`tensors`."""
+
+    @classmethod
+    def stack(cls, policies: Sequence[Self]) -> Self:
+        """Stack policies of equal configuration into one object that acts for all of them.
+
+        Args:
+            policies: At least one.
+
+        Returns:
+            A policy whose tensors have all of them on axis 0.
+        """
+        parts = [policy.tensors() for policy in policies]
+        return cls.from_parts(policies[0].config(), {name: torch.cat([part[name] for part in parts]) for name in parts[0]})
+
+    def stacking_key(self) -> str:
+        """Policies with the same key can be stacked."""
+        shapes = {name: list(tensor.shape[1:]) for name, tensor in self.tensors().items()}
+        return json.dumps([self.kind, self.config(), shapes], sort_keys=True)
+
+    def stacked_memory(self, policies: int, batch: int) -> Memory:
+        """Memory at the start of episodes, ``(p, B, ...)``."""
+        del policies, batch
+        return {}
+
+    def observe_stacked(self, memory: Memory, rewards: Tensor, done: Tensor) -> Memory:
+        """Carry the memory over one step: rewards ``(p, B, m)``, done ``(p, B)``."""
+        del rewards, done
+        return memory
+
+    def memory(self, batch: int) -> Memory:
+        """Memory at the start of ``batch`` episodes; see :meth:`morl.protocols.Policy.memory`."""
+        return {key: value[0] for key, value in self.stacked_memory(1, batch).items()}
+
+    def act(
+        self,
+        observations: Any,
+        memory: Memory | None = None,
+        *,
+        weights: Any = None,
+        deterministic: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Any:
+        """Choose actions; see :meth:`morl.protocols.Policy.act`.
+
+        Raises:
+            ShapeError: The observations have neither the space's shape nor one more batch axis.
+        """
+        shape = tuple(self.observation_space.shape or ())
+        found = tuple(np.shape(observations))
+        single = found == shape
+        if not single and (len(found) != len(shape) + 1 or found[1:] != shape):
+            raise ShapeError(
+                f"observations have shape {found}; expected {shape} for one or (B, {', '.join(map(str, shape))}) for a batch"
+            )
+        device = next(iter(self.tensors().values())).device
+        batch = raw_observations(self.observation_space, observations, device)
+        batch = batch.unsqueeze(0) if single else batch
+        state = {k: v.unsqueeze(0) for k, v in (self.memory(len(batch)) if memory is None else memory).items()}
+        preference = None
+        if weights is not None:
+            preference = torch.as_tensor(weights, dtype=torch.float32, device=device)
+            preference = preference.expand(len(batch), preference.shape[-1]).unsqueeze(0)
+        with torch.inference_mode():
+            actions = self.act_stacked(batch.unsqueeze(0), state, preference, deterministic, generator)[0]
+        actions = actions + int(self.action_space.start) if isinstance(self.action_space, spaces.Discrete) else actions
+        actions = actions[0] if single else actions
+        if isinstance(observations, Tensor):
+            return actions
+        out = actions.cpu().numpy().astype(self.action_space.dtype, copy=False)
+        return out.item() if single and out.ndim == 0 else out
+
+    def observe(
+        self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, next_observations: Tensor, done: Tensor
+    ) -> Memory:
+        """Carry the memory over one step; see :meth:`morl.protocols.Policy.observe`."""
+        del observations, actions, next_observations
+        stacked = {key: value.unsqueeze(0) for key, value in memory.items()}
+        return {key: value[0] for key, value in self.observe_stacked(stacked, rewards.unsqueeze(0), done.unsqueeze(0)).items()}
+
+    def save(self, folder: str | Path, name: str = "policy") -> Path:
+        """Write ``NAME.safetensors`` and ``NAME.json``.
+
+        Args:
+            folder: Where; created if needed.
+            name: Stem of both files.
+
+        Returns:
+            Path of the JSON file, which :func:`load_policy` takes.
+        """
+        from safetensors.torch import save
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        data = save({key: value.detach().cpu().contiguous() for key, value in self.tensors().items()})
+        (folder / f"{name}.safetensors").write_bytes(data)
+        config = self.config()
+        description = {"format": FORMAT, "kind": self.kind, "sha256": _checksum(config, data), "config": config}
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(description, indent=1) + "\n")
+        return path
+
+
+def _checksum(config: Any, tensors: bytes) -> str:
+    """SHA-256 of both files' content."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode() + tensors).hexdigest()
+
+
+def policy_from(config: dict[str, Any], tensors: dict[str, Tensor]) -> BasePolicy:
+    """Rebuild a policy of any kind.
+
+    Args:
+        config: Its :meth:`BasePolicy.config`, which names the kind.
+        tensors: Its :meth:`BasePolicy.tensors`.
+
+    Returns:
+        The policy.
+    """
+    from morl.registry import component
+
+    cls: type[BasePolicy] = component("policy", config["kind"])
+    return cls.from_parts(config, tensors)
+
+
+def load_policy(path: str | Path) -> BasePolicy:
+    """Load a policy written by ``Policy.save``.
+
+    Args:
+        path: The JSON file, or the folder if it holds ``policy.json``.
+
+    Returns:
+        The policy, on the CPU.
+
+    Raises:
+        CheckpointError: A file is missing, truncated, tampered with or of a newer format.
+    """
+    from safetensors.torch import load
+
+    path = Path(path)
+    if path.is_dir():
+        path = path / "policy.json"
+    try:
+        description = json.loads(path.read_text())
+        data = path.with_suffix(".safetensors").read_bytes()
+        if description["format"] != FORMAT:
+            raise CheckpointError(
+                f"{path} has format {description['format']}, this version reads {FORMAT}; load it with the one that wrote it"
+            )
+        if _checksum(description["config"], data) != description["sha256"]:
+            raise CheckpointError(
+                f"{path} or {path.with_suffix('.safetensors').name} is truncated or was changed after it was written; "
+                "restore both from a copy"
+            )
+        return policy_from(description["config"], load(data))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"no policy at {error.filename}; pass the JSON file that Policy.save wrote") from error
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{path} is not a readable policy file ({type(error).__name__}: {error}); restore it from a copy"
+        ) from error

@@ -1,0 +1,182 @@
+"""Policies that are multi-layer perceptrons, with the action heads that the solvers need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import CapabilityError
+from morl.nn.distributions import categorical_sample, squashed_log_std
+from morl.nn.stacked import StackedMLP
+from morl.policies.base import BasePolicy
+from morl.protocols import Memory
+from morl.spaces import ObservationEncoder, space_from_json, space_to_json
+
+Head = Literal["squashed_gaussian", "gaussian", "categorical", "greedy_q"]
+"""How network outputs become actions."""
+
+
+@dataclass(frozen=True, eq=False)
+class MLPPolicy(BasePolicy):
+    """A stacked perceptron with an action head.
+
+    Heads: ``squashed_gaussian`` (means and log standard deviations of a tanh-squashed Gaussian on a bounded box),
+    ``gaussian`` (means, with a state-independent ``log_std`` tensor; actions are clipped to the box), ``categorical``
+    (logits) and ``greedy_q`` (``A * m`` vector values; the action with the best weighted sum).
+
+    A policy with ``accrued_gamma`` also sees the discounted reward accrued since the start of the episode, divided by
+    the tensor ``accrued_scale`` ``(1, m)``.
+    """
+
+    kind: ClassVar[str] = "mlp"
+
+    observation_space: gym.Space[Any]
+    action_space: gym.Space[Any]
+    network: StackedMLP
+    head: Head
+    parameters: list[Tensor]
+    """Of the network, each ``(p, ...)``."""
+    extras: dict[str, Tensor] = field(default_factory=dict)
+    """``log_std (p, a)``, ``weights (p, m)``, ``accrued_scale (p, m)``, ``mean`` and ``std (p, d)``, as needed."""
+    accrued_gamma: float | None = None
+    """Discount of the accrued reward among the inputs; None if it is not an input."""
+
+    def act_stacked(
+        self,
+        observations: Tensor,
+        memory: Memory,
+        weights: Tensor | None,
+        deterministic: bool,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """See :meth:`BasePolicy.act_stacked`."""
+        inputs = ObservationEncoder(self.observation_space)(observations)
+        if "mean" in self.extras:
+            inputs = (inputs - self.extras["mean"].unsqueeze(1)) / self.extras["std"].unsqueeze(1)
+        if self.accrued_gamma is not None:
+            inputs = torch.cat([inputs, memory["accrued"] / self.extras["accrued_scale"].unsqueeze(1)], dim=-1)
+        outputs = self.network(self.parameters, inputs)
+        return self._actions(outputs, weights, deterministic, generator)
+
+    def _actions(
+        self, outputs: Tensor, weights: Tensor | None, deterministic: bool, generator: torch.Generator | None
+    ) -> Tensor:
+        if self.head == "categorical":
+            if deterministic:
+                return outputs.argmax(-1)
+            return categorical_sample(outputs, torch.rand(outputs.shape[:-1], generator=generator, device=outputs.device))
+        if self.head == "greedy_q":
+            preference = self.extras["weights"].unsqueeze(1) if weights is None else weights
+            q: Tensor = outputs.unflatten(-1, (-1, preference.shape[-1]))
+            return (q * preference.unsqueeze(-2)).sum(-1).argmax(-1)
+        assert isinstance(self.action_space, spaces.Box)
+        scale, offset = box_scale(self.action_space, outputs.device)
+        mean, log_std = outputs, self.extras.get("log_std")
+        if self.head == "squashed_gaussian":
+            mean, raw = outputs.chunk(2, dim=-1)
+            log_std = squashed_log_std(raw)
+        if not deterministic:
+            assert log_std is not None
+            log_std = log_std if self.head == "squashed_gaussian" else log_std.unsqueeze(1)
+            mean = mean + log_std.exp() * torch.randn(mean.shape, generator=generator, device=mean.device)
+        if self.head == "squashed_gaussian":
+            flat = torch.tanh(mean) * scale + offset
+        else:
+            flat = clip_to_box(mean * scale + offset, self.action_space)
+        actions: Tensor = flat.unflatten(-1, self.action_space.shape)
+        return actions
+
+    def stacked_memory(self, policies: int, batch: int) -> Memory:
+        """See :meth:`BasePolicy.stacked_memory`."""
+        if self.accrued_gamma is None:
+            return {}
+        scale = self.extras["accrued_scale"]
+        return {
+            "accrued": torch.zeros(policies, batch, scale.shape[-1], device=scale.device),
+            "discount": torch.ones(policies, batch, 1, device=scale.device),
+        }
+
+    def observe_stacked(self, memory: Memory, rewards: Tensor, done: Tensor) -> Memory:
+        """See :meth:`BasePolicy.observe_stacked`."""
+        if self.accrued_gamma is None:
+            return memory
+        running = (~done).unsqueeze(-1).to(rewards.dtype)
+        accrued = (memory["accrued"] + memory["discount"] * rewards) * running
+        return {"accrued": accrued, "discount": memory["discount"] * self.accrued_gamma * running + (1 - running)}
+
+    def config(self) -> dict[str, Any]:
+        """See :meth:`BasePolicy.config`."""
+        network = {
+            "inputs": self.network.inputs,
+            "hidden": list(self.network.hidden),
+            "outputs": self.network.outputs,
+            "activation": self.network.activation,
+        }
+        return {
+            "kind": self.kind,
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+            "network": network,
+            "head": self.head,
+            "accrued_gamma": self.accrued_gamma,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """See :meth:`BasePolicy.tensors`."""
+        return {**{f"parameters/{i}": p for i, p in enumerate(self.parameters)}, **self.extras}
+
+    @classmethod
+    def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> MLPPolicy:
+        """See :meth:`BasePolicy.from_parts`."""
+        count = sum(name.startswith("parameters/") for name in tensors)
+        return cls(
+            observation_space=space_from_json(config["observation_space"]),
+            action_space=space_from_json(config["action_space"]),
+            network=StackedMLP(**{**config["network"], "hidden": tuple(config["network"]["hidden"])}),
+            head=config["head"],
+            parameters=[tensors[f"parameters/{i}"] for i in range(count)],
+            extras={name: tensor for name, tensor in tensors.items() if not name.startswith("parameters/")},
+            accrued_gamma=config["accrued_gamma"],
+        )
+
+
+def box_scale(space: spaces.Box, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Half-width and centre of a box, flattened, ``(a,)`` each; 1 and 0 along unbounded components."""
+    low, high = (torch.as_tensor(b.reshape(-1), dtype=torch.float32) for b in (space.low, space.high))
+    bounded = torch.isfinite(low) & torch.isfinite(high)
+    scale = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
+    offset = torch.where(bounded, (high + low) / 2, torch.zeros_like(low))
+    return scale.to(device), offset.to(device)
+
+
+def clip_to_box(actions: Tensor, space: spaces.Box) -> Tensor:
+    """Clip flat actions ``(..., a)`` into a box."""
+    low, high = (torch.as_tensor(b.reshape(-1), dtype=torch.float32, device=actions.device) for b in (space.low, space.high))
+    return torch.maximum(torch.minimum(actions, high), low)
+
+
+def require_bounded_box(space: gym.Space[Any], solver: str) -> spaces.Box:
+    """Check that an action space is a bounded real-valued box.
+
+    Args:
+        space: The action space.
+        solver: Name for the message.
+
+    Returns:
+        The space.
+
+    Raises:
+        CapabilityError: It is not.
+    """
+    if isinstance(space, spaces.Box) and space.is_bounded("both") and np.issubdtype(space.dtype, np.floating):
+        return space
+    raise CapabilityError(
+        f"{solver} needs a bounded Box or a Discrete action space, found {space}; bound the actions with "
+        "gymnasium.wrappers.RescaleAction or use MOPPO"
+    )

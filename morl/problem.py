@@ -1,0 +1,230 @@
+"""The problem: what an environment looks like, and how it is made from what a user writes."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from morl.errors import ConfigurationError, EnvironmentFault, closest
+from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.rows import BatchedRows, PlainBatch
+
+_log = logging.getLogger(__name__)
+
+EnvLike: TypeAlias = "str | Mapping[str, Any] | Callable[[], gym.Env[Any, Any]]"
+"""What a user may give as environment: an id, a mapping with ``id`` and its arguments, or a callable that makes one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemSpec:
+    """What a learner needs to know of an environment before it sees any of it."""
+
+    env_id: str
+    """Name used in files and to look up reference points; ``custom/NAME`` for a callable."""
+    env_arguments: Mapping[str, Any]
+    """Arguments given beside the id."""
+    observation_space: gym.Space[Any]
+    """Of one environment."""
+    action_space: gym.Space[Any]
+    """Of one environment."""
+    num_objectives: int
+    """``m``; 1 for a scalar reward."""
+    is_vector_reward: bool
+    """Whether the environment itself returns a vector."""
+    max_episode_steps: int | None
+    """Time limit, environment steps; None if there is none."""
+    nominal_dynamics: tuple[float, ...] | None = None
+    """Nominal transition-model parameters ``(k,)``; None if the dynamics cannot be set."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An environment to be solved: the :class:`~morl.protocols.EnvFactory` that everything here uses.
+
+    Rows come from a native batched form where there is one that behaves exactly like the environment, and from plain
+    copies of the environment otherwise.
+    """
+
+    spec: ProblemSpec
+    make_env: Callable[[], gym.Env[Any, Any]]
+    """Makes one plain copy."""
+    make_batched: Callable[[int], Any] | None = None
+    """Makes a native batched form (:class:`envs.protocols.BatchedEnv`) with a given number of rows."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """How policies are judged."""
+
+    def rows(self, num_rows: int, *, device: torch.device) -> BatchedRows:
+        """Make fresh rows.
+
+        Args:
+            num_rows: ``R``.
+            device: Where their tensors live.
+
+        Returns:
+            Rows that were never reset.
+        """
+        batch = PlainBatch(self.make_env, num_rows) if self.make_batched is None else self.make_batched(num_rows)
+        return BatchedRows(batch, device=device)
+
+    def evaluator(self, *, gamma: float, device: torch.device) -> Evaluator:
+        """The evaluator of this problem's policies.
+
+        Args:
+            gamma: Discount, if the evaluation does not name one.
+            device: Where policies act.
+
+        Returns:
+            An evaluator with environment rows of its own.
+        """
+        return Evaluator(self, self.evaluation, gamma=gamma, device=device)
+
+
+def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Evaluation | None = None) -> Problem:
+    """Turn what a user gives as environment into a problem.
+
+    Args:
+        env: A gymnasium id (mo-gymnasium's included), a mapping with ``id`` and constructor arguments, or a callable
+            without arguments that makes an environment. A problem is returned as it is.
+        native: Use the native batched form where there is one.
+        evaluation: How policies are judged; the defaults if None.
+
+    Returns:
+        The problem. Reading its spec makes one copy of the environment and closes it.
+
+    Raises:
+        ConfigurationError: The id is unknown or the mapping is malformed.
+        EnvironmentFault: The environment cannot be made, with the cause.
+    """
+    if isinstance(env, Problem):
+        return env if evaluation is None else replace(env, evaluation=evaluation)
+    judged = Evaluation() if evaluation is None else evaluation
+    if callable(env):
+        name = getattr(env, "__name__", type(env).__name__)
+        return Problem(_spec(f"custom/{name}", {}, env), env, None, judged)
+    if isinstance(env, str):
+        env_id, arguments = env, {}
+    elif isinstance(env, Mapping):
+        arguments = {str(key): value for key, value in env.items()}
+        if not isinstance(arguments.get("id"), str):
+            raise ConfigurationError("env is a mapping without id; write env: {id: mo-hopper-2obj-v5, argument: value}")
+        env_id = arguments.pop("id")
+    else:
+        raise ConfigurationError(
+            f"env must be an id, a mapping with id, or a callable that makes one; found {type(env).__name__}"
+        )
+
+    make_env = _maker(env_id, arguments)
+    spec = _spec(env_id, arguments, make_env)
+    return Problem(spec, make_env, _native(env_id, arguments) if native else None, judged)
+
+
+def _maker(env_id: str, arguments: Mapping[str, Any]) -> Callable[[], gym.Env[Any, Any]]:
+    # Both packages register their ids on import.
+    import mo_gymnasium  # noqa: F401
+
+    import envs  # noqa: F401
+
+    name = env_id.rsplit(":", 1)[-1]
+    if ":" not in env_id and name not in gym.registry:
+        raise ConfigurationError(
+            f"unknown environment {env_id!r}.{closest(name, gym.registry)} Installed ids: gymnasium.registry; "
+            "an id of another package is written module:id"
+        )
+
+    def make() -> gym.Env[Any, Any]:
+        _log_simulator_warnings(env_id)
+        with warnings.catch_warnings():
+            # A choice of the user's (a benchmark's version) and a property of other packages' spaces: nothing to act on.
+            warnings.filterwarnings("ignore", ".*is out of date.*")
+            warnings.filterwarnings("ignore", ".*precision lowered by casting.*")
+            made: gym.Env[Any, Any] = gym.make(env_id, disable_env_checker=True, **arguments)
+        return made
+
+    return make
+
+
+def _log_simulator_warnings(env_id: str) -> None:
+    """Send MuJoCo's warnings to logging instead of to the terminal and a file in the current folder."""
+    entry_point = str(getattr(gym.registry.get(env_id), "entry_point", ""))
+    if "mujoco" not in entry_point:
+        return
+    try:
+        import mujoco
+    except ImportError:  # making the environment says which package is missing
+        return
+
+    def handle(message: str) -> None:
+        _log.log(logging.INFO if "deprecated" in message else logging.WARNING, "MuJoCo: %s", message)
+
+    if mujoco.get_mju_user_warning() is None:
+        mujoco.set_mju_user_warning(handle)
+
+
+def _native(env_id: str, arguments: Mapping[str, Any]) -> Callable[[int], Any] | None:
+    import envs
+
+    if envs.batched_form(env_id, 1, **arguments) is None:
+        return None
+    return lambda num_rows: envs.batched_form(env_id, num_rows, **arguments)
+
+
+def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.Env[Any, Any]]) -> ProblemSpec:
+    env = checked_env(env_id, make_env)
+    reward_space = getattr(env.unwrapped, "reward_space", None)
+    m = int(reward_space.shape[0]) if reward_space is not None and len(reward_space.shape) == 1 else None
+    limit = getattr(env.spec, "max_episode_steps", None)
+    if limit is None:
+        wrapped: Any = env
+        while wrapped is not env.unwrapped and limit is None:
+            limit = getattr(wrapped, "_max_episode_steps", None)
+            wrapped = wrapped.env
+    nominal = getattr(env.unwrapped, "nominal_dynamics", None)
+    spec = ProblemSpec(
+        env_id=env_id,
+        env_arguments=dict(arguments),
+        observation_space=env.observation_space,
+        action_space=env.action_space,
+        num_objectives=1 if m is None else m,
+        is_vector_reward=m is not None,
+        max_episode_steps=limit,
+        nominal_dynamics=None if nominal is None else tuple(float(x) for x in np.asarray(nominal).reshape(-1)),
+    )
+    env.close()
+    return spec
+
+
+def checked_env(env_id: str, make_env: Callable[[], Any]) -> gym.Env[Any, Any]:
+    """Make one environment, turning every failure into one line that says what to do.
+
+    Args:
+        env_id: Name for the message.
+        make_env: Makes it.
+
+    Returns:
+        The environment.
+
+    Raises:
+        EnvironmentFault: It cannot be made, or is not a gymnasium environment.
+    """
+    try:
+        env = make_env()
+    except gym.error.DependencyNotInstalled as error:
+        raise EnvironmentFault(f"environment {env_id!r} needs a package that is not installed: {_one_line(error)}") from error
+    except Exception as error:
+        raise EnvironmentFault(f"environment {env_id!r} cannot be made: {type(error).__name__}: {_one_line(error)}") from error
+    if not isinstance(env, gym.Env):
+        kind = "a class; pass a callable that makes an instance" if inspect.isclass(env) else type(env).__name__
+        raise EnvironmentFault(f"environment {env_id!r} must be a gymnasium.Env, found {kind}")
+    return env
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

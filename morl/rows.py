@@ -1,0 +1,202 @@
+"""Environment rows: batches of independent environments that never reset themselves and can stand anywhere again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import EnvironmentFault
+from morl.protocols import State
+from morl.spaces import raw_observations
+
+Index = npt.NDArray[np.int64]
+
+
+class PlainBatch:
+    """Rows over plain gymnasium environments, one copy each, stepped in turn.
+
+    It has the interface of :class:`envs.protocols.BatchedEnv`. Stepping in this process is faster than worker processes on
+    few cores, and a physics step cannot be batched in numpy.
+    """
+
+    def __init__(self, make_env: Callable[[], gym.Env[Any, Any]], num_envs: int) -> None:
+        """Make the copies.
+
+        Args:
+            make_env: Makes one environment.
+            num_envs: ``R``.
+        """
+        self.num_envs = num_envs
+        self._envs = [make_env() for _ in range(num_envs)]
+        first = self._envs[0]
+        self.observation_space = first.observation_space
+        self.action_space = first.action_space
+        self._num_actions = first.action_space.n if isinstance(first.action_space, spaces.Discrete) else None
+        reward_space = getattr(first.unwrapped, "reward_space", None)
+        self._m = int(reward_space.shape[0]) if reward_space is not None and len(reward_space.shape) == 1 else 1
+        self._dtype = first.observation_space.dtype
+
+    def reset(self, rows: Index, seeds: Index, dynamics: npt.NDArray[np.floating] | None = None) -> npt.NDArray[Any]:
+        """Start episodes; ``dynamics`` goes to ``reset(options={"dynamics": ...})``."""
+        observations = np.empty((len(rows), *(self.observation_space.shape or ())), dtype=self._dtype)
+        for i, row in enumerate(rows):
+            options = None if dynamics is None else {"dynamics": np.asarray(dynamics[i])}
+            observations[i] = self._envs[row].reset(seed=int(seeds[i]), options=options)[0]
+        return observations
+
+    def step(
+        self, rows: Index, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Advance each row by one step."""
+        count = len(rows)
+        observations = np.empty((count, *(self.observation_space.shape or ())), dtype=self._dtype)
+        rewards = np.empty((count, self._m), dtype=np.float32)
+        terminated, truncated = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.bool_)
+        choices: Any = actions.tolist() if self._num_actions is not None else actions
+        for i, row in enumerate(rows):
+            observations[i], reward, terminated[i], truncated[i], _ = self._envs[row].step(choices[i])
+            # Assigning alone would spread one number over all objectives.
+            if np.size(reward) != self._m:
+                raise EnvironmentFault(
+                    f"the environment returned a reward of shape {np.shape(reward)}, but its reward_space says ({self._m},); "
+                    "correct either of them"
+                )
+            rewards[i] = reward
+        return observations, rewards, terminated, truncated
+
+    def close(self) -> None:
+        """Close every copy."""
+        for env in self._envs:
+            env.close()
+
+
+class BatchedRows:
+    """Rows over anything with the interface of :class:`envs.protocols.BatchedEnv`; implements :class:`~morl.protocols.EnvRows`.
+
+    It moves data between numpy and the learner's device, refuses non-finite observations and rewards, and remembers every
+    row's episode (seed, dynamics, actions so far), so that a saved position can be reached again by replaying.
+    """
+
+    def __init__(self, batch: Any, *, device: torch.device) -> None:
+        """Wrap a batch.
+
+        Args:
+            batch: The native batched environment or a :class:`PlainBatch`.
+            device: Where tensors live.
+        """
+        self.batch = batch
+        self.num_rows: int = batch.num_envs
+        self.device = device
+        space = batch.observation_space
+        self._real = isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.integer)
+        action_space = batch.action_space
+        action_shape, dtype = action_space.shape or (), action_space.dtype
+        self._action_dtype = np.dtype(np.int64) if isinstance(action_space, spaces.Discrete) else np.dtype(dtype)
+        self._action_start = int(action_space.start) if isinstance(action_space, spaces.Discrete) else 0
+        self._seeds = np.full(self.num_rows, -1, dtype=np.int64)
+        self._lengths = np.zeros(self.num_rows, dtype=np.int64)
+        self._actions = np.zeros((self.num_rows, 64, *action_shape), dtype=self._action_dtype)
+        self._dynamics: npt.NDArray[np.float64] | None = None
+
+    def reset(self, rows: Index, seeds: Sequence[int], dynamics: Tensor | None = None) -> Tensor:
+        """Start episodes; see :meth:`morl.protocols.EnvRows.reset`."""
+        models = None if dynamics is None else dynamics.detach().cpu().numpy().astype(np.float64)
+        return self._reset(rows, np.asarray(seeds, dtype=np.int64), models)
+
+    def _reset(self, rows: Index, seeds: Index, models: npt.NDArray[np.float64] | None) -> Tensor:
+        self._seeds[rows] = seeds
+        self._lengths[rows] = 0
+        if models is not None:
+            if self._dynamics is None:
+                self._dynamics = np.full((self.num_rows, models.shape[1]), np.nan)
+            self._dynamics[rows] = models
+        return self._observations(self.batch.reset(rows, seeds, models), rows)
+
+    def step(self, actions: Tensor, rows: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Advance rows; see :meth:`morl.protocols.EnvRows.step`."""
+        chosen = actions.detach().cpu().numpy().astype(self._action_dtype, copy=False)
+        longest = int(self._lengths[rows].max())
+        if longest >= self._actions.shape[1]:
+            self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
+        self._actions[rows, self._lengths[rows]] = chosen
+        self._lengths[rows] += 1
+        observations, rewards, terminated, truncated = self.batch.step(
+            rows, chosen + self._action_start if self._action_start else chosen
+        )
+        self._check_finite("reward", rewards, rows)
+        return (
+            self._observations(observations, rows),
+            torch.from_numpy(np.ascontiguousarray(rewards, dtype=np.float32)).to(self.device),
+            torch.from_numpy(terminated).to(self.device),
+            torch.from_numpy(truncated).to(self.device),
+        )
+
+    def _check_finite(self, what: str, values: npt.NDArray[Any], rows: Index) -> None:
+        if np.isfinite(values).all():
+            return
+        bad = int(np.flatnonzero(~np.isfinite(values).reshape(len(rows), -1).all(-1))[0])
+        row = rows[bad]
+        raise EnvironmentFault(
+            f"the environment returned a non-finite {what}: {values[bad].reshape(-1)[:8].tolist()}; look at step "
+            f"{self._lengths[row]} of the episode with seed {self._seeds[row]}: its actions or the simulation are at fault"
+        )
+
+    def _observations(self, observations: npt.NDArray[Any], rows: Index) -> Tensor:
+        if self._real:
+            self._check_finite("observation", observations, rows)
+        return raw_observations(self.batch.observation_space, observations, self.device)
+
+    def state(self) -> State:
+        """Each row's episode: seed (-1 before the first reset), dynamics and actions so far."""
+        longest = int(self._lengths.max(initial=0))
+        actions = self._actions[:, :longest].copy()
+        # What earlier episodes left behind is not part of the position.
+        actions[np.arange(longest) >= self._lengths[:, None]] = 0
+        state: State = {
+            "seeds": torch.from_numpy(self._seeds.copy()),
+            "lengths": torch.from_numpy(self._lengths.copy()),
+            "actions": torch.from_numpy(actions),
+        }
+        if self._dynamics is not None:
+            state["dynamics"] = torch.from_numpy(self._dynamics.copy())
+        return state
+
+    def load_state(self, state: State) -> None:
+        """Stand where the saved rows stood, by replaying their episodes."""
+        self.replay(state)
+
+    def replay(self, state: State) -> Tensor | None:
+        """Replay saved episodes.
+
+        Args:
+            state: Of :meth:`state`.
+
+        Returns:
+            The raw observation at which each row stands, ``(R, *space.shape)`` (zeros for rows that never started); None if
+            no row ever started.
+        """
+        seeds, lengths, actions = (state[key].numpy() for key in ("seeds", "lengths", "actions"))
+        models = state["dynamics"].numpy() if "dynamics" in state else None
+        started = np.flatnonzero(seeds >= 0)
+        if not len(started):
+            return None
+        nominal = models is None or np.isnan(models[started]).all()
+        first = self._reset(started, seeds[started], None if nominal or models is None else models[started])
+        observations = torch.zeros(self.num_rows, *first.shape[1:], dtype=first.dtype, device=self.device)
+        observations[torch.from_numpy(started)] = first
+        for t in range(int(lengths.max())):
+            rows = np.flatnonzero(lengths > t)
+            observations[torch.from_numpy(rows)] = self.step(torch.from_numpy(actions[rows, t]), rows)[0]
+        return observations
+
+    def close(self) -> None:
+        """Close the environments."""
+        if isinstance(self.batch, PlainBatch):
+            self.batch.close()

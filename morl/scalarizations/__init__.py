@@ -1,0 +1,11 @@
+"""Scalarizations: turn a vector value and a preference into one number to maximise, one variant per file."""
+
+from morl.scalarizations.achievement import Achievement
+from morl.scalarizations.augmented_chebyshev import AugmentedChebyshev
+from morl.scalarizations.base import Scalarization
+from morl.scalarizations.chebyshev import Chebyshev
+from morl.scalarizations.pbi import PBI
+from morl.scalarizations.smooth_chebyshev import SmoothChebyshev
+from morl.scalarizations.weighted_sum import WeightedSum
+
+__all__ = ["PBI", "Achievement", "AugmentedChebyshev", "Chebyshev", "Scalarization", "SmoothChebyshev", "WeightedSum"]

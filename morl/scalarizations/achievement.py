@@ -1,0 +1,60 @@
+"""Achievement: Wierzbicki's achievement scalarizing function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from morl.errors import ConfigurationError
+from morl.scalarizations.base import distance, largest
+
+_SMALLEST_WEIGHT = 1e-10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Achievement:
+    r"""Smallest lead over an aspiration point, each objective in units of its weight.
+
+    The weights act as tolerances: an objective with a small weight must come close to the point first. The point
+    (``ideal_point``) may be any aspiration, reachable or not.
+
+    .. math::
+        g(v \mid w, z) = \min_j \frac{v_j - z_j}{\max(w_j, 10^{-10})} + \rho \sum_j (v_j - z_j)
+
+    Source:
+        Wierzbicki 1980. Deviations: the augmenting sum is not divided by the weights, otherwise a weight of zero would
+        make it outweigh the minimum.
+
+    Example:
+        >>> import numpy as np
+        >>> float(Achievement()(np.array([3.0, 8.0]), np.array([0.5, 0.5]), ideal_point=np.array([4.0, 10.0])))
+        -4.0
+    """
+
+    rho: float = 0.0
+    """Factor of the sum, per return unit, ``>= 0``; a small positive one excludes weakly dominated points."""
+
+    is_linear: ClassVar[bool] = False
+    needs_ideal_point: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.rho < float("inf"):
+            raise ConfigurationError(f"Achievement: rho is {self.rho}, expected a finite number >= 0; 0 or 0.05 is usual")
+
+    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
+        """Scalarise vector values.
+
+        Args:
+            values: Vector values, ``(..., m)``, return units; larger is better.
+            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
+            ideal_point: Aspiration point ``(..., m)``, return units.
+
+        Returns:
+            ``(...)``; larger is better.
+
+        Raises:
+            ShapeError: The shapes disagree.
+            ConfigurationError: ``ideal_point`` is missing.
+        """
+        shortfall, weights = distance("Achievement", values, weights, ideal_point)
+        return -largest(shortfall / weights.clip(_SMALLEST_WEIGHT)) - self.rho * shortfall.sum(-1)

@@ -1,0 +1,10 @@
+"""Solvers: one algorithm per file, each a frozen dataclass whose ``make`` returns the live learner."""
+
+from morl.solvers.eupg import EUPG
+from morl.solvers.modqn import MODQN
+from morl.solvers.moppo import MOPPO
+from morl.solvers.moq import MOQLearning
+from morl.solvers.morld import MORLD
+from morl.solvers.mosac import MOSAC
+
+__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC"]

@@ -1,0 +1,100 @@
+"""What every solver shares: the one ``run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from morl.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from morl.experiments.evaluation import Evaluation
+    from morl.experiments.result import RunResult
+    from morl.problem import EnvLike
+    from morl.scalarizations import Scalarization
+
+
+class RunnableSolver:
+    """Mixin of the solver dataclasses: trains from Python in one call."""
+
+    def run(
+        self,
+        env: EnvLike,
+        *,
+        env_steps: int,
+        seed: int = 0,
+        device: str = "auto",
+        evaluation: Evaluation | None = None,
+        out: str | Path | None = None,
+        weights: Sequence[float] | None = None,
+        scalarization: Scalarization | None = None,
+        ideal_point: Sequence[float] | None = None,
+    ) -> RunResult:
+        """Train on an environment and return what came out.
+
+        Args:
+            env: A gymnasium id, a mapping with ``id`` and arguments, or a callable that makes an environment.
+            env_steps: Budget in environment steps, summed over members; evaluation is counted apart.
+            seed: Seed of the run.
+            device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+            evaluation: How policies are judged; the defaults of :class:`~morl.experiments.evaluation.Evaluation` if None.
+            out: Directory to write the run to; None keeps everything in memory.
+            weights: Preference of a single-member solver, ``(m,)`` on the simplex; equal weights if None.
+            scalarization: Utility of a single-member solver; a weighted sum if None.
+            ideal_point: Ideal point ``(m,)`` for scalarizations that need one, return units.
+
+        Returns:
+            The result: front, archive, indicators, policies.
+
+        Raises:
+            MorlError: The combination cannot work, or training failed; the message says why.
+        """
+        from morl.experiments.runner import run
+
+        solver: Any = self
+        return run(
+            solver, env, env_steps=env_steps, seed=seed, device=device, evaluation=evaluation, out=out,
+            weights=weights, scalarization=scalarization, ideal_point=ideal_point,
+        )  # fmt: skip
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise a :class:`~morl.errors.ConfigurationError` unless a condition on solver fields holds."""
+    if not condition:
+        raise ConfigurationError(message)
+
+
+def check_common(solver: Any) -> None:
+    """Check the ranges of the fields that solvers have in common.
+
+    Args:
+        solver: A solver dataclass; fields that it lacks are skipped.
+
+    Raises:
+        ConfigurationError: A field is out of range.
+    """
+    name = type(solver).__name__
+    require(0.0 <= solver.gamma <= 1.0, f"{name}.gamma must be in [0, 1], found {solver.gamma}")
+    for field in ("learning_rate", "critic_learning_rate", "updates_per_step"):
+        value = getattr(solver, field, 1.0)
+        require(value > 0, f"{name}.{field} must be positive, found {value}")
+    for field in (
+        "batch_size",
+        "rows_per_member",
+        "capacity",
+        "n_step",
+        "target_period",
+        "horizon",
+        "epochs",
+        "minibatch_size",
+    ):
+        value = getattr(solver, field, 1)
+        require(value >= 1, f"{name}.{field} must be at least 1, found {value}")
+    require(getattr(solver, "learning_starts", 0) >= 0, f"{name}.learning_starts must not be negative")
+    hidden = getattr(solver, "hidden", (1,))
+    require(
+        len(hidden) > 0 and min(hidden) > 0, f"{name}.hidden must name at least one layer of positive width, found {hidden}"
+    )
+    require(0.0 < getattr(solver, "tau", 1.0) <= 1.0, f"{name}.tau must be in (0, 1]")

@@ -1,0 +1,269 @@
+r"""Multi-objective deep Q-learning (MODQN): a population of double Q-learners with vector values.
+
+Each member :math:`i` has a network :math:`Q(s, a) \in \mathbb{R}^m` and acts greedily with respect to :math:`w_i^\top Q`. The
+target is the vector :func:`morl.functional.double_q_target`: the action is chosen by the weighed online values and valued by
+the target network, every objective by itself, so the network stays valid when weights move.
+
+References:
+    H. van Hasselt, A. Guez, D. Silver, "Deep Reinforcement Learning with Double Q-learning", AAAI 2016.
+    H. Mossalam et al., "Multi-Objective Deep Reinforcement Learning", arXiv 1610.02707 (2016) (vector outputs, weighed choice).
+    T. Schaul et al., "Prioritized Experience Replay", ICLR 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import CapabilityError
+from morl.functional import double_q_target
+from morl.nn.population_adam import PopulationAdam
+from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, select, write_
+from morl.policies.mlp import MLPPolicy
+from morl.population import default_task, require_ser
+from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
+from morl.seeding import torch_stream
+from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.off_policy import OffPolicyLearner
+from morl.task import Task
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MODQN(RunnableSolver):
+    """Multi-objective deep Q-learning, for discrete actions.
+
+    Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
+    running return (a Frank-Wolfe step), which finds points of the convex hull only. The utility of Q itself is never taken: a
+    greedy choice by a non-linear utility of future returns optimises no criterion. ESR with a non-linear utility is refused.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Width of each hidden layer."""
+    learning_rate: float = 1e-3
+    """Of the network."""
+    batch_size: int = 128
+    """Transitions per member and update."""
+    learning_starts: int = 1_000
+    """Random environment steps per member before the first update."""
+    updates_per_step: float = 1.0
+    """Gradient updates per member and environment step of that member."""
+    gamma: float = 0.99
+    """Discount factor."""
+    tau: float = 0.01
+    """Blend of the target network per target update."""
+    target_period: int = 1
+    """Updates between target updates."""
+    epsilon_start: float = 1.0
+    """Probability of a random action at a member's first step."""
+    epsilon_end: float = 0.05
+    """Probability of a random action after the decay."""
+    epsilon_decay_steps: int = 20_000
+    """Environment steps per member over which the probability falls linearly."""
+    capacity: int = 100_000
+    """Transitions kept: of each member, or of all together if shared."""
+    replay: Literal["per_member", "shared"] = "per_member"
+    """Whether members learn from their own transitions or from everybody's."""
+    prioritised: bool = False
+    """Draw transitions in proportion to their last scalarised temporal-difference error instead of uniformly."""
+    n_step: int = 1
+    """Length of the return before bootstrapping, environment steps; beyond 1, exploring actions inside it bias the values."""
+    loss: Literal["huber", "mse"] = "mse"
+    """Of each objective's temporal-difference error; Huber's bends at 1 reward unit and then estimates medians, not means."""
+    max_gradient_norm: float = 10.0
+    """Each member's gradient is clipped to this Euclidean norm."""
+    rows_per_member: int = 1
+    """Environment rows of each member."""
+
+    def __post_init__(self) -> None:
+        check_common(self)
+        require(
+            0.0 <= self.epsilon_end <= self.epsilon_start <= 1.0,
+            f"MODQN needs 0 <= epsilon_end <= epsilon_start <= 1, found {self.epsilon_end} and {self.epsilon_start}",
+        )
+        require(
+            self.epsilon_decay_steps >= 1, f"MODQN.epsilon_decay_steps must be at least 1, found {self.epsilon_decay_steps}"
+        )
+        require(self.max_gradient_norm > 0, f"MODQN.max_gradient_norm must be positive, found {self.max_gradient_norm}")
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MODQNLearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        task = default_task(task, env.spec.num_objectives, device)
+        require_ser(task, "MODQN")
+        return MODQNLearner(self, env=env, task=task, seed=seed, device=device)
+
+
+class MODQNLearner(OffPolicyLearner):
+    """A live MODQN population."""
+
+    solver: MODQN
+
+    def __init__(self, solver: MODQN, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build networks, optimiser and store; see :meth:`morl.protocols.Solver.make`."""
+        if not isinstance(env.spec.action_space, spaces.Discrete):
+            raise CapabilityError(f"MODQN needs a Discrete action space, found {env.spec.action_space}; use MOSAC or MOPPO")
+        super().__init__(solver, env=env, task=task, seed=seed, device=device)
+        self.net = StackedMLP(self.encoder.width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
+        self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
+        self.target = [p.clone() for p in self.online]
+        self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
+        self.updates = torch.zeros(self.n, dtype=torch.int64)
+        self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value")}
+
+    # ------------------------------------------------------------------ acting
+
+    def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
+        # Rows come ordered by member, so they are whole members or one network per row is needed.
+        per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
+        owners = self.row_member[rows[::per_member]]
+        members = member_slice(owners.tolist(), self.n)
+        grouped = encoded.view(-1, per_member, encoded.shape[-1])
+        uniform = torch.rand((2, *grouped.shape[:2]), generator=self.acting, device=self.device)
+        epsilon = torch.from_numpy(self._epsilon(self.member_steps[owners])).to(self.device)
+        with torch.no_grad():
+            return self.act_tensors(
+                select(self.online, members), grouped, self.linear_weights[members], epsilon, uniform
+            ).flatten()
+
+    def _epsilon(self, member_steps: Rows) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        """Probability of a random action after some environment steps of a member."""
+        start, end = self.solver.epsilon_start, self.solver.epsilon_end
+        progress = np.minimum(member_steps / self.solver.epsilon_decay_steps, 1.0)
+        return (start + (end - start) * progress).astype(np.float32)
+
+    def act_tensors(self, online: Parameters, encoded: Tensor, weights: Tensor, epsilon: Tensor, uniform: Tensor) -> Tensor:
+        """Choose exploring actions: a pure function of parameters, observations and noise.
+
+        Args:
+            online: Network parameters ``(n, ...)``.
+            encoded: ``(n, B, d)``.
+            weights: ``(n, m)`` on the simplex.
+            epsilon: Probability of a random action, ``(n,)``.
+            uniform: Uniform numbers in ``[0, 1)``, ``(2, n, B)``: whether to explore, and where.
+
+        Returns:
+            ``(n, B)`` int64.
+        """
+        greedy = self._utilities(self._q(online, encoded), weights).argmax(-1)
+        return torch.where(uniform[0] < epsilon.unsqueeze(1), (uniform[1] * self.num_actions).long(), greedy)
+
+    def _q(self, parameters: Parameters, encoded: Tensor) -> Tensor:
+        """Vector values of all actions, ``(n, B, A, m)``."""
+        return self.net(parameters, encoded).reshape(*encoded.shape[:2], self.num_actions, self.m)
+
+    @staticmethod
+    def _utilities(q: Tensor, weights: Tensor) -> Tensor:
+        """Weighed values, ``(n, B, A)``."""
+        return (q * weights[:, None, None, :]).sum(-1)
+
+    # ------------------------------------------------------------------ learning
+
+    def gradient_update(self, members: Sequence[int] | None) -> None:
+        """One step of the networks and one target blend of some members; None for all."""
+        chosen = member_slice(members, self.n)
+        batch = self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
+        errors = self.gradient_step(chosen, batch)
+        if self.solver.prioritised:
+            self.ring.update_priorities(batch["index"], errors)
+
+    def gradient_step(self, members: Selection, batch: Batch) -> Tensor:
+        """The whole update as tensor operations: nothing is read back to the host.
+
+        Args:
+            members: Who is updated.
+            batch: From the store, ``(n', B, width)`` each.
+
+        Returns:
+            Size of the scalarised temporal-difference errors, ``(n', B)``.
+        """
+        weights = self.linear_weights[members]
+        online, target = select(self.online, members), select(self.target, members)
+        with torch.no_grad():
+            next_utilities = self._utilities(self._q(online, batch["next_observation"]), weights)
+            y = double_q_target(batch["reward"], batch["discount"], next_utilities, self._q(target, batch["next_observation"]))
+        leaves = [p.detach().requires_grad_() for p in online]
+        taken = batch["action"].long().unsqueeze(-1).expand(-1, -1, 1, self.m)
+        q = self._q(leaves, batch["observation"]).gather(-2, taken).squeeze(-2)
+        if self.solver.loss == "huber":
+            errors = torch.nn.functional.smooth_l1_loss(q, y, reduction="none").mean(-1)
+        else:
+            errors = (q - y).square().mean(-1)
+        loss = (errors * batch["importance"] if self.solver.prioritised else errors).mean(-1)
+        self.adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
+        self._blend_targets(members, target)
+        q = q.detach()
+        self.stats["loss"][members] = loss.detach()
+        self.stats["mean_value"][members] = (q.mean(1) * weights).sum(-1)
+        return ((q - y) * weights.unsqueeze(1)).sum(-1).abs()
+
+    def _blend_targets(self, members: Selection, target: Parameters) -> None:
+        self.updates[members] += 1
+        due = self.updates[members] % self.solver.target_period == 0
+        if isinstance(members, slice) and bool(due.all()):
+            blend_(target, select(self.online, members), self.solver.tau)
+        elif bool(due.any()):
+            index = torch.arange(self.n)[members][due]
+            blended = select(self.target, index)
+            blend_(blended, select(self.online, index), self.solver.tau)
+            write_(self.target, index, blended)
+
+    # ------------------------------------------------------------------ values, policies, state
+
+    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Vector values by each member's network; see :class:`morl.protocols.HasValues`."""
+        encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
+        index = actions.to(self.device).long().view(1, -1, 1, 1).expand(self.n, -1, 1, self.m)
+        with torch.no_grad():
+            return self._q(self.online, encoded).gather(-2, index).squeeze(-2)
+
+    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+        """One greedy snapshot per member, with the weights it was trained for."""
+        del weights
+        return [
+            MLPPolicy(
+                self.spec.observation_space, self.spec.action_space, self.net, "greedy_q",
+                [p[i : i + 1].clone() for p in self.online], {"weights": self.linear_weights[i : i + 1].clone()},
+            )
+            for i in range(self.n)
+        ]  # fmt: skip
+
+    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
+        """Overwrite a member's network by another's and start its optimiser anew.
+
+        Args:
+            source: Member to copy from.
+            target: Member to overwrite.
+            payload: Makes no difference: the network is actor and critic at once, and its target network belongs to it.
+        """
+        del payload
+        for parameter in (*self.online, *self.target):
+            parameter[target] = parameter[source]
+        self.adam.reset(target)
+
+    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        super()._reindex_networks(source, fresh)
+        index = torch.as_tensor(list(source))
+        self.online, self.target = ([p[index].clone() for p in group] for group in (self.online, self.target))
+        self.adam = self.adam.reindexed(self.online, source, fresh)
+        self.updates = self.updates[index].clone()
+
+    def _own_state(self) -> State:
+        state = super()._own_state()
+        for name in ("online", "target"):
+            state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
+        return {**state, "updates": self.updates, **prefixed("adam", self.adam.state())}
+
+    def _load_own_state(self, state: State) -> None:
+        super()._load_own_state(state)
+        for name in ("online", "target"):
+            for i, p in enumerate(getattr(self, name)):
+                p.copy_(state[f"{name}/{i}"])
+        self.updates.copy_(state["updates"])
+        self.adam.load_state(unprefixed("adam", state))

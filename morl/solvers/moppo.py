@@ -1,0 +1,423 @@
+r"""Multi-objective proximal policy optimisation (MOPPO): a population of on-policy learners with vector values.
+
+Each member :math:`i` maximises :math:`w_i^\top V`. Its value function is a vector, :math:`V(s) \in \mathbb{R}^m`, so it stays
+valid when weights move. The environment rows of a member are stepped for ``horizon`` steps each; then the member improves on
+what they brought: vector advantages (:func:`morl.functional.generalised_advantages`) are weighed by :math:`w_i`, normalised,
+and enter the clipped surrogate. All members that are due do their minibatches together, as batched tensor operations.
+
+References:
+    J. Schulman et al., "Proximal Policy Optimization Algorithms", arXiv 1707.06347 (2017).
+    J. Xu et al., "Prediction-Guided Multi-Objective Reinforcement Learning for Continuous Robot Control", ICML 2020
+    (vector value function, weighed vector advantages).
+    H. van Hasselt et al., "Learning values across many orders of magnitude", NeurIPS 2016 (rescaled value outputs).
+
+Deviations: actor and critic are separate networks with an optimiser each, so there is no value coefficient; values are not
+clipped; advantages are normalised over the whole rollout of a member instead of over each minibatch; the statistics of
+observations change between rollouts only, so that the policy which acted is exactly the one that the ratios refer to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium as gym
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import CapabilityError
+from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
+from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
+from morl.nn.population_adam import PopulationAdam
+from morl.nn.running_moments import RunningMoments
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
+from morl.policies.mlp import MLPPolicy, box_scale, clip_to_box
+from morl.population import PopulationLearner, default_task, require_ser
+from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
+from morl.seeding import torch_stream
+from morl.solvers.base import RunnableSolver, check_common, require
+from morl.stores import Rollout
+from morl.task import Task
+
+Batch = dict[str, Tensor]
+
+VALUE_MEMORY = 10
+"""Rollouts over which the mean and spread of value targets are followed; they drift as policies improve."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MOPPO(RunnableSolver):
+    """Multi-objective proximal policy optimisation, for real-valued boxes (also unbounded ones) and discrete actions.
+
+    Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
+    running return (a Frank-Wolfe step): its stationary points include mixtures, and stochastic policies can realise them.
+    ESR with a non-linear utility is refused. Data are used once, so replay cannot be shared.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)
+    """Width of each hidden layer of the actor and the critic."""
+    activation: Literal["tanh", "relu"] = "tanh"
+    """Of the hidden layers."""
+    learning_rate: float = 3e-4
+    """Of the actor."""
+    critic_learning_rate: float = 1e-3
+    """Of the critic."""
+    gamma: float = 0.99
+    """Discount factor."""
+    gae_lambda: float = 0.95
+    """Weight of longer horizons in the advantages, in [0, 1]."""
+    rows_per_member: int = 8
+    """Environment rows of each member."""
+    horizon: int = 256
+    """Steps of each row between improvements."""
+    epochs: int = 4
+    """Passes over a rollout per improvement."""
+    minibatch_size: int = 256
+    """Steps per member and gradient update."""
+    clip: float = 0.2
+    """Largest change of a probability ratio that is rewarded."""
+    entropy_coefficient: float = 0.0
+    """Weight of the entropy (nats) beside normalised advantages."""
+    max_gradient_norm: float = 0.5
+    """Each member's gradients of the actor and of the critic are clipped to this Euclidean norm."""
+    initial_log_std: float = -0.5
+    """Log standard deviation of new continuous policies, in units of half the width of the action box; tuned on halfcheetah."""
+    normalise_observations: bool = True
+    """Shift and scale real-valued observations by each member's running mean and standard deviation."""
+    normalise_values: bool = True
+    """Let the critic predict returns shifted and scaled per member and objective, so that units do not matter to it."""
+
+    def __post_init__(self) -> None:
+        check_common(self)
+        require(0.0 <= self.gae_lambda <= 1.0, f"MOPPO.gae_lambda must be in [0, 1], found {self.gae_lambda}")
+        require(self.clip > 0, f"MOPPO.clip must be positive, found {self.clip}")
+        require(self.max_gradient_norm > 0, f"MOPPO.max_gradient_norm must be positive, found {self.max_gradient_norm}")
+        require(
+            self.entropy_coefficient >= 0, f"MOPPO.entropy_coefficient must not be negative, found {self.entropy_coefficient}"
+        )
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOPPOLearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        task = default_task(task, env.spec.num_objectives, device)
+        require_ser(task, "MOPPO")
+        return MOPPOLearner(self, env=env, task=task, seed=seed, device=device)
+
+
+class MOPPOLearner(PopulationLearner):
+    """A live MOPPO population."""
+
+    def __init__(self, solver: MOPPO, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
+        _require_actions(env.spec.action_space)
+        super().__init__(
+            env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
+        )
+        self.solver = solver
+        space = env.spec.action_space
+        self.is_discrete = isinstance(space, spaces.Discrete)
+        if isinstance(space, spaces.Box):
+            self.scale, self.offset = box_scale(space, device)
+            self.num_actions = len(self.scale)
+        else:
+            assert isinstance(space, spaces.Discrete)
+            self.num_actions = int(space.n)
+        d = self.encoder.width
+        self.actor_net = StackedMLP(
+            d, solver.hidden, self.num_actions, activation=solver.activation, hidden_gain=2**0.5, output_gain=0.01
+        )
+        self.critic_net = StackedMLP(d, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
+        self.actor = self.actor_net.init(self._init_streams("actor"), device)
+        if not self.is_discrete:
+            # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
+            self.actor.append(torch.full((self.n, self.num_actions), solver.initial_log_std, device=device))
+        self.critic = self.critic_net.init(self._init_streams("critic"), device)
+        self.actor_adam = self._adam(self.actor, solver.learning_rate)
+        self.critic_adam = self._adam(self.critic, solver.critic_learning_rate)
+        # The entries of one-hot vectors are on one scale already, and dividing by the spread of a rare one would blow it up.
+        self.follows_observations = solver.normalise_observations and not self.encoder.is_one_hot
+        self.observation_moments = RunningMoments(self.n, d, device=device)
+        memory = float(VALUE_MEMORY * solver.horizon * solver.rows_per_member)
+        self.value_moments = RunningMoments(self.n, self.m, device=device, memory=memory)
+        self.rollout = self._make_rollout()
+        self.stats = {name: torch.zeros(self.n, device=device) for name in ("actor_loss", "critic_loss", "entropy", "kl")}
+        self._pending: Batch = {}
+
+    def _init_streams(self, network: str) -> list[torch.Generator]:
+        return [torch_stream(self.seed, f"init/{network}", uid) for uid in self.uids]
+
+    def _adam(self, parameters: Parameters, learning_rate: float) -> PopulationAdam:
+        return PopulationAdam(
+            parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm
+        )
+
+    def _make_rollout(self) -> Rollout:
+        d, a, m = self.encoder.width, 1 if self.is_discrete else self.num_actions, self.m
+        fields: dict[str, tuple[int, ...]] = {
+            "observation": (d,), "next_observation": (d,), "action": (a,), "log_prob": (),
+            "reward": (m,), "terminated": (), "ended": (),
+        }  # fmt: skip
+        return Rollout(fields, horizon=self.solver.horizon, num_rows=self.n * self.rows_per_member, device=self.device)
+
+    # ------------------------------------------------------------------ acting
+
+    def _act(self, rows: Rows, observations: Tensor) -> Tensor:
+        encoded = self.encoder(observations)
+        # Rows come ordered by member, so they are whole members or one network per row is needed.
+        per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
+        members = member_slice(self.row_member[rows[::per_member]].tolist(), self.n)
+        grouped = encoded.view(-1, per_member, encoded.shape[-1])
+        shape = grouped.shape[:2] if self.is_discrete else (*grouped.shape[:2], self.num_actions)
+        draw = torch.rand if self.is_discrete else torch.randn
+        noise = draw(shape, generator=self.acting, device=self.device)
+        with torch.no_grad():
+            taken, log_prob = self.act_tensors(select(self.actor, members), self._inputs(grouped, members), noise)
+        self._pending = {"observation": encoded, "action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
+        if self.is_discrete:
+            return taken.reshape(-1)
+        space = self.spec.action_space
+        assert isinstance(space, spaces.Box)
+        return clip_to_box(self._pending["action"] * self.scale + self.offset, space).view(-1, *space.shape)
+
+    def act_tensors(self, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Sample actions: a pure function of parameters, network inputs and noise.
+
+        Args:
+            actor: Actor parameters ``(n, ...)``.
+            inputs: ``(n, B, d)``.
+            noise: Standard normal ``(n, B, a)``, or uniform ``(n, B)`` for discrete actions.
+
+        Returns:
+            Actions ``(n, B, a)`` in units of half the width of the box, before clipping, or ``(n, B)`` int64; and their
+            log-densities ``(n, B)``.
+        """
+        if self.is_discrete:
+            log_probs = self.actor_net(actor, inputs).log_softmax(-1)
+            actions = categorical_sample(log_probs, noise)
+            return actions, log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+        mean, log_std = self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1)
+        actions = mean + log_std.exp() * noise
+        return actions, gaussian_log_density(actions, mean, log_std)
+
+    def _inputs(self, encoded: Tensor, members: Selection) -> Tensor:
+        """Network inputs of encoded observations ``(n', B, d)``."""
+        return self.observation_moments.normalise(encoded, members) if self.follows_observations else encoded
+
+    def _remember(
+        self,
+        rows: Rows,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+    ) -> None:
+        del observations, actions
+        self.rollout.add(
+            rows,
+            next_observation=self.encoder(next_observations),
+            reward=rewards,
+            terminated=terminated,
+            ended=terminated | truncated,
+            **self._pending,
+        )
+
+    # ------------------------------------------------------------------ learning
+
+    def _improve(self, members: Rows, steps: Rows) -> None:
+        del steps
+        longest = self.rollout.lengths.reshape(self.n, self.rows_per_member).max(1)
+        due = members[longest[members] >= self.solver.horizon]
+        if len(due):
+            self._improve_members(due.tolist())
+
+    def _improve_members(self, members: list[int]) -> None:
+        """Improve some members on their rollouts, which are then forgotten."""
+        chosen = member_slice(None if len(members) == self.n else members, self.n)
+        steps = self._rollout_of(members)
+        packed, columns = self._prepared(chosen, steps)
+        size = packed.shape[1]
+        offsets = size * torch.arange(len(members), device=self.device).unsqueeze(1)
+        for _ in range(self.solver.epochs):
+            order = torch.rand(packed.shape[:2], generator=self.learning, device=self.device).argsort(dim=1, stable=True)
+            shuffled = packed.flatten(0, 1).index_select(0, (order + offsets).flatten()).view(packed.shape)
+            for part in torch.split(shuffled, self.solver.minibatch_size, 1):
+                self.gradient_step(chosen, dict(zip(columns, torch.split(part, list(columns.values()), -1), strict=True)))
+        if self.follows_observations:
+            self.observation_moments.follow(steps["observation"], steps["mask"].squeeze(-1), chosen)
+        self.rollout.clear(self.rows_of(members))
+
+    def _rollout_of(self, members: list[int]) -> Batch:
+        """The steps of some members by field, ``(n', T * K, width)``, time before row; ``mask`` says which are valid."""
+        rows = torch.from_numpy(self.rows_of(members)).to(self.device)
+        names = ("observation", "next_observation", "action", "log_prob", "reward", "terminated", "ended")
+        fields = {name: self.rollout[name] for name in names} | {"mask": self.rollout.mask}
+        return {name: _member_major(field.index_select(1, rows), len(members)) for name, field in fields.items()}
+
+    @torch.no_grad()
+    def _prepared(self, members: Selection, steps: Batch) -> tuple[Tensor, dict[str, int]]:
+        """What the minibatches are cut from, packed ``(n', T * K, width)``, and the width of each field.
+
+        The statistics of value targets follow the new targets here; the critics' outputs are rescaled so that their
+        predictions stay what they were.
+        """
+        n, per_member = steps["reward"].shape[0], self.rows_per_member
+        inputs, mask = self._inputs(steps["observation"], members), steps["mask"].squeeze(-1)
+        critic = select(self.critic, members)
+        values = self._values(critic, inputs, members)
+        next_values = self._values(critic, self._inputs(steps["next_observation"], members), members)
+        rewards, values, next_values, terminated, ended, valid = (
+            _time_major(field, per_member)
+            for field in (steps["reward"], values, next_values, steps["terminated"], steps["ended"], steps["mask"])
+        )
+        advantages, targets = (
+            _member_major(field, n)
+            for field in generalised_advantages(
+                rewards, values, next_values, terminated.squeeze(-1) > 0, ended.squeeze(-1) > 0,
+                self.gamma, self.solver.gae_lambda, valid.squeeze(-1),
+            )
+        )  # fmt: skip
+        gains = scalarised_advantages(advantages, self.linear_weights[members], mask)
+        if self.solver.normalise_values:
+            self._follow_values(targets, mask, members)
+            targets = self.value_moments.normalise(targets, members)
+        fields = {
+            "input": inputs, "action": steps["action"], "log_prob": steps["log_prob"],
+            "advantage": gains.unsqueeze(-1), "target": targets, "mask": steps["mask"].to(torch.float32),
+        }  # fmt: skip
+        return torch.cat(list(fields.values()), -1), {name: field.shape[-1] for name, field in fields.items()}
+
+    def _values(self, critic: Parameters, inputs: Tensor, members: Selection) -> Tensor:
+        """Vector values ``(n', B, m)`` in return units."""
+        outputs = self.critic_net(critic, inputs)
+        return self.value_moments.restore(outputs, members) if self.solver.normalise_values else outputs
+
+    def _follow_values(self, targets: Tensor, mask: Tensor, members: Selection) -> None:
+        moments = self.value_moments
+        old_mean, old_std = moments.mean[members].clone(), moments.std[members].clone()
+        moments.follow(targets, mask, members)
+        mean, std = moments.mean[members], moments.std[members]
+        self.critic[-2][members] *= (old_std / std).unsqueeze(-1)
+        self.critic[-1][members] = (self.critic[-1][members] * old_std + old_mean - mean) / std
+
+    def gradient_step(self, members: Selection, batch: Batch) -> None:
+        """One step of actor and critic as tensor operations: nothing is read back to the host.
+
+        Args:
+            members: Who is updated.
+            batch: ``input``, ``action``, ``log_prob``, ``advantage``, ``target`` (normalised) and ``mask``, each
+                ``(n', B, width)``.
+        """
+        mask = batch["mask"].squeeze(-1) > 0
+        count = mask.sum(1).clamp_min(1)
+        old_log_probs = batch["log_prob"].squeeze(-1)
+        actor = [p.detach().requires_grad_() for p in select(self.actor, members)]
+        log_probs, entropies = self._log_density_and_entropy(actor, batch["input"], batch["action"])
+        actor_loss = clipped_surrogate(log_probs, old_log_probs, batch["advantage"].squeeze(-1), self.solver.clip, mask)
+        entropy = torch.where(mask, entropies, 0.0).sum(1) / count
+        loss = actor_loss - self.solver.entropy_coefficient * entropy
+        self.actor_adam.step(list(torch.autograd.grad(loss.sum(), actor)), members)
+
+        critic = [p.detach().requires_grad_() for p in select(self.critic, members)]
+        errors = (self.critic_net(critic, batch["input"]) - batch["target"]).square().mean(-1)
+        critic_loss = torch.where(mask, errors, 0.0).sum(1) / count
+        self.critic_adam.step(list(torch.autograd.grad(critic_loss.sum(), critic)), members)
+
+        kl = torch.where(mask, old_log_probs - log_probs.detach(), 0.0).sum(1) / count
+        for name, value in (("actor_loss", actor_loss), ("critic_loss", critic_loss), ("entropy", entropy), ("kl", kl)):
+            self.stats[name][members] = value.detach()
+
+    def _log_density_and_entropy(self, actor: Parameters, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-density of taken actions and entropy, ``(n', B)`` each."""
+        if self.is_discrete:
+            log_probs = self.actor_net(actor, inputs).log_softmax(-1)
+            taken = log_probs.gather(-1, actions.long()).squeeze(-1)
+            return taken, -(log_probs.exp() * log_probs).sum(-1)
+        log_std = actor[-1].unsqueeze(1)
+        log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
+        return log_density, gaussian_entropy(log_std).expand_as(log_density)
+
+    # ------------------------------------------------------------------ policies, identities, state
+
+    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+        """One snapshot per member."""
+        del weights
+        return [self._policy(i) for i in range(self.n)]
+
+    def _policy(self, member: int) -> MLPPolicy:
+        extras: dict[str, Tensor] = {}
+        parameters = [p[member : member + 1].clone() for p in self.actor]
+        if not self.is_discrete:
+            extras["log_std"] = parameters.pop()
+        if self.follows_observations:
+            extras["mean"] = self.observation_moments.mean[member : member + 1].clone()
+            extras["std"] = self.observation_moments.std[member : member + 1].clone()
+        head: Literal["categorical", "gaussian"] = "categorical" if self.is_discrete else "gaussian"
+        return MLPPolicy(self.spec.observation_space, self.spec.action_space, self.actor_net, head, parameters, extras)
+
+    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
+        """Overwrite a member's networks by another's, with the statistics they rely on, and start its optimisers anew.
+
+        Args:
+            source: Member to copy from.
+            target: Member to overwrite. What its rows brought so far keeps the log-densities of the policy that acted.
+            payload: The actor only, or the critic as well. The statistics of observations belong to both networks.
+        """
+        groups = [self.actor] if payload == "actor" else [self.actor, self.critic]
+        for parameter in (p for group in groups for p in group):
+            parameter[target] = parameter[source]
+        self.actor_adam.reset(target)
+        self.observation_moments.copy(source, target)
+        if payload == "all":
+            self.critic_adam.reset(target)
+            self.value_moments.copy(source, target)
+
+    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        index = torch.as_tensor(list(source))
+        self.actor, self.critic = ([p[index].clone() for p in group] for group in (self.actor, self.critic))
+        self.actor_adam = self.actor_adam.reindexed(self.actor, source, fresh)
+        self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
+        self.observation_moments = self.observation_moments.reindexed(source)
+        self.value_moments = self.value_moments.reindexed(source)
+        # A fresh member starts new episodes, so the steps of the one it copies are not its own.
+        old, self.rollout = self.rollout.state(), self._make_rollout()
+        rows = torch.from_numpy(self.rows_of(list(source)))
+        own = (~torch.tensor(list(fresh))).repeat_interleave(self.rows_per_member)
+        lengths = old["lengths"][rows] * own
+        data = (old["data"][:, rows.to(self.device)] * own.to(self.device).unsqueeze(-1))[: int(lengths.max())]
+        self.rollout.load_state({**self.rollout.state(), "lengths": lengths, "data": data})
+
+    def _own_state(self) -> State:
+        state: State = {f"actor/{i}": p for i, p in enumerate(self.actor)}
+        state |= {f"critic/{i}": p for i, p in enumerate(self.critic)}
+        for name in ("actor_adam", "critic_adam", "observation_moments", "value_moments", "rollout"):
+            state |= prefixed(name, getattr(self, name).state())
+        return state
+
+    def _load_own_state(self, state: State) -> None:
+        for name in ("actor", "critic"):
+            for i, p in enumerate(getattr(self, name)):
+                p.copy_(state[f"{name}/{i}"])
+        for name in ("actor_adam", "critic_adam", "observation_moments", "value_moments", "rollout"):
+            getattr(self, name).load_state(unprefixed(name, state))
+
+
+def _require_actions(space: gym.Space[Any]) -> None:
+    real_box = isinstance(space, spaces.Box) and space.dtype.kind == "f"
+    if not (real_box or isinstance(space, spaces.Discrete)):
+        raise CapabilityError(
+            f"MOPPO needs a real-valued Box or a Discrete action space, found {space}; wrap the environment to take one"
+        )
+
+
+def _member_major(field: Tensor, members: int) -> Tensor:
+    """``(T, n * K[, width])`` -> ``(n, T * K, width)``."""
+    steps = field.shape[0]
+    return field.reshape(steps, members, -1, *(field.shape[2:] or (1,))).transpose(0, 1).flatten(1, 2)
+
+
+def _time_major(field: Tensor, per_member: int) -> Tensor:
+    """``(n, T * K, width)`` -> ``(T, n * K, width)``."""
+    return field.reshape(len(field), -1, per_member, field.shape[-1]).transpose(0, 1).flatten(1, 2)

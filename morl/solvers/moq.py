@@ -1,0 +1,176 @@
+r"""Multi-objective tabular Q-learning: a population of vector Q-tables, each greedy for its own weights.
+
+.. math:: Q_i(s, a) \leftarrow Q_i(s, a) + \eta \bigl( r + \gamma (1 - d)\, Q_i(s', a^*_i) - Q_i(s, a) \bigr),
+    \quad a^*_i = \arg\max_{a'} w_i^\top Q_i(s', a')
+
+Every transition may teach every member (``replay="shared"``), since Q-learning is off-policy and the rewards are vectors.
+
+References:
+    K. Van Moffaert, M. Drugan, A. Nowé, "Scalarized Multi-Objective Reinforcement Learning", ADPRL (2013).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import CapabilityError
+from morl.policies.tabular import TabularPolicy
+from morl.population import PopulationLearner, default_task, require_ser
+from morl.protocols import EnvFactory, Policy, Rows, State
+from morl.solvers.base import RunnableSolver, check_common, require
+from morl.spaces import StateIndexer
+from morl.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class MOQLearning(RunnableSolver):
+    """Tabular vector Q-learning, for integral observations and discrete actions.
+
+    Utility: any weighted sum. A non-linear scalarization under SER is replaced by its linearisation at each member's running
+    return, which finds points of the convex hull only; ESR with a non-linear utility is refused.
+    """
+
+    learning_rate: float = 0.1
+    """Step size; 1 is right for deterministic environments."""
+    gamma: float = 0.99
+    """Discount factor."""
+    epsilon_start: float = 1.0
+    """Probability of a random action at the start."""
+    epsilon_end: float = 0.1
+    """Probability of a random action at the end."""
+    epsilon_steps: int = 10_000
+    """Environment steps per member over which it falls linearly."""
+    initial_value: float = 0.0
+    """Initial value of every entry and objective, return units; optimistic if large."""
+    replay: Literal["per_member", "shared"] = "shared"
+    """Whether a transition teaches the member that made it or everybody."""
+    rows_per_member: int = 4
+    """Environment rows of each member."""
+
+    def __post_init__(self) -> None:
+        check_common(self)
+        require(self.learning_rate <= 1.0, f"MOQLearning.learning_rate must be in (0, 1], found {self.learning_rate}")
+        require(
+            0.0 <= self.epsilon_end <= self.epsilon_start <= 1.0,
+            f"MOQLearning needs 0 <= epsilon_end <= epsilon_start <= 1, found {self.epsilon_end} and {self.epsilon_start}",
+        )
+        require(self.epsilon_steps >= 1, f"MOQLearning.epsilon_steps must be at least 1, found {self.epsilon_steps}")
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOQLearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        task = default_task(task, env.spec.num_objectives, device)
+        require_ser(task, "MOQLearning")
+        if not isinstance(env.spec.action_space, spaces.Discrete):
+            raise CapabilityError(
+                f"MOQLearning needs a Discrete action space, found {env.spec.action_space}; use MOSAC or MOPPO"
+            )
+        return MOQLearner(self, env=env, task=task, seed=seed, device=device)
+
+
+class MOQLearner(PopulationLearner):
+    """A live population of vector Q-tables, ``(n, S, A, m)``."""
+
+    def __init__(self, solver: MOQLearning, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build the tables; see :meth:`morl.protocols.Solver.make`."""
+        self.indexer = StateIndexer(env.spec.observation_space)
+        super().__init__(
+            env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
+        )
+        self.solver = solver
+        space = env.spec.action_space
+        assert isinstance(space, spaces.Discrete)
+        self.num_actions = int(space.n)
+        self.q = torch.full((self.n, self.indexer.num_states, self.num_actions, self.m), solver.initial_value, device=device)
+        self.stats = {"td_error": torch.zeros(self.n, device=device)}
+
+    def _greedy(self, members: Tensor, states: Tensor) -> Tensor:
+        """Greedy actions of some members in some states, ``(r,)`` each."""
+        return (self.q[members, states] * self.linear_weights[members].unsqueeze(1)).sum(-1).argmax(-1)
+
+    def _act(self, rows: Rows, observations: Tensor) -> Tensor:
+        self._states = self.indexer(observations)
+        owners = self.row_member[rows]
+        fraction = np.clip(self.member_steps[owners] / self.solver.epsilon_steps, 0.0, 1.0)
+        epsilon = self.solver.epsilon_start + fraction * (self.solver.epsilon_end - self.solver.epsilon_start)
+        draws = torch.rand(2, len(rows), generator=self.acting, device=self.device)
+        explore = draws[0] < torch.as_tensor(epsilon, dtype=torch.float32, device=self.device)
+        random = (draws[1] * self.num_actions).long().clamp_max(self.num_actions - 1)
+        return torch.where(explore, random, self._greedy(torch.from_numpy(owners).to(self.device), self._states))
+
+    def _remember(
+        self,
+        rows: Rows,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+    ) -> None:
+        del observations, truncated
+        owners = torch.from_numpy(self.row_member[rows]).to(self.device)
+        batch = (self._states, actions, rewards, self.indexer(next_observations), terminated)
+        if self.solver.replay == "per_member":
+            self._learn(owners, *batch)
+            return
+        # Only members that take part may change.
+        learners = torch.from_numpy(np.unique(self.row_member[self._participants])).to(self.device)
+        count = len(rows)
+        repeated = (part.repeat(len(learners), *[1] * (part.dim() - 1)) for part in batch)
+        self._learn(learners.repeat_interleave(count), *repeated)
+
+    def _learn(
+        self, members: Tensor, states: Tensor, actions: Tensor, rewards: Tensor, next_states: Tensor, terminated: Tensor
+    ) -> None:
+        """Move entries towards their targets; an entry met several times in the batch moves towards the mean of them."""
+        following = self.q[members, next_states, self._greedy(members, next_states)]
+        target = rewards + self.gamma * (~terminated).unsqueeze(1) * following
+        flat = self.q.view(-1, self.m)
+        entry = (members * self.indexer.num_states + states) * self.num_actions + actions
+        error = target - flat[entry]
+        entries, position = entry.unique(return_inverse=True)
+        counts = torch.zeros(len(entries), 1, device=self.device).index_add_(
+            0, position, torch.ones(len(entry), 1, device=self.device)
+        )
+        sums = torch.zeros(len(entries), self.m, device=self.device).index_add_(0, position, error)
+        flat[entries] += self.solver.learning_rate * sums / counts
+        magnitude = torch.zeros(self.n, device=self.device).index_add_(0, members, error.abs().mean(1))
+        taught = torch.zeros(self.n, device=self.device).index_add_(0, members, torch.ones(len(members), device=self.device))
+        self.stats["td_error"] = torch.where(taught > 0, magnitude / taught.clamp_min(1), self.stats["td_error"])
+
+    def _improve(self, members: Rows, steps: Rows) -> None:
+        """Everything was learnt when it was met."""
+
+    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Entries of every member's table; see :class:`morl.protocols.HasValues`."""
+        return self.q[:, self.indexer(observations.to(self.device)), actions.to(self.device).long()]
+
+    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+        """One greedy table per member."""
+        del weights
+        best = torch.einsum("nsam,nm->nsa", self.q, self.linear_weights).argmax(-1)
+        return [
+            TabularPolicy(self.spec.observation_space, self.spec.action_space, best[i : i + 1].clone()) for i in range(self.n)
+        ]
+
+    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
+        """Overwrite a member's table by another's."""
+        del payload
+        self.q[target] = self.q[source]
+
+    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        del fresh
+        self.q = self.q[torch.as_tensor(list(source))].clone()
+
+    def _own_state(self) -> State:
+        return {"q": self.q}
+
+    def _load_own_state(self, state: State) -> None:
+        self.q.copy_(state["q"])

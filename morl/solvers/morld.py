@@ -1,0 +1,357 @@
+r"""Multi-objective reinforcement learning based on decomposition (MORL/D).
+
+A population of members, each maximising its own scalarization of the vector value, improved by any solver:
+
+1. generate weights; evaluate everybody; start the archive;
+2. train for one exchange period (everybody side by side, or one member per turn);
+3. evaluate; offer every policy to the archive;
+4. cooperate, adapt weights, move the ideal point; repeat from 2.
+
+References:
+    F. Felten, E.-G. Talbi, G. Danoy, "Multi-Objective Reinforcement Learning Based on Decomposition: A Taxonomy and
+    Framework", JAIR 79 (2024), algorithm 3.
+
+Deviations: see the page of MORL/D in the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from morl.archives import Archive, ParetoArchive
+from morl.cooperation import Cooperation
+from morl.cooperation.neighbourhood import KNearest, Neighbourhood
+from morl.errors import CapabilityError, ConfigurationError
+from morl.experiments.assessment import Assessment, Assessor
+from morl.protocols import EnvFactory, Policy, Solver, State, prefixed, unprefixed
+from morl.registry import component, component_field
+from morl.scalarizations import Scalarization, WeightedSum
+from morl.seeding import stream
+from morl.selection import RoundRobin, Selection
+from morl.solvers.base import RunnableSolver, require
+from morl.solvers.mosac import MOSAC
+from morl.task import Task, Utility
+from morl.weights.adaptation import WeightAdaptation
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MORLD(RunnableSolver):
+    """MORL/D around any solver of scalar sub-problems.
+
+    The components are the dimensions of the paper's taxonomy; what a solver cannot do with them is refused when the run
+    starts, with the reason.
+    """
+
+    solver: Any = component_field("solver", default_factory=MOSAC)
+    """Improves the members' policies."""
+    num_members: int = 6
+    """Size of the population."""
+    scalarization: Scalarization = component_field("scalarization", default=WeightedSum())
+    """Combines the objectives."""
+    weights: str | tuple[tuple[float, ...], ...] = "riesz"
+    """Initial weights: a generator's name (``riesz``, ``simplex_lattice``, ``dirichlet``, ``extrema``) or the vectors."""
+    weight_adaptation: WeightAdaptation | None = component_field("weight_adaptation", default=None)
+    """Moves the weights at every exchange; None keeps them."""
+    neighbourhood: Neighbourhood = component_field("neighbourhood", default=KNearest(k=1))
+    """Who cooperates with whom; follows adapted weights."""
+    cooperation: tuple[Cooperation, ...] = component_field("cooperation", default=())
+    """What members share."""
+    selection: Selection = component_field("selection", default=RoundRobin())
+    """Whose turn it is: who is trained in a turn-by-turn schedule, and whose parameters are transferred."""
+    schedule: Literal["synchronous", "turn_by_turn"] = "synchronous"
+    """Everybody trains side by side in one batched update, or one member after the other as in the paper."""
+    exchange_period: int = 10_000
+    """Environment steps between exchanges, summed over members."""
+    update_passes: int = 10
+    """Gradient updates of each other member after a turn (turn-by-turn schedule, off-policy solvers)."""
+    archive: Archive = component_field("archive", default_factory=ParetoArchive)
+    """Keeps the policies worth keeping."""
+    ideal_point: str | tuple[float, ...] = "running"
+    """For scalarizations that need one: given, in return units, or ``running``: the best value per objective in the archive."""
+    ideal_margin: float = 0.1
+    """Added to a running ideal point, in units of the utility's scale."""
+    normalisation: Literal["none", "running"] = "none"
+    """Unit of each objective in the utility: 1, or the running range of the archive's front."""
+
+    def __post_init__(self) -> None:
+        require(self.num_members >= 1, f"MORLD.num_members must be at least 1, found {self.num_members}")
+        require(
+            self.exchange_period >= 1,
+            f"MORLD.exchange_period must be at least 1 environment step, found {self.exchange_period}",
+        )
+        require(self.update_passes >= 0, f"MORLD.update_passes must not be negative, found {self.update_passes}")
+        require(self.ideal_margin >= 0, f"MORLD.ideal_margin must not be negative, found {self.ideal_margin}")
+        if isinstance(self.solver, MORLD):
+            raise CapabilityError(
+                "MORL/D inside MORL/D is not supported: nothing is left to decompose; use a single-policy solver such as MOSAC"
+            )
+        if not hasattr(self.solver, "make"):
+            raise ConfigurationError(f"MORLD.solver must be a solver such as MOSAC(), found {self.solver!r}")
+        if isinstance(self.weights, str):
+            component("weights", self.weights)
+        elif len(self.weights) != self.num_members:
+            raise ConfigurationError(
+                f"MORLD.weights has {len(self.weights)} vectors for {self.num_members} members; give one each"
+            )
+        if isinstance(self.ideal_point, str) and self.ideal_point != "running":
+            raise ConfigurationError(
+                f"MORLD.ideal_point must be 'running' or one number per objective, found {self.ideal_point!r}"
+            )
+        self.inner_solver()
+
+    @property
+    def gamma(self) -> float:
+        """Discount factor of the members' solver."""
+        return float(self.solver.gamma)
+
+    def inner_solver(self) -> Solver:
+        """The members' solver as the cooperation mechanisms want it."""
+        solver = self.solver
+        for mechanism in self.cooperation:
+            solver = mechanism.configure(solver)
+        checked: Solver = solver
+        return checked
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MORLDLearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`.
+
+        Args:
+            env: The problem; its ``evaluator`` judges the population.
+            task: Only its dynamics matter: one transition model per member.
+            seed: Seed of every stream.
+            device: Where tensors live.
+
+        Raises:
+            CapabilityError: The environment has a scalar reward, or a component cannot work with the solver.
+        """
+        m = env.spec.num_objectives
+        if m < 2:
+            raise CapabilityError(
+                f"{env.spec.env_id} has a scalar reward: there is nothing to decompose; use its solver directly "
+                f"({type(self.solver).__name__}) or an environment with a vector reward"
+            )
+        if not isinstance(self.ideal_point, str) and len(self.ideal_point) != m:
+            raise ConfigurationError(
+                f"MORLD.ideal_point has {len(self.ideal_point)} numbers but {env.spec.env_id} has {m} objectives"
+            )
+        return MORLDLearner(self, env=env, task=task, seed=seed, device=device)
+
+    def initial_weights(self, num_objectives: int, seed: int) -> Array:
+        """Weights at the start, ``(n, m)``."""
+        if isinstance(self.weights, str):
+            generated: Array = component("weights", self.weights)(self.num_members, num_objectives, seed=seed)
+            return generated
+        weights = np.asarray(self.weights, dtype=np.float64)
+        require(
+            weights.shape == (self.num_members, num_objectives),
+            f"MORLD.weights has shape {weights.shape}; expected ({self.num_members}, {num_objectives})",
+        )
+        return weights
+
+
+class MORLDLearner:
+    """A live MORL/D population: an inner learner, an archive, and the exchanges."""
+
+    def __init__(self, solver: MORLD, *, env: EnvFactory, task: Task | None, seed: int, device: torch.device) -> None:
+        """Build everything; see :meth:`MORLD.make`."""
+        self.solver, self.seed, self.device = solver, seed, device
+        self.m = env.spec.num_objectives
+        inner = solver.inner_solver()
+        self.criterion: Literal["ser", "esr"] = getattr(inner, "criterion", "ser")
+        weights = torch.as_tensor(solver.initial_weights(self.m, seed), dtype=torch.float32, device=device)
+        utility = Utility(
+            scalarization=solver.scalarization,
+            weights=weights,
+            criterion=self.criterion,
+            ideal_point=self._given_ideal(),
+            scale=None,
+        )
+        self.inner: Any = inner.make(
+            env, Task(utility=utility, dynamics=None if task is None else task.dynamics), seed=seed, device=device
+        )
+        evaluator = env.evaluator(gamma=solver.gamma, device=device)
+        self.assessor = Assessor(evaluator, solver.archive.fresh())
+        self.env_steps = 0
+        self.exchanges = 0
+        self.next_exchange = solver.exchange_period
+
+    def _given_ideal(self) -> Tensor | None:
+        if not self.solver.scalarization.needs_ideal_point:
+            return None
+        # A running ideal point starts at the origin and moves at the first evaluation, before any training.
+        given = (0.0,) * self.m if isinstance(self.solver.ideal_point, str) else self.solver.ideal_point
+        return torch.tensor(given, dtype=torch.float32, device=self.device)
+
+    @property
+    def n(self) -> int:
+        """Number of members."""
+        return int(self.inner.n)
+
+    @property
+    def uids(self) -> list[int]:
+        """Identity of each member."""
+        uids: list[int] = self.inner.uids
+        return uids
+
+    @property
+    def task(self) -> Task:
+        """What the members work on now."""
+        task: Task = self.inner.task
+        return task
+
+    @property
+    def utility(self) -> Utility:
+        """What the members maximise now."""
+        return self.task.utility
+
+    @property
+    def assessment_period(self) -> int:
+        """Environment steps between the evaluations that the algorithm makes anyway."""
+        return self.solver.exchange_period
+
+    @property
+    def timing(self) -> dict[str, float]:
+        """Seconds by purpose."""
+        return {**self.inner.timing, "evaluating": self.assessor.evaluator.seconds}
+
+    # ------------------------------------------------------------------ the loop
+
+    def _active(self) -> list[int] | None:
+        """Who trains now; None for everybody."""
+        if self.solver.schedule == "synchronous":
+            return None
+        return self.solver.selection(self.exchanges, self.n)
+
+    @property
+    def round_steps(self) -> int:
+        """Environment steps of the next round; see :class:`morl.protocols.Learner`."""
+        return int(self.inner.next_round(self._active()))
+
+    def next_round(self, members: Sequence[int] | None = None) -> int:
+        """Environment steps of the next round."""
+        del members
+        return self.round_steps
+
+    def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
+        """Train with exchanges; see :meth:`morl.protocols.Learner.learn`.
+
+        Raises:
+            ConfigurationError: ``members`` was given: who trains is the schedule's business.
+        """
+        if members is not None:
+            raise ConfigurationError("MORL/D decides itself who trains; set its schedule and selection instead of members")
+        if self.assessor.latest is None:
+            self.assess()
+        spent = 0
+        while spent < env_steps:
+            round_steps = self.round_steps
+            if spent and round_steps > env_steps - spent:
+                break
+            until_exchange = max(self.next_exchange - self.env_steps, round_steps)
+            steps = self.inner.learn(min(env_steps - spent, until_exchange), self._active())["training"]
+            spent += steps
+            self.env_steps += steps
+            if self.next_exchange - self.env_steps < self.round_steps:
+                self._exchange()
+        return {"training": spent}
+
+    def assess(self) -> Assessment:
+        """Evaluate the population and offer it to the archive; the last record if nothing was trained since."""
+        if self.assessor.latest is None or self.assessor.latest.env_steps != self.env_steps:
+            self.assessor.assess(
+                self.inner.policies(),
+                weights=self.utility.weights.cpu().numpy().astype(np.float64),
+                members=self.inner.uids,
+                env_steps=self.env_steps,
+            )
+            self._move_reference()
+        assert self.assessor.latest is not None
+        return self.assessor.latest
+
+    def _exchange(self) -> None:
+        """Evaluate, cooperate, adapt, and pass the turn on."""
+        solver = self.solver
+        turn = solver.selection(self.exchanges, self.n)
+        if solver.schedule == "turn_by_turn" and solver.update_passes and hasattr(self.inner, "extra_updates"):
+            self.inner.extra_updates(solver.update_passes, [i for i in range(self.n) if i not in turn])
+        record = self.assess()
+        weights = record.weights
+        if solver.cooperation and self.n > 1:
+            neighbours = solver.neighbourhood(weights)
+            for mechanism in solver.cooperation:
+                for source in turn:
+                    mechanism.exchange(self.inner, source=source, exchanges=self.exchanges, neighbours=neighbours)
+        if solver.weight_adaptation is not None:
+            rng = stream(self.seed, "weight adaptation", 0, self.exchanges)
+            adapted = solver.weight_adaptation(weights, record.values, self.assessor.archive.values, rng=rng)
+            self._set_utility(replace(self.utility, weights=torch.as_tensor(adapted, dtype=torch.float32, device=self.device)))
+        self.exchanges += 1
+        # A turn may leave the clock short of the period by less than one round; periods do not drift.
+        self.next_exchange += solver.exchange_period
+
+    def _move_reference(self) -> None:
+        """Move the ideal point and the scale to what the archive shows."""
+        solver, front = self.solver, self.assessor.archive.values
+        utility = self.utility
+        scale = np.ones(self.m)
+        if solver.normalisation == "running":
+            spread = np.ptp(front, axis=0)
+            scale = np.where(spread > 1e-8, spread, 1.0)
+            utility = replace(utility, scale=torch.as_tensor(scale, dtype=torch.float32, device=self.device))
+        if solver.scalarization.needs_ideal_point and solver.ideal_point == "running":
+            ideal = front.max(0) + solver.ideal_margin * scale
+            utility = replace(utility, ideal_point=torch.as_tensor(ideal, dtype=torch.float32, device=self.device))
+        if utility is not self.utility:
+            self._set_utility(utility)
+
+    def _set_utility(self, utility: Utility) -> None:
+        self.inner.set_task(Task(utility=utility, dynamics=self.task.dynamics))
+
+    # ------------------------------------------------------------------ as a learner
+
+    def set_task(self, task: Task, members: Sequence[int] | None = None) -> None:
+        """Give the inner members a new task."""
+        self.inner.set_task(task, members)
+
+    def reindex(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        """Change the population; see :meth:`morl.protocols.Learner.reindex`."""
+        self.inner.reindex(source, fresh)
+        # What was recorded is about another population.
+        self.assessor.latest = None
+
+    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+        """Snapshots of the members' current policies."""
+        policies: list[Policy] = self.inner.policies(weights)
+        return policies
+
+    def statistics(self) -> dict[str, float]:
+        """Of the inner learner."""
+        statistics: dict[str, float] = self.inner.statistics()
+        return statistics
+
+    def state(self) -> State:
+        """Everything needed to go on exactly."""
+        return {
+            "env_steps": self.env_steps,
+            "exchanges": self.exchanges,
+            "next_exchange": self.next_exchange,
+            **prefixed("inner", self.inner.state()),
+            **prefixed("assessor", self.assessor.state()),
+        }
+
+    def load_state(self, state: State) -> None:
+        """Go on from a saved state."""
+        self.env_steps, self.exchanges, self.next_exchange = (
+            int(state[key]) for key in ("env_steps", "exchanges", "next_exchange")
+        )
+        self.inner.load_state(unprefixed("inner", state))
+        self.assessor.load_state(unprefixed("assessor", state))

@@ -1,0 +1,148 @@
+"""Networks that can be attached to MOSAC and are trained beside it, with random streams of their own.
+
+Adding them changes nothing else: the population's acting, batches, noise and parameters stay bitwise what they are without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from morl.errors import CapabilityError
+from morl.functional import pessimistic_values
+from morl.nn.distributions import tanh_gaussian
+from morl.nn.population_adam import PopulationAdam
+from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, select, write_
+from morl.protocols import State, prefixed, unprefixed
+from morl.seeding import torch_stream
+
+if TYPE_CHECKING:
+    from morl.solvers.mosac import MOSAC, MOSACLearner
+
+EXTRAS = ("unregularised_critic", "next_state_predictor")
+"""What can be attached: a twin critic of the plain return (no entropy term), and a model of the next observation."""
+
+
+class MOSACExtras:
+    """The attached networks of a population."""
+
+    def __init__(self, solver: MOSAC, learner: MOSACLearner) -> None:
+        """Build what ``solver.extras`` names."""
+        if learner.is_discrete:
+            raise CapabilityError("MOSAC.extras are for continuous actions; leave extras empty")
+        self.solver, self.learner = solver, learner
+        d, a, m = learner.encoder.width, learner.actions.num_actions, learner.m
+        device = learner.device
+        self.has_critic = "unregularised_critic" in solver.extras
+        self.has_predictor = "next_state_predictor" in solver.extras
+        self.noise = torch_stream(learner.seed, "extras/noise", device=device)
+        self.critic_net = StackedMLP(d + a, solver.hidden, m, copies=2)
+        self.predictor_net = StackedMLP(d + a, solver.hidden, d)
+        self.critic = self._init(self.critic_net, "critic", self.has_critic)
+        self.target = [p.clone() for p in self.critic]
+        self.predictor = self._init(self.predictor_net, "predictor", self.has_predictor)
+        self.critic_adam = self._adam(self.critic)
+        self.predictor_adam = self._adam(self.predictor)
+        for name in [f"{network}_loss" for network in solver.extras]:
+            learner.stats[name] = torch.zeros(learner.n, device=device)
+
+    def _init(self, net: StackedMLP, name: str, wanted: bool) -> Parameters:
+        streams = [torch_stream(self.learner.seed, f"init/extras/{name}", uid) for uid in self.learner.uids]
+        return net.init(streams, self.learner.device) if wanted else []
+
+    def _adam(self, parameters: Parameters) -> PopulationAdam | None:
+        return (
+            PopulationAdam(parameters, learning_rate=self.solver.critic_learning_rate, eps=self.solver.adam_eps)
+            if parameters
+            else None
+        )
+
+    def gradient_step(self, members: Selection, batch: dict[str, Tensor]) -> None:
+        """One step of every attached network on the batch that the population just used.
+
+        Args:
+            members: Who is updated.
+            batch: ``(n', B, width)`` each.
+        """
+        if self.critic_adam is not None:
+            self._critic_step(members, batch)
+        if self.predictor_adam is not None:
+            inputs = torch.cat([batch["observation"], batch["action"]], -1)
+            leaves = [p.detach().requires_grad_() for p in select(self.predictor, members)]
+            change = batch["next_observation"] - batch["observation"]
+            loss = (self.predictor_net(leaves, inputs) - change).square().mean((-2, -1))
+            self.predictor_adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
+            self.learner.stats["next_state_predictor_loss"][members] = loss.detach()
+
+    def _critic_step(self, members: Selection, batch: dict[str, Tensor]) -> None:
+        assert self.critic_adam is not None
+        learner, actions = self.learner, self.learner.actions
+        noise = torch.randn(batch["action"].shape, generator=self.noise, device=learner.device)
+        target = select(self.target, members)
+        with torch.no_grad():
+            outputs = learner.actor_net(select(learner.actor, members), batch["next_observation"])
+            next_actions, _ = tanh_gaussian(outputs, noise, actions.scale, actions.offset)
+            next_q = self.critic_net(target, torch.cat([batch["next_observation"], next_actions], -1))
+            y = batch["reward"] + batch["discount"] * pessimistic_values(next_q, learner.linear_weights[members])
+        leaves = [p.detach().requires_grad_() for p in select(self.critic, members)]
+        q = self.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
+        loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
+        self.critic_adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
+        blend_(target, select(self.critic, members), self.solver.tau)
+        if not isinstance(members, slice):
+            write_(self.target, members, target)
+        learner.stats["unregularised_critic_loss"][members] = loss.detach()
+
+    def values(self, encoded: Tensor, actions: Tensor) -> Tensor:
+        """Plain-return values ``(n, B, m)`` at encoded observations ``(n, B, d)`` and actions ``(B, a)``."""
+        flat = actions.reshape(len(actions), -1).to(torch.float32).expand(len(encoded), -1, -1)
+        return pessimistic_values(self.critic_net(self.critic, torch.cat([encoded, flat], -1)), self.learner.linear_weights)
+
+    def predict(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Predicted next encoded observations.
+
+        Args:
+            observations: Raw, ``(B, *space.shape)``.
+            actions: ``(B, a)``.
+
+        Returns:
+            ``(n, B, d)``, one prediction per member.
+        """
+        encoded = self.learner.encoder(observations).expand(self.learner.n, -1, -1)
+        flat = actions.reshape(len(actions), -1).to(torch.float32).expand(self.learner.n, -1, -1)
+        with torch.no_grad():
+            return encoded + self.predictor_net(self.predictor, torch.cat([encoded, flat], -1))
+
+    def reindex(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        """Follow a change of the population."""
+        index = torch.as_tensor(list(source))
+        self.critic, self.target, self.predictor = (
+            [p[index].clone() for p in g] for g in (self.critic, self.target, self.predictor)
+        )
+        if self.critic_adam is not None:
+            self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
+        if self.predictor_adam is not None:
+            self.predictor_adam = self.predictor_adam.reindexed(self.predictor, source, fresh)
+
+    def state(self) -> State:
+        """Networks, optimisers and the noise stream."""
+        state: State = {"noise": self.noise.get_state()}
+        for name in ("critic", "target", "predictor"):
+            state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
+        for name in ("critic_adam", "predictor_adam"):
+            if (adam := getattr(self, name)) is not None:
+                state |= prefixed(name, adam.state())
+        return state
+
+    def load_state(self, state: State) -> None:
+        """Restore :meth:`state`."""
+        self.noise.set_state(state["noise"])
+        for name in ("critic", "target", "predictor"):
+            for i, p in enumerate(getattr(self, name)):
+                p.copy_(state[f"{name}/{i}"])
+        for name in ("critic_adam", "predictor_adam"):
+            if (adam := getattr(self, name)) is not None:
+                adam.load_state(unprefixed(name, state))

@@ -1,0 +1,149 @@
+"""What the off-policy learners share: a ring of transitions, warm-up, and the account of owed updates."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.population import PopulationLearner
+from morl.protocols import EnvFactory, Rows, State, prefixed, unprefixed
+from morl.stores import Ring
+from morl.task import Task
+
+
+class OffPolicyLearner(PopulationLearner):
+    """A population that learns from stored transitions.
+
+    A member acts at random during its first ``learning_starts`` environment steps; from then on it is owed
+    ``updates_per_step`` gradient updates per environment step of its own.
+    """
+
+    def __init__(self, solver: Any, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Make rows and store.
+
+        Args:
+            solver: The solver's configuration.
+            env: The problem.
+            task: What each member works on.
+            seed: Seed of every stream.
+            device: Where tensors live.
+        """
+        super().__init__(
+            env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
+        )
+        self.solver = solver
+        action_space = env.spec.action_space
+        self.is_discrete = isinstance(action_space, spaces.Discrete)
+        self.num_actions = (
+            int(action_space.n) if isinstance(action_space, spaces.Discrete) else int(np.prod(action_space.shape or ()))
+        )
+        d = self.encoder.width
+        self.ring = Ring(
+            {
+                "observation": d,
+                "action": 1 if self.is_discrete else self.num_actions,
+                "reward": self.m,
+                "next_observation": d,
+                "discount": 1,
+            },
+            capacity=solver.capacity,
+            num_groups=self.n,
+            shared=solver.replay == "shared",
+            num_rows=self.n * self.rows_per_member,
+            n_step=solver.n_step,
+            gamma=solver.gamma,
+            prioritised=getattr(solver, "prioritised", False),
+            device=device,
+        )
+        self.owed = np.zeros(self.n)
+        self._encoded: Tensor | None = None
+
+    @abstractmethod
+    def gradient_update(self, members: Sequence[int] | None) -> None:
+        """One gradient update of some members from the store; None for all."""
+
+    @abstractmethod
+    def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
+        """Exploring actions for encoded observations of some rows."""
+
+    def _act(self, rows: Rows, observations: Tensor) -> Tensor:
+        encoded = self.encoder(observations)
+        self._encoded = encoded
+        warm = self.member_steps[self.row_member[rows]] < self.solver.learning_starts
+        if warm.all():
+            return self._random_actions(len(rows))
+        actions = self._policy_actions(rows, encoded)
+        if warm.any():
+            mask = torch.from_numpy(warm).to(self.device)
+            actions = torch.where(mask if self.is_discrete else mask.unsqueeze(1), self._random_actions(len(rows)), actions)
+        return actions
+
+    def _random_actions(self, count: int) -> Tensor:
+        """Uniform over the action space, ``(count, a)`` or ``(count,)``."""
+        if self.is_discrete:
+            return torch.randint(self.num_actions, (count,), generator=self.acting, device=self.device)
+        space = self.spec.action_space
+        assert isinstance(space, spaces.Box)
+        low, high = (torch.as_tensor(bound, dtype=torch.float32, device=self.device) for bound in (space.low, space.high))
+        return low + (high - low) * torch.rand((count, *space.shape), generator=self.acting, device=self.device)
+
+    def _remember(
+        self,
+        rows: Rows,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+    ) -> None:
+        del observations
+        assert self._encoded is not None
+        self.ring.add(
+            rows,
+            self.row_member[rows],
+            observation=self._encoded,
+            action=actions.reshape(len(rows), -1).to(torch.float32),
+            reward=rewards,
+            next_observation=self.encoder(next_observations),
+            terminated=terminated,
+            truncated=truncated,
+        )
+
+    def _improve(self, members: Rows, steps: Rows) -> None:
+        ready = (self.member_steps[members] > self.solver.learning_starts) & (self.ring.sizes[members] > 0)
+        stepped = members[ready]
+        self.owed[stepped] += self.solver.updates_per_step * steps[ready]
+        while len(due := stepped[self.owed[stepped] >= 1.0]):
+            self.gradient_update(None if len(due) == self.n else due.tolist())
+            self.owed[due] -= 1.0
+
+    def extra_updates(self, passes: int, members: Sequence[int]) -> None:
+        """Gradient updates of members that did not act (the update passes of a turn-by-turn schedule).
+
+        Args:
+            passes: Updates of each member.
+            members: Which; those whose store has not outgrown the warm-up are skipped.
+        """
+        stored_steps = np.full(self.n, self.member_steps.sum()) if self.solver.replay == "shared" else self.member_steps
+        sizes = self.ring.sizes
+        able = [i for i in members if sizes[i] > 0 and stored_steps[i] > self.solver.learning_starts]
+        for _ in range(passes if able else 0):
+            self.gradient_update(None if len(able) == self.n else able)
+
+    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        self.ring.reindex(source, fresh, num_rows=self.n * self.rows_per_member)
+        self.owed = np.where(np.asarray(fresh), 0.0, self.owed[np.asarray(source)])
+
+    def _own_state(self) -> State:
+        return {"owed": torch.from_numpy(self.owed.copy()), **prefixed("ring", self.ring.state())}
+
+    def _load_own_state(self, state: State) -> None:
+        self.owed = state["owed"].numpy().copy()
+        self.ring.load_state(unprefixed("ring", state))

@@ -1,0 +1,47 @@
+"""Check a rule that moves weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from morl.errors import ShapeError
+from morl.seeding import stream
+from morl.testing.requirement import require, require_error
+from morl.weights.adaptation import WeightAdaptation
+
+
+def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3, seed: int = 0) -> None:
+    """Check that a rule keeps the contract of :class:`morl.weights.adaptation.WeightAdaptation`.
+
+    Args:
+        adapt: What to check.
+        num_objectives: ``m``.
+        seed: Of the values it is tried on.
+
+    Raises:
+        AssertionError: It breaks the contract; the message says where.
+
+    Example:
+        >>> from morl.weights.adaptation import PSA
+        >>> check_weight_adaptation(PSA())
+    """
+    rng = stream(seed, "check_weight_adaptation")
+    n, m = 6, num_objectives
+    weights = np.concatenate([np.eye(m), rng.dirichlet(np.ones(m), size=n)])
+    values = rng.normal(size=weights.shape)
+    for archive in (np.zeros((0, m)), values[:1], rng.normal(size=(7, m))):
+        before = [x.copy() for x in (weights, values, archive)]
+        moved = adapt(weights, values, archive, rng=stream(seed, "adapt"))
+        case = f"with an archive of {len(archive)}"
+        require(moved.shape == weights.shape, f"{case}: expected shape {weights.shape}, got {moved.shape}")
+        require(
+            np.isfinite(moved).all() and (moved >= 0).all() and np.allclose(moved.sum(axis=1), 1.0, atol=1e-9),
+            f"{case}: rows must stay on the simplex",
+        )
+        same = all((x == y).all() for x, y in zip(before, (weights, values, archive), strict=True))
+        require(same and not np.shares_memory(moved, weights), f"{case}: it changed its arguments or returned one of them")
+        again = adapt(weights, values, archive, rng=stream(seed, "adapt"))
+        require((again == moved).all(), f"{case}: the same arguments gave other weights; it must keep no state")
+    require_error(
+        ShapeError, lambda: adapt(weights, values[:, :-1], values, rng=stream(seed, "adapt")), "values of the wrong shape"
+    )

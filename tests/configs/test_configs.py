@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from morl.experiments.config import from_yaml, load_config, to_yaml
+from morl.experiments.evaluation import Evaluation
+from morl.experiments.runner import run_config
+from morl.experiments.shipped import shipped_configs
+
+NAMES = sorted(shipped_configs())
+
+
+def test_the_quickstart_is_shipped():
+    folder = Path(__file__).parents[2] / "configs"
+    shipped = shipped_configs()
+    assert "quickstart" in shipped
+    assert set(shipped.values()) == set(folder.rglob("*.y*ml")), "every file is found by its name"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_config_builds_and_survives_the_round_trip(name):
+    text = shipped_configs()[name].read_text()
+    config = load_config(name)
+    assert from_yaml(to_yaml(config)) == config
+    assert shipped_configs()[name].read_text() == text, "building does not change the file"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_config_runs_a_few_steps(name):
+    config = load_config(name)
+    solver = config.solver
+    rows = getattr(getattr(solver, "solver", solver), "rows_per_member", 1) * getattr(solver, "num_members", 1)
+    few = Evaluation(episodes=1, period=config.evaluation.period, gamma=config.evaluation.gamma, max_episode_steps=20)
+    result = run_config(replace(config, env_steps=2 * rows, evaluation=few))
+    assert result.metrics[-1]["env_steps"] == 2 * rows
+    assert result.front.shape[1] == len(result.objectives)

@@ -1,0 +1,115 @@
+"""Every registered solver on small real environments; a few dozen rounds contain updates and episode ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from morl.cooperation import HardTransfer, SharedReplay
+from morl.problem import Problem, make_problem
+from morl.scalarizations import Chebyshev
+from morl.solvers.eupg import EUPG
+from morl.solvers.modqn import MODQN
+from morl.solvers.moppo import MOPPO
+from morl.solvers.moq import MOQLearning
+from morl.solvers.morld import MORLD
+from morl.solvers.mosac import MOSAC
+from morl.task import Task, Utility
+from morl.weights.adaptation import PSA
+
+CPU = torch.device("cpu")
+DST, CORRIDOR, TARGETS = "deep-sea-treasure-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0"
+
+_sac: dict[str, Any] = {"hidden": (8, 8), "batch_size": 8, "learning_starts": 3, "capacity": 200}
+_dqn = MODQN(hidden=(8,), batch_size=8, learning_starts=4, epsilon_decay_steps=50, capacity=200, rows_per_member=2)
+_ppo = MOPPO(hidden=(8, 8), rows_per_member=2, horizon=6, epochs=2, minibatch_size=5, entropy_coefficient=0.01)
+_eupg = EUPG(hidden=(8,), rows_per_member=4)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A solver and what it works on."""
+
+    name: str
+    """Registered name of the solver."""
+    solver: Any
+    env: str
+    native: bool = True
+
+    def problem(self) -> Problem:
+        return _problem(self.env, self.native)
+
+    def make(self, n: int = 3, *, seed: int = 0) -> Any:
+        """A learner of ``n`` members (of the population's own size for MORL/D)."""
+        first = (torch.arange(n) + 1.0) / 6  # the weights of a member do not depend on n
+        utility = Utility(weights=torch.stack([first, 1 - first], 1), criterion=getattr(self.solver, "criterion", "ser"))
+        return self.solver.make(self.problem(), Task(utility=utility), seed=seed, device=CPU)
+
+
+@cache
+def _problem(env: str, native: bool) -> Problem:
+    return make_problem(env, native=native)
+
+
+LEAVES = {
+    "mosac": Case("mosac", MOSAC(**_sac, rows_per_member=2), TARGETS),
+    "mosac_autograd_n_step": Case("mosac", MOSAC(**_sac, n_step=3, target_period=3, update_engine="autograd"), TARGETS),
+    "mosac_extras_shared": Case(
+        "mosac", MOSAC(**_sac, extras=("unregularised_critic", "next_state_predictor"), replay="shared"), TARGETS
+    ),
+    "mosac_discrete": Case("mosac", MOSAC(**_sac, n_step=2, updates_per_step=0.4), DST),
+    "mosac_plain_rows": Case("mosac", MOSAC(**_sac, rows_per_member=2), DST, native=False),
+    "moppo": Case("moppo", _ppo, TARGETS),
+    "moppo_discrete": Case("moppo", _ppo, DST),
+    "modqn": Case("modqn", _dqn, DST),
+    "modqn_prioritised_n_step": Case(
+        "modqn",
+        MODQN(
+            hidden=(8,),
+            batch_size=8,
+            learning_starts=4,
+            epsilon_decay_steps=50,
+            capacity=200,
+            prioritised=True,
+            n_step=3,
+            tau=1.0,
+            target_period=3,
+        ),
+        DST,
+    ),
+    "moq": Case("moq", MOQLearning(epsilon_steps=50), DST),
+    "moq_per_member": Case("moq", MOQLearning(epsilon_steps=50, replay="per_member"), CORRIDOR),
+    "eupg": Case("eupg", _eupg, CORRIDOR),
+    "eupg_plain_rows": Case("eupg", EUPG(hidden=(8,), rows_per_member=2), DST, native=False),
+}
+"""Solvers that train a population themselves."""
+
+WRAPPERS = {
+    "morld": Case("morld", MORLD(solver=MOSAC(**_sac), num_members=3, exchange_period=31), TARGETS),
+    "morld_turns": Case(
+        "morld",
+        MORLD(
+            solver=_dqn,
+            num_members=3,
+            exchange_period=25,
+            schedule="turn_by_turn",
+            update_passes=2,
+            cooperation=(SharedReplay(), HardTransfer()),
+            weight_adaptation=PSA(),
+            normalisation="running",
+        ),
+        DST,
+    ),
+    "morld_eupg": Case("morld", MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60), CORRIDOR),
+    "morld_eupg_turns": Case(
+        "morld",
+        MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60, schedule="turn_by_turn"),
+        CORRIDOR,
+    ),
+}
+"""MORL/D around some of them."""
+
+CASES = LEAVES | WRAPPERS

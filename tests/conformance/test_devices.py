@@ -1,0 +1,216 @@
+"""Readiness for a GPU, without one: acting and learning stay on one device and read nothing back; with one: they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from morl.nn.population_adam import PopulationAdam
+from morl.solvers.mosac import AutogradEngine
+from morl.solvers.mosac_extras import MOSACExtras
+from morl.task import Task
+from morl.testing import one_device
+from tests.conformance.cases import CASES, LEAVES, Case
+
+META = torch.device("meta")
+NETWORKS = {name: case for name, case in LEAVES.items() if case.name != "moq"}
+ON_HOST = {"updates"}  # counters that steer the host
+
+
+class _Mover:
+    """Moves the tensors of an object and of its parts; what was one tensor stays one."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.moved: dict[int, tuple[Any, Any]] = {}
+
+    def __call__(self, value: Any) -> Any:
+        if id(value) not in self.moved:
+            self.moved[id(value)] = (value, self._move(value))
+        return self.moved[id(value)][1]
+
+    def _move(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(self.device)
+        if isinstance(value, list):
+            return [self(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self(item) for key, item in value.items()}
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*(self(item) for item in value))
+        if isinstance(value, (PopulationAdam, MOSACExtras)) or type(value).__name__ == "RunningMoments":
+            self.attributes(value)
+        return value
+
+    def attributes(self, owner: Any) -> None:
+        for name, value in list(vars(owner).items()):
+            if name not in ON_HOST and not (isinstance(owner, MOSACExtras) and name == "learner"):
+                setattr(owner, name, self(value))
+        if isinstance(owner, PopulationAdam):
+            owner._fused = False
+
+
+def on_meta(case: Case) -> Any:
+    """A learner whose networks live where nothing can be read."""
+    learner = case.make()
+    _Mover(META).attributes(learner)
+    learner.device = META
+    if case.name == "mosac":
+        learner.engine = AutogradEngine(learner.actor_net, learner.critic_net, learner.actions, learner.m)
+    return learner
+
+
+def zeros(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
+    return {name: torch.zeros(shape, device=META) for name, shape in shapes.items()}
+
+
+def act(learner: Any, n: int, batch: int) -> Any:
+    name, discrete = type(learner).__name__, getattr(learner, "is_discrete", True)
+    d = learner.encoder.width
+    uniform = torch.zeros(n, batch, device=META)
+    if name == "MODQNLearner":
+        epsilon = torch.zeros(n, device=META)
+        return learner.act_tensors(
+            learner.online, torch.zeros(n, batch, d, device=META), learner.linear_weights, epsilon, torch.stack([uniform] * 2)
+        )
+    inputs = torch.zeros(n, batch, d + (learner.m if name == "EUPGLearner" else 0), device=META)
+    if not discrete:
+        uniform = torch.zeros(n, batch, learner.spec.action_space.shape[0], device=META)
+    return learner.act_tensors(learner.actor, inputs, uniform)
+
+
+def step(learner: Any, members: slice, batch: int) -> None:
+    n, m, d = members.stop - members.start, learner.m, learner.encoder.width
+    name = type(learner).__name__
+    a = 1 if getattr(learner, "is_discrete", True) else learner.spec.action_space.shape[0]
+    if name == "EUPGLearner":
+        utility = learner.task.utility.select(torch.arange(n))
+        for field in ("weights",):  # a task checks its numbers when it is made; here are none to check
+            object.__setattr__(utility, field, getattr(utility, field).to(META))
+        episodes, length = 4, 5
+        shape = (n, episodes, length)
+        fields = zeros(input=(*shape, d + m), action=shape) | {"return": torch.zeros((*shape, m), device=META)}
+        mask = torch.ones(shape, dtype=torch.bool, device=META)
+        learner.gradient_step(members, {**fields, "mask": mask}, utility)
+    elif name == "MOPPOLearner":
+        rows = (n, batch)
+        learner.gradient_step(
+            members,
+            zeros(
+                input=(*rows, d),
+                action=(*rows, a),
+                log_prob=(*rows, 1),
+                advantage=(*rows, 1),
+                target=(*rows, m),
+                mask=(*rows, 1),
+            ),
+        )
+    else:
+        rows = (n, batch)
+        fields = zeros(
+            observation=(*rows, d), next_observation=(*rows, d), action=(*rows, a), reward=(*rows, m), discount=(*rows, 1),
+            importance=rows,
+        )  # fmt: skip
+        if name == "MODQNLearner":
+            learner.gradient_step(members, fields)
+            return
+        learner.gradient_step(members, fields, torch.zeros(2, n, batch, 0 if learner.is_discrete else a, device=META))
+        if learner.extras is not None:
+            learner.extras.gradient_step(members, fields)
+
+
+@pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("members", [slice(0, 3), slice(1, 3)], ids=["everybody", "some"])
+def test_acting_and_gradient_steps_stay_on_one_device_and_read_nothing(case: Case, members: slice) -> None:
+    learner = on_meta(case)
+    with one_device():
+        actions = act(learner, 3, 4)
+        step(learner, members, 8)
+    first = actions[0] if isinstance(actions, tuple) else actions
+    assert first.device == META
+    assert first.shape[:2] == (3, 4)
+    assert all(value.device == META for value in learner.stats.values())
+
+
+@pytest.mark.parametrize(
+    "mix",
+    [
+        lambda here, there: here + there,
+        lambda here, there: there[torch.tensor([0, 1])],
+        lambda here, there: torch.cat([there, here]),
+        lambda here, there: there.index_put_((torch.tensor([0]),), torch.zeros((), device=META)),
+        lambda here, there: torch.where(here > 0, there, there),
+        lambda here, there: torch._foreach_add_([there], [here]),
+    ],
+    ids=["sum", "index", "cat", "write", "where", "list"],
+)
+def test_a_mix_of_devices_is_caught(mix: Any) -> None:
+    with pytest.raises((AssertionError, RuntimeError), match=r"mixes the devices|device"), one_device():
+        mix(torch.zeros(3), torch.zeros(3, device=META))
+
+
+def test_what_torch_lets_pass_is_caught_and_named() -> None:
+    there, index = torch.zeros(3, device=META), torch.tensor([0, 1])
+    assert there[index].device == META
+    with pytest.raises(AssertionError, match=r"aten\.index\.Tensor mixes the devices cpu and meta"), one_device():
+        there[index]
+
+
+def test_numbers_and_explicit_transfers_are_allowed() -> None:
+    there = torch.zeros(3, device=META)
+    with one_device():
+        moved = torch.ones(3).to(META)
+        result = moved * torch.tensor(2.0) + there
+        result.copy_(torch.ones(3))
+        same = torch.ones(2) + torch.ones(2)
+    assert result.device == META
+    assert same.tolist() == [2.0, 2.0]
+
+
+def test_reading_a_number_fails_on_meta() -> None:
+    with pytest.raises((RuntimeError, NotImplementedError)), one_device():
+        bool(torch.zeros(3, device=META).any())
+
+
+# --- with a device -------------------------------------------------------------------------------------------------------
+
+
+def on_cuda(case: Case, seed: int = 0) -> Any:
+    first = (torch.arange(3) + 1.0) / 6
+    utility_of = case.make().task.utility
+    weights = torch.stack([first, 1 - first], 1)
+    task = Task(utility=type(utility_of)(weights=weights, criterion=utility_of.criterion))
+    return case.solver.make(case.problem(), task, seed=seed, device=torch.device("cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_training_runs_on_cuda_and_is_repeatable(case: Case) -> None:
+    learners = [on_cuda(case) for _ in range(2)]
+    for learner in learners:
+        for _ in range(24):
+            learner.learn(learner.round_steps)
+        assert np.isfinite(list(learner.statistics().values())).all()
+    for a, b in zip(*(learner.policies() for learner in learners), strict=True):
+        assert all(value.device.type == "cuda" for value in a.tensors().values())
+        for x, y in zip(a.tensors().values(), b.tensors().values(), strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_state_saved_on_cuda_is_restored_there(case: Case) -> None:
+    from morl.testing.solver import through_files
+
+    learner, restored = on_cuda(case), on_cuda(case, seed=1)
+    learner.learn(20 * learner.round_steps)
+    restored.load_state(through_files(learner.state()))
+    before, after = learner.state(), restored.state()
+    assert before.keys() == after.keys()
+    for key, value in before.items():
+        assert torch.equal(value, after[key]) if isinstance(value, Tensor) else value == after[key], key
+    restored.learn(5 * restored.round_steps)

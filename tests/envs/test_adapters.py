@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from envs import batched_form
+from envs.adapters import BatchedVectorEnv, SingleEnv
+from envs.registry import OWN_IDS
+
+
+@pytest.mark.parametrize("env_id", OWN_IDS)
+def test_single_form_plays_the_episodes_of_the_batched_form(env_id):
+    env, batched = gymnasium.make(env_id), batched_form(env_id, 3)
+    env.action_space.seed(0)
+    for seed in (0, 1, 2**40):
+        observation, info = env.reset(seed=seed)
+        expected = batched.reset(np.array([1]), np.array([seed]))
+        np.testing.assert_array_equal(observation, expected[0])
+        assert info == {}
+        ended = False
+        while not ended:
+            action = env.action_space.sample()
+            found = env.step(action)[:4]
+            for one, many in zip(found, batched.step(np.array([1]), np.asarray(action)[None]), strict=True):
+                np.testing.assert_array_equal(one, many[0])
+            ended = found[2] or found[3]
+
+
+def test_unseeded_episodes_follow_from_the_first_seed():
+    def starts():
+        env = gymnasium.make("continuous/two-targets-v0")
+        return [env.reset(seed=5)[0], env.reset()[0], env.reset()[0]]
+
+    first, second = starts(), starts()
+    np.testing.assert_array_equal(first, second)
+    assert np.unique(first, axis=0).shape[0] == 3
+
+
+def test_single_form_reaches_what_the_world_knows():
+    env = gymnasium.make("continuous/two-targets-v0", horizon=3).unwrapped
+    assert env.pareto_front(1.0).shape == (101, 2)
+    assert env.max_episode_steps == 3
+    with pytest.raises(AttributeError):
+        env.no_such_thing  # noqa: B018
+    with pytest.raises(ValueError, match="exactly one"):
+        SingleEnv(batched_form("tabular/identity-v0", 2))
+    with pytest.raises(ValueError, match="no pictures"):
+        gymnasium.make("tabular/identity-v0", render_mode="human")
+
+
+def play(vector, steps, seed):
+    """Everything a vector environment returns over random play."""
+    rng = np.random.default_rng(0)
+    observations = [vector.reset(seed=seed)[0]]
+    rest = []
+    for _ in range(steps):
+        actions = rng.integers(2, size=vector.num_envs)
+        observation, *others = vector.step(actions)
+        observations.append(observation)
+        rest.append(others)
+    return observations, rest
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_vector_form_resets_as_gymnasium_does(mode):
+    # The corridor begins the same for every seed, so both sides stay in step after automatic resets.
+    own = gymnasium.make_vec("tabular/treasure-corridor-v0", 6, autoreset_mode=mode)
+    theirs = gymnasium.make_vec(
+        "tabular/treasure-corridor-v0", 6, vectorization_mode="sync", vector_kwargs={"autoreset_mode": AutoresetMode(mode)}
+    )
+    assert isinstance(own.unwrapped, BatchedVectorEnv)
+    assert own.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
+    assert own.observation_space == theirs.observation_space
+    assert own.action_space == theirs.action_space
+    rng = np.random.default_rng(1)
+    np.testing.assert_array_equal(own.reset(seed=0)[0], theirs.reset(seed=0)[0])
+    ends = 0
+    for _ in range(100):
+        actions = rng.integers(2, size=6)
+        # gymnasium keeps one number of each reward; ours has a row per environment.
+        theirs._rewards = np.zeros((6, 2), np.float32)
+        found, expected = own.step(actions), theirs.step(actions)
+        for one, other in zip(found[:4], expected[:4], strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert found[4].keys() == expected[4].keys()
+        if "final_obs" in found[4]:
+            np.testing.assert_array_equal(found[4]["_final_obs"], expected[4]["_final_obs"])
+            for one, other in zip(found[4]["final_obs"], expected[4]["final_obs"], strict=True):
+                assert (one is None) == (other is None)
+                assert one is None or one == other
+        ends += int((found[2] | found[3]).sum())
+    assert ends > 50
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_vector_form_is_determined_by_its_seeds(mode):
+    def run(seed, number=4):
+        return play(gymnasium.make_vec("tabular/identity-v0", number, autoreset_mode=mode), 30, seed)[0]
+
+    first = np.array(run(3))
+    np.testing.assert_array_equal(first, run(3))
+    np.testing.assert_array_equal(first, run([3, 4, 5, 6]))
+    # A row's future does not depend on how many rows there are.
+    np.testing.assert_array_equal(first[:, :2], run(3, 2))
+    assert (first != np.array(run(4))).any()
+    assert np.unique(first).size == 4
+
+
+def test_vector_form_cuts_episodes_at_the_limit():
+    vector = gymnasium.make_vec("tabular/treasure-corridor-v0", 2, max_episode_steps=2)
+    vector.reset(seed=0)
+    vector.step(np.zeros(2, np.int64))
+    _, _, terminated, truncated, _ = vector.step(np.zeros(2, np.int64))
+    assert truncated.all()
+    assert not terminated.any()
+
+
+def test_vector_form_refuses():
+    with pytest.raises(ValueError, match="NEXT_STEP or SAME_STEP"):
+        gymnasium.make_vec("tabular/identity-v0", 2, autoreset_mode=AutoresetMode.DISABLED)
+    vector = gymnasium.make_vec("tabular/identity-v0", 2)
+    with pytest.raises(ValueError, match="one for each of the 2 rows"):
+        vector.reset(seed=[1, 2, 3])

@@ -1,0 +1,290 @@
+"""Laws of learners that the public checker cannot see from outside; every registered solver on small real environments."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.nn.population_adam import PopulationAdam
+from morl.protocols import HasAssessor
+from morl.registry import names
+from morl.task import Task, Utility
+from morl.testing.solver import difference, learn_in_pieces, through_files
+from tests.conformance.cases import CASES, CPU, LEAVES, Case
+
+every_solver = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+every_leaf = pytest.mark.parametrize("case", LEAVES.values(), ids=LEAVES)
+FIXED_ROUNDS = {name: case for name, case in LEAVES.items() if case.name != "eupg"}
+NETWORKS = ("actor", "critic", "target", "online", "q", "log_alpha", "accrued_scale", "updates", "predictor")
+OPTIMISERS = ("actor_adam", "critic_adam", "alpha_adam", "adam", "predictor_adam")
+
+
+def copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.clone() if isinstance(value, Tensor) else value for key, value in state.items()}
+
+
+def parts_of(learner: Any, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Tensors of some attributes of a learner and of its attached networks, each ``(n, ...)``."""
+    parts: dict[str, Tensor] = {}
+    for owner in (learner, getattr(learner, "extras", None)):
+        for name in names:
+            found = getattr(owner, name, [])
+            if isinstance(found, PopulationAdam):
+                found = [*found.first, *found.second, torch.from_numpy(found.steps)]
+            for i, tensor in enumerate([found] if isinstance(found, Tensor) else found or []):
+                parts[f"{type(owner).__name__}/{name}/{i}"] = tensor.clone()
+    return parts
+
+
+def of_member(parts: dict[str, Tensor], member: int) -> dict[str, Tensor]:
+    return {key: tensor[member] for key, tensor in parts.items()}
+
+
+def test_every_solver_is_here() -> None:
+    assert {case.name for case in CASES.values()} == set(names("solver"))
+
+
+# --- budgets and pieces ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mosac", "moppo", "modqn_prioritised_n_step", "moq", "eupg", "morld_turns", "morld_eupg"])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_pieces_of_any_lengths_make_the_whole(name: str, data: st.DataObject) -> None:
+    whole, parts = CASES[name].make(), CASES[name].make()
+    total = whole.learn(30 * whole.round_steps)["training"]
+    left = total
+    while left >= parts.round_steps:
+        piece = data.draw(st.integers(parts.round_steps, max(parts.round_steps, left)), label="piece")
+        left -= parts.learn(min(piece, left))["training"]
+    assert difference(whole.state(), parts.state()) is None
+
+
+@pytest.mark.parametrize("case", FIXED_ROUNDS.values(), ids=FIXED_ROUNDS)
+def test_budgets_of_whole_rounds_are_spent_exactly(case: Case) -> None:
+    learner = case.make()
+    unit = learner.round_steps
+    assert unit == learner.n * learner.rows_per_member
+    assert learner.learn(5 * unit) == {"training": 5 * unit}
+    assert learner.learn(5 * unit + unit // 2) == {"training": 5 * unit}
+    assert learner.learn(2 * learner.next_round([1]), [1]) == {"training": 2 * learner.rows_per_member}
+    assert learner.member_steps.sum() == 10 * unit + 2 * learner.rows_per_member
+
+
+@every_solver
+def test_never_more_than_the_budget(case: Case) -> None:
+    learner = case.make()
+    for budget in (1, 2, 7, 50, 3, 1, 29, 64):
+        assert 1 <= learner.learn(budget)["training"] <= budget
+
+
+# --- state -------------------------------------------------------------------------------------------------------------
+
+
+@every_solver
+@pytest.mark.parametrize("rounds", [1, 7, 16])
+def test_a_restored_learner_goes_on_bitwise(case: Case, rounds: int) -> None:
+    """In the middle of episodes, n-step windows, rollouts and periods; into a learner that has already done other things."""
+    learner = case.make()
+    learner.learn(rounds * learner.round_steps)
+    # A population restored into one of another size; MORL/D fixes its size itself.
+    restored = case.make(3 if isinstance(learner, HasAssessor) else 2)
+    restored.learn(3 * restored.round_steps)
+    restored.load_state(through_files(learner.state()))
+    assert difference(learner.state(), restored.state()) is None
+    budget = 20 * learner.round_steps
+    for each in (learner, restored):
+        learn_in_pieces(each, budget, 5)
+    assert difference(learner.state(), restored.state()) is None
+    assert learner.statistics() == restored.statistics()
+
+
+# --- members -----------------------------------------------------------------------------------------------------------
+
+
+@every_leaf
+@pytest.mark.parametrize("members", [[0, 1], [0, 2], [2]])
+def test_members_that_do_not_take_part_stay_bitwise(case: Case, members: list[int]) -> None:
+    learner = case.make()
+    learner.learn(8 * learner.round_steps)
+    before = parts_of(learner, NETWORKS + OPTIMISERS)
+    steps, episodes = learner.member_steps.copy(), learner.episodes.copy()
+    learner.learn(40 * learner.next_round(members), members)
+    after = parts_of(learner, NETWORKS + OPTIMISERS)
+    for i in range(3):
+        same = difference(of_member(before, i), of_member(after, i)) is None
+        assert same == (i not in members), i
+    untouched = np.setdiff1d(np.arange(3), members)
+    rows = learner.rows_of(untouched.tolist())
+    assert (learner.member_steps[untouched] == steps[untouched]).all()
+    assert (learner.episodes[rows] == episodes[rows]).all()
+
+
+@every_leaf
+def test_members_may_be_named_in_any_order(case: Case) -> None:
+    a, b = case.make(), case.make()
+    a.learn(20 * a.next_round([0, 2]), [0, 2])
+    b.learn(20 * b.next_round([0, 2]), [2, 0, 2])
+    assert difference(a.state(), b.state()) is None
+
+
+@pytest.mark.parametrize("name", ["eupg", "moq", "moppo"])
+def test_who_takes_part_may_change_at_any_time(name: str) -> None:
+    learner = CASES[name].make()
+    for turn in range(60):
+        members = [None, [0], [0, 2], [1]][turn % 4]
+        budget = 1 + 5 * (turn % 7)
+        assert learner.next_round(members) >= 1
+        assert 1 <= learner.learn(budget, members)["training"] <= budget
+    assert np.isfinite(list(learner.statistics().values())).all()
+
+
+@every_leaf
+@pytest.mark.parametrize(
+    ("source", "fresh"),
+    [([2, 0], [False, False]), ([1, 0, 2, 1, 1], [False, False, False, True, True]), ([1, 1, 1], [True, False, True])],
+    ids=["shrink", "grow", "renew"],
+)
+def test_reindexed_members_are_copies(case: Case, source: list[int], fresh: list[bool]) -> None:
+    learner = case.make()
+    learner.learn(12 * learner.round_steps)
+    uids = list(learner.uids)
+    networks, moments = parts_of(learner, NETWORKS), parts_of(learner, OPTIMISERS)
+    weights = learner.task.utility.weights.clone()
+    learner.reindex(source, fresh)
+    new_networks, new_moments = parts_of(learner, NETWORKS), parts_of(learner, OPTIMISERS)
+    assert learner.n == len(source) == len(set(learner.uids))
+    assert torch.equal(learner.task.utility.weights, weights[source])
+    for i, (origin, is_fresh) in enumerate(zip(source, fresh, strict=True)):
+        assert difference(of_member(networks, origin), of_member(new_networks, i)) is None
+        if is_fresh:
+            assert learner.uids[i] not in uids
+            assert all((tensor == 0).all() for tensor in of_member(new_moments, i).values())
+        else:
+            assert learner.uids[i] == uids[origin]
+            assert difference(of_member(moments, origin), of_member(new_moments, i)) is None
+    learner.learn(12 * learner.round_steps)
+    restored = case.make()
+    restored.load_state(through_files(learner.state()))
+    assert difference(learner.state(), restored.state()) is None
+
+
+@every_leaf
+def test_a_new_task_touches_nothing_else(case: Case) -> None:
+    learner = case.make()
+    learner.learn(9 * learner.round_steps)
+    before = copied(learner.state())
+    utility = learner.task.utility
+    learner.set_task(Task(utility=replace(utility, weights=torch.tensor([[0.9, 0.1]]))), members=[1])
+    after = copied(learner.state())
+    weights = torch.stack([before.pop("weights")[0], torch.tensor([0.9, 0.1]), utility.weights[2]])
+    assert torch.equal(after.pop("weights"), weights)
+    assert difference(before, after) is None
+    learner.set_task(Task(utility=utility))
+    assert torch.equal(learner.state()["weights"], utility.weights)
+
+
+@pytest.mark.parametrize("name", ["eupg", "moq"])
+def test_an_ideal_point_for_some_members_leaves_the_others_theirs(name: str) -> None:
+    from morl.scalarizations import Chebyshev
+
+    learner = CASES[name].make()
+
+    def utility(n: int, ideal: Tensor) -> Utility:
+        criterion = learner.task.utility.criterion
+        return Utility(scalarization=Chebyshev(), weights=torch.full((n, 2), 0.5), ideal_point=ideal, criterion=criterion)
+
+    learner.set_task(Task(utility=utility(3, torch.tensor([1.0, 2.0]))))
+    learner.set_task(Task(utility=utility(1, torch.tensor([5.0, 6.0]))), members=[2])
+    assert learner.task.utility.ideal_point.tolist() == [[1.0, 2.0], [1.0, 2.0], [5.0, 6.0]]
+    # The same point for everybody stays one point.
+    learner.set_task(Task(utility=utility(3, torch.tensor([1.0, 2.0]))))
+    learner.set_task(Task(utility=utility(1, torch.tensor([1.0, 2.0]))), members=[2])
+    assert learner.task.utility.ideal_point.tolist() == [1.0, 2.0]
+
+
+# --- seeds -------------------------------------------------------------------------------------------------------------
+
+
+def seeds_of(learner: Any, rounds: int) -> dict[tuple[int, int], list[int]]:
+    """Episode seeds of every row, by member's identity and position, while the learner learns."""
+    seen: dict[tuple[int, int], list[int]] = {}
+    reset = learner.rows.reset
+
+    def spy(rows: Any, seeds: Any, dynamics: Any = None) -> Tensor:
+        for row, seed in zip(rows, seeds, strict=True):
+            key = (learner.uids[learner.row_member[row]], int(row) % learner.rows_per_member)
+            seen.setdefault(key, []).append(int(seed))
+        result: Tensor = reset(rows, seeds, dynamics)
+        return result
+
+    learner.rows.reset = spy
+    learner.learn(rounds * learner.round_steps)
+    return seen
+
+
+@every_leaf
+def test_a_members_episodes_and_first_network_do_not_depend_on_how_many_members_there_are(case: Case) -> None:
+    few, many = case.make(2), case.make(5)
+    first = [parts_of(each, NETWORKS) for each in (few, many)]
+    for i in range(2):
+        assert difference(*(of_member(parts, i) for parts in first)) is None
+    rounds = 220 if case.env == "deep-sea-treasure-v0" else 40
+    seen_few, seen_many = seeds_of(few, rounds), seeds_of(many, rounds)
+    everything = [seed for seeds in seen_many.values() for seed in seeds]
+    assert len(set(everything)) == len(everything), "two episodes had the same seed"
+    for key, seeds in seen_few.items():
+        common = min(len(seeds), len(seen_many[key]))
+        assert common >= 2
+        assert seeds[:common] == seen_many[key][:common]
+
+
+def test_evaluation_seeds_do_not_depend_on_who_else_is_evaluated() -> None:
+    case = LEAVES["mosac"]
+    policies = case.make(4).policies()
+    seen: list[list[int]] = []
+
+    def judged(some: list[Any]) -> np.ndarray:
+        evaluator = Evaluator(case.problem(), Evaluation(episodes=3), gamma=0.9, device=CPU)
+        evaluator._rows = rows = case.problem().rows(3 * len(some), device=CPU)
+        reset = rows.reset
+
+        def spy(index: Any, seeds: Any, dynamics: Any = None) -> Tensor:
+            seen.append(list(seeds))
+            return reset(index, seeds, dynamics)
+
+        rows.reset = spy  # type: ignore[method-assign]
+        return evaluator(some).discounted
+
+    together, alone = judged(policies), judged(policies[2:3])
+    assert seen[0] == 4 * seen[1]
+    assert len(set(seen[1])) == 3
+    np.testing.assert_allclose(together[2], alone[0], rtol=1e-5)
+
+
+# --- attached networks -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("members", [None, [0, 2]])
+def test_attached_networks_change_nothing_else(members: list[int] | None) -> None:
+    case = LEAVES["mosac"]
+    plain = case.make()
+    extras = ("unregularised_critic", "next_state_predictor")
+    added = Case("mosac", replace(case.solver, extras=extras), case.env).make()
+    for learner in (plain, added):
+        learner.learn(10 * learner.round_steps)
+        learner.learn(10 * learner.next_round(members), members)
+    with_extras = {key: value for key, value in added.state().items() if "extras" not in key and "_loss" not in key}
+    without = {key: value for key, value in plain.state().items() if "_loss" not in key}
+    assert difference(without, with_extras) is None
+    for name in ("critic_loss", "actor_loss"):
+        assert torch.equal(plain.stats[name], added.stats[name])
+    assert (added.stats["next_state_predictor_loss"] > 0).all()
