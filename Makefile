@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq --constraint constraints.txt
 # One computing thread per process: two test workers on two cores, and the same bytes on every run.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 WORKERS ?= 2
@@ -82,5 +82,5 @@ install: $(VENV)/.installed-dev ## Create .venv and install everything needed to
 .PHONY: clean
 clean: ## Remove what was built (keeps .venv and runs/)
 	@rm -rf build dist docs/_build docs/auto_tutorials docs/reference/generated docs/sg_execution_times.rst
-	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info MUJOCO_LOG.TXT
+	@rm -rf .benchmarks .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info MUJOCO_LOG.TXT
 	@find morl envs robust tests docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -47,6 +48,15 @@ class MLPPolicy(BasePolicy):
     accrued_gamma: float | None = None
     """Discount of the accrued reward among the inputs; None if it is not an input."""
 
+    @cached_property
+    def _encoder(self) -> ObservationEncoder:
+        return ObservationEncoder(self.observation_space)
+
+    @cached_property
+    def _box(self) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.action_space, spaces.Box)
+        return box_scale(self.action_space, self.parameters[0].device)
+
     def act_stacked(
         self,
         observations: Tensor,
@@ -56,7 +66,7 @@ class MLPPolicy(BasePolicy):
         generator: torch.Generator | None,
     ) -> Tensor:
         """See :meth:`BasePolicy.act_stacked`."""
-        inputs = ObservationEncoder(self.observation_space)(observations)
+        inputs = self._encoder(observations)
         if "mean" in self.extras:
             inputs = (inputs - self.extras["mean"].unsqueeze(1)) / self.extras["std"].unsqueeze(1)
         if self.accrued_gamma is not None:
@@ -76,7 +86,7 @@ class MLPPolicy(BasePolicy):
             q: Tensor = outputs.unflatten(-1, (-1, preference.shape[-1]))
             return (q * preference.unsqueeze(-2)).sum(-1).argmax(-1)
         assert isinstance(self.action_space, spaces.Box)
-        scale, offset = box_scale(self.action_space, outputs.device)
+        scale, offset = self._box
         mean, log_std = outputs, self.extras.get("log_std")
         if self.head == "squashed_gaussian":
             mean, raw = outputs.chunk(2, dim=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -25,6 +26,10 @@ class TabularPolicy(BasePolicy):
     actions: Tensor
     """Action of every state, ``(p, S)`` int64."""
 
+    @cached_property
+    def _indexer(self) -> StateIndexer:
+        return StateIndexer(self.observation_space)
+
     def act_stacked(
         self,
         observations: Tensor,
@@ -35,7 +40,7 @@ class TabularPolicy(BasePolicy):
     ) -> Tensor:
         """See :meth:`BasePolicy.act_stacked`; a table is deterministic."""
         del memory, weights, deterministic, generator
-        return self.actions.gather(1, StateIndexer(self.observation_space)(observations))
+        return self.actions.gather(1, self._indexer(observations))
 
     def config(self) -> dict[str, Any]:
         """See :meth:`BasePolicy.config`."""

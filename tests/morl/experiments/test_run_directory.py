@@ -51,7 +51,12 @@ def test_a_loaded_run_is_the_run(finished):
 def test_what_a_solver_adds_is_written_without_knowing_the_solver(tmp_path, monkeypatch):
     certificate = Certificate(lower=1.0, upper=1.5, gap=0.5, status="gap", semantics="value of the best policy")
     report = Report(certificate=certificate, tables={"kernels": [{"kernel": 0, "value": 0.1}]}, figures={"gap": Figure()})
-    monkeypatch.setattr(MOQLearner, "report", lambda self: report, raising=False)
+
+    class Reporting(MOQLearner):
+        def report(self):
+            return report
+
+    monkeypatch.setattr("morl.solvers.moq.MOQLearner", Reporting)
     MOQLearning().run(
         "deep-sea-treasure-v0", env_steps=40, seed=0, out=tmp_path / "run", evaluation=Evaluation(max_episode_steps=10)
     )

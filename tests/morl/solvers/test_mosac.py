@@ -53,12 +53,12 @@ def separated(parameters: list[Tensor], member: int, critic: int | None = None) 
 
 @pytest.mark.parametrize("env", [TARGETS, DST], ids=["continuous", "discrete"])
 def test_one_gradient_step_is_what_the_formulas_say(env: str) -> None:
-    """Vector Bellman target, minimum by utility, actor, temperature and target blend, one member at a time with torch's Adam."""
+    """Vector target, minimum by utility, actor, temperature and target blend, one member at a time with torch's Adam."""
     learner = made(replace(SMALL, tau=0.25), env)
     discrete = learner.is_discrete
     with torch.no_grad():
         for p in learner.target:
-            p += 0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(len(p.shape)))
+            p.add_(0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(len(p.shape))))
         learner.log_alpha.copy_(torch.tensor([-0.5, 0.3]))
     batch = random_batch(learner, discrete)
     noise = torch.randn(2, 2, 5, 0 if discrete else 2, generator=torch.Generator().manual_seed(2))
