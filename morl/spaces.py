@@ -148,7 +148,7 @@ class ObservationEncoder:
         """
         components = len(self.space.shape or ())
         batch = observations.shape[: observations.dim() - components]
-        flat = observations.reshape(*batch, -1) if components else observations.unsqueeze(-1)
+        flat = observations.flatten(len(batch)) if components else observations.unsqueeze(-1)
         if not self.is_one_hot:
             return flat.to(torch.float32)
         low, index = _one_hot_layout(self.space, flat.device)
@@ -202,7 +202,7 @@ class StateIndexer:
         low, count = bounds
         components = len(self.space.shape or ())
         batch = observations.shape[: observations.dim() - components]
-        flat = observations.reshape(*batch, -1) if components else observations.unsqueeze(-1)
+        flat = observations.flatten(len(batch)) if components else observations.unsqueeze(-1)
         radix = np.concatenate([np.cumprod(count[::-1])[-2::-1], [1]]).astype(np.int64)
         offset = torch.as_tensor(low, device=flat.device)
         return ((flat.long() - offset) * torch.as_tensor(radix, device=flat.device)).sum(-1)

@@ -99,6 +99,8 @@ class RunConfig:
     """Every random stream of the run derives from it."""
     device: str = "auto"
     """``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
+    threads: int | None = None
+    """Computing threads; None: one for tables and narrow networks, whose operations are too small to share, else all."""
     evaluation: Evaluation = Evaluation()
     """How policies are judged."""
     plugins: tuple[str, ...] = ()
@@ -109,6 +111,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.env_steps < 1:
             raise ConfigurationError(f"env_steps must be at least 1, found {self.env_steps}")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigurationError(f"threads must be at least 1, found {self.threads}")
         if self.seed < 0:
             raise ConfigurationError(f"seed must be nonnegative, found {self.seed}")
         if isinstance(self.env, Mapping) and not isinstance(self.env.get("id"), str):

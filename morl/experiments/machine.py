@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,6 +60,32 @@ def resolve_device(device: str) -> torch.device:
     ):
         raise ConfigurationError(f"device {device!r} is not available; expected auto or one of {', '.join(available)}")
     return found
+
+
+def computing_threads(solver: Any) -> int:
+    """Computing threads that suit a solver on this machine.
+
+    Args:
+        solver: The configuration; the innermost solver's network width decides.
+
+    Returns:
+        1 for tables and for networks narrower than 128, whose tensor operations cost less than waking a second thread;
+        torch's present number otherwise.
+    """
+    while hasattr(solver, "solver"):
+        solver = solver.solver
+    return torch.get_num_threads() if max(getattr(solver, "hidden", (0,))) >= 128 else 1
+
+
+@contextmanager
+def using_threads(threads: int) -> Iterator[None]:
+    """Compute with that many threads inside, as many as before outside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def versions() -> dict[str, str]:

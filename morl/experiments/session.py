@@ -7,7 +7,6 @@ decides what comes next is in the checkpoint: the learner, its archive, the coun
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,7 +33,6 @@ _EVALUATIONS = 20
 _CHECKPOINTS = 20
 _CHECKPOINT_SHARE = 0.03
 _PURPOSES = ("acting", "environment", "learning", "search", "evaluating")
-_log = logging.getLogger(__name__)
 
 NOT_YAML = "# This run cannot be written as YAML"
 
@@ -55,6 +53,7 @@ class Session:
         self.config, self.problem = config, problem
         self.text = _config_text(config, problem)
         self.device = machine.resolve_device(config.device)
+        self.threads = config.threads or machine.computing_threads(config.solver)
         solver, evaluation = config.solver, config.evaluation
         self.gamma = solver.gamma if evaluation.gamma is None else evaluation.gamma
         self.measures = Measures(problem, gamma=self.gamma, reference_point=evaluation.reference_point)
@@ -90,6 +89,10 @@ class Session:
 
     def train(self, progress: Progress) -> RunResult:
         """Train to the end, or to the interruption."""
+        with machine.using_threads(self.threads):
+            return self._train(progress)
+
+    def _train(self, progress: Progress) -> RunResult:
         self._write_manifest("running")
         with interruptible(self.directory is not None) as interrupted:
             progress.start(self._description())
@@ -190,7 +193,7 @@ class Session:
             "timing": self.timing,
             "seconds": self._seconds(),
             "started_at": self.started_at,
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
         }
         own |= prefixed("learner", self.learner.state()) | prefixed("measures", self.measures.state())
         return own if isinstance(self.learner, HasAssessor) else own | prefixed("assessor", self.assessor.state())
@@ -210,12 +213,8 @@ class Session:
         ):
             setattr(self, name, state[name])
         self.earlier_seconds = state["seconds"]
-        if state["threads"] != torch.get_num_threads():
-            _log.warning(
-                "the run began with %d threads and goes on with %d: the last bits of its numbers may differ",
-                state["threads"],
-                torch.get_num_threads(),
-            )
+        # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
+        self.threads = int(state["threads"])
         self.measures.load_state(unprefixed("measures", state))
         try:
             self.learner.load_state(unprefixed("learner", state))
@@ -244,7 +243,7 @@ class Session:
             "members": len(self.learner.policies()),
             "objectives": self.measures.objectives,
             "device": machine.describe_device(self.device),
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "env_steps": self.config.env_steps,
             "seed": self.config.seed,
             "done": self.env_steps,

@@ -42,7 +42,7 @@ SETTINGS = {
     "moq": Setting(MOQLearning(learning_rate=1.0, epsilon_steps=500), 8_000, {}),
     "modqn": Setting(_dqn, 16_000, {}),
     "modqn_turn_by_turn": Setting(
-        _dqn, 24_000, {"schedule": "turn_by_turn", "cooperation": (SharedReplay(), HardTransfer()), "exchange_period": 1_000}
+        _dqn, 12_000, {"schedule": "turn_by_turn", "cooperation": (SharedReplay(), HardTransfer()), "exchange_period": 500}
     ),
     "modqn_shared_psa": Setting(_dqn, 16_000, {"cooperation": (SharedReplay(),), "weight_adaptation": PSA()}),
     "mosac": Setting(
