@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from gymnasium import spaces
 
+from morl.policies.tabular import TabularPolicy
 from morl.population import PopulationLearner
 from morl.registry import names
 from morl.solvers.moq import MOQLearner, MOQLearning
-from morl.testing import check_solver
+from morl.testing import check_policy, check_solver
 from tests.conformance.cases import CASES, CORRIDOR
 
 
@@ -97,3 +99,33 @@ class _HandsOutLivePolicies(MOQLearner):
 def test_a_broken_law_is_named(learner: type[MOQLearner], law: str) -> None:
     with pytest.raises(AssertionError, match=law):
         check_solver(_Broken(learner=learner, epsilon_steps=50), env=CORRIDOR)
+
+
+class _SamplesAlways(TabularPolicy):
+    def act_stacked(self, observations: Any, memory: Any, weights: Any, deterministic: bool, generator: Any) -> Any:
+        return torch.randint(2, observations.shape[:2])
+
+
+class _ForgetsToLeaveTheActionSpace(TabularPolicy):
+    def act_stacked(self, observations: Any, memory: Any, weights: Any, deterministic: bool, generator: Any) -> Any:
+        return super().act_stacked(observations, memory, weights, deterministic, generator) + 7
+
+
+class _SavesSomethingElse(TabularPolicy):
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"actions": 1 - self.actions}
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (_SamplesAlways, "different actions"),
+        (_ForgetsToLeaveTheActionSpace, "not in Discrete"),
+        (_SavesSomethingElse, "loaded policy acts differently"),
+    ],
+)
+def test_a_broken_policy_is_named(policy: type[TabularPolicy], message: str) -> None:
+    actions = torch.tensor([[0, 1, 0, 1, 1, 0]])
+    check_policy(TabularPolicy(spaces.Discrete(6), spaces.Discrete(2), actions))
+    with pytest.raises(AssertionError, match=message):
+        check_policy(policy(spaces.Discrete(6), spaces.Discrete(2), actions))

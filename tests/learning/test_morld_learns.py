@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ SETTINGS = {
     "moq": Setting(MOQLearning(learning_rate=1.0, epsilon_steps=500), 8_000, {}),
     "modqn": Setting(_dqn, 16_000, {}),
     "modqn_turn_by_turn": Setting(
-        _dqn, 12_000, {"schedule": "turn_by_turn", "cooperation": (SharedReplay(), HardTransfer()), "exchange_period": 500}
+        replace(_dqn, updates_per_step=0.25), 8_000,
+        {"schedule": "turn_by_turn", "cooperation": (SharedReplay(), HardTransfer()), "exchange_period": 400},
     ),
     "modqn_shared_psa": Setting(_dqn, 16_000, {"cooperation": (SharedReplay(),), "weight_adaptation": PSA()}),
     "mosac": Setting(
