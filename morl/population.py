@@ -161,11 +161,6 @@ class PopulationLearner(ABC):
         self.ended[ended] = False
         self.returns[ended] = 0.0
         self.discounts[ended] = 1.0
-        self._on_reset(ended)
-
-    def _on_reset(self, rows: Rows) -> None:
-        """Called when episodes start in some rows."""
-        del rows
 
     def _ready(self, rows: Rows) -> Rows:
         """Which of the participating rows take part in the next round; at least one."""

@@ -27,7 +27,7 @@ from morl.errors import CheckpointError, ConfigurationError
 from morl.experiments.checkpoint import read_json, read_verified, sha256, write_atomically
 from morl.experiments.config import from_yaml, to_plain
 from morl.experiments.result import Certificate, Preference, RunResult
-from morl.experiments.tables import Table, parse_table, read_table, write_table
+from morl.experiments.tables import Table, parse_table, write_table
 from morl.policies import load_policy
 from morl.registry import name_of
 
@@ -223,10 +223,6 @@ class RunDirectory:
             gamma=float(row["gamma"]),
             deterministic=row["deterministic"],
         )
-
-    def read_metrics(self) -> Table:
-        """Read ``metrics.csv`` of a run in whatever state."""
-        return read_table(self.path / "metrics.csv")
 
 
 def _front_table(result: RunResult, names: list[str]) -> Table:
