@@ -71,10 +71,10 @@ class Returns:
         return mean
 
     def standard_error(self) -> Array:
-        """Standard error of :meth:`mean`, ``(p, m)``; 0 where there is a single episode."""
+        """Standard error of :meth:`mean`, ``(p, m)``; NaN where a single episode says nothing about it."""
         flat = self.discounted.reshape(len(self.discounted), -1, self.discounted.shape[-1])
         count = flat.shape[1]
-        error: Array = flat.std(1, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(flat[:, 0])
+        error: Array = flat.std(1, ddof=1) / np.sqrt(count) if count > 1 else np.full_like(flat[:, 0], np.nan)
         return error
 
 

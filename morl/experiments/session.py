@@ -58,7 +58,8 @@ class Session:
         self.gamma = solver.gamma if evaluation.gamma is None else evaluation.gamma
         self.measures = Measures(problem, gamma=self.gamma, reference_point=evaluation.reference_point)
         task = None if config.task is None else config.task.make(problem.spec, getattr(solver, "criterion", "ser"))
-        self.learner: Learner = solver.make(problem, task, seed=config.seed, device=self.device)
+        with machine.using_threads(self.threads):
+            self.learner: Learner = solver.make(problem, task, seed=config.seed, device=self.device)
         if task is not None and isinstance(self.learner, HasAssessor):
             name = type(solver).__name__
             raise CapabilityError(
