@@ -14,6 +14,13 @@ OWN_IDS = {
     "tabular/identity-v0": "envs.tabular.identity:Identity",
     "tabular/treasure-corridor-v0": "envs.tabular.treasure_corridor:TreasureCorridor",
     "continuous/two-targets-v0": "envs.continuous.two_targets:TwoTargets",
+    "coverage/grid-v0": "envs.coverage.grid:Grid",
+    "coverage/two-rooms-v0": "envs.coverage.two_rooms:TwoRooms",
+    "coverage/gp-v0": "envs.coverage.gp:GP",
+    "coverage/bimodal-v0": "envs.coverage.bimodal:Bimodal",
+    "coverage/items-v0": "envs.coverage.items:Items",
+    "coverage/experiment-design-v0": "envs.coverage.experiment_design:ExperimentDesign",
+    "coverage/graph-v0": "envs.coverage.graph:Graph",
 }
 """Environments of this package: id and maker of the batched form."""
 

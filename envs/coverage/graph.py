@@ -1,0 +1,95 @@
+"""Coverage on any networkx graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from envs.coverage.graph_world import GraphWorld, Observation
+from envs.coverage.set_functions.coverage import Coverage
+from envs.coverage.set_functions.set_function import SetFunction
+
+
+class Graph(GraphWorld):
+    """``coverage/graph-v0``: walk on a networkx graph and see the nodes near by.
+
+    Action 0 stays; action ``i`` goes to the ``i``-th neighbour in the order of the graph, or stays if there are fewer. The
+    nodes' ``weight`` attributes say what they are worth, 1 where there is none. Positions are one-hot.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        graph: Any = None,
+        instance_seed: int = 0,
+        num_nodes: int = 60,
+        start: Any = None,
+        radius: int = 1,
+        horizon: int = 20,
+        slip: float = 0.0,
+        observation: Observation = "markov",
+        set_function: SetFunction | None = None,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        """Read the graph.
+
+        Args:
+            num_envs: Number of rows of the batch.
+            graph: A ``networkx.Graph`` or ``DiGraph``; None for a random small world of 60 nodes with 4 neighbours each.
+            instance_seed: Which random graph, if ``graph`` is None.
+            num_nodes: Size of the random graph, at least 5.
+            start: First node, in the graph's own names; None for its first.
+            radius: How many edges away one sees, 0 for the own node only.
+            horizon: Actions per episode.
+            slip: Probability of a random action.
+            observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            set_function: Over the nodes in the order of the graph, in place of the worth of the nodes seen.
+            max_episode_steps: Episodes are truncated at this length.
+
+        Raises:
+            ValueError: The graph is empty, or a node cannot be reached from the start.
+        """
+        import networkx
+
+        if graph is None:
+            if num_nodes < 5:
+                raise ValueError(f"num_nodes is {num_nodes}; expected at least 5 for a random graph")
+            graph = networkx.connected_watts_strogatz_graph(num_nodes, 4, 0.1, tries=1000, seed=instance_seed)
+        self.names = list(graph.nodes)
+        """The graph's names of the nodes ``0 .. V - 1``."""
+        if not self.names:
+            raise ValueError("the graph has no nodes")
+        if radius < 0:
+            raise ValueError(f"radius is {radius}; expected at least 0")
+        if start is None:
+            start = self.names[0]
+        if start not in graph:
+            raise ValueError(f"start is {start!r}, which is not a node of the graph")
+        reached = networkx.descendants(graph, start) | {start}
+        if len(reached) < len(self.names):
+            missing = [name for name in self.names if name not in reached]
+            raise ValueError(
+                f"the graph is not connected: {len(missing)} of {len(self.names)} nodes, such as {missing[0]!r}, cannot be "
+                f"reached from {start!r}; keep one component, graph.subgraph(networkx.descendants(graph, start) | {{start}})"
+            )
+        number = {name: index for index, name in enumerate(self.names)}
+        neighbours = [[number[other] for other in graph.neighbors(name) if other != name] for name in self.names]
+        width = max(map(len, neighbours))
+        successors = [[index, *near, *[index] * (width - len(near))] for index, near in enumerate(neighbours)]
+        if set_function is None:
+            near = networkx.all_pairs_shortest_path_length(graph, cutoff=radius)
+            cover = [[number[other] for other in lengths] for _, lengths in near]
+            set_function = Coverage(cover, [graph.nodes[name].get("weight", 1.0) for name in self.names])
+        super().__init__(
+            num_envs,
+            successors=np.array(successors),
+            features=np.eye(len(self.names)),
+            start=number[start],
+            set_function=set_function,
+            horizon=horizon,
+            slip=slip,
+            observation=observation,
+            max_episode_steps=max_episode_steps,
+        )

@@ -1,0 +1,159 @@
+"""Walks on a graph that are rewarded by a set function of what they visit."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from envs.coverage.set_functions.set_function import SetFunction, restart
+from envs.native_env import NativeEnv
+from envs.protocols import Rows
+
+Observation: TypeAlias = Literal["markov", "index", "history", "summary"]
+"""What a policy sees; see :class:`GraphWorld`."""
+
+_OBSERVATIONS = ("markov", "index", "history", "summary")
+
+
+class GraphWorld(NativeEnv):
+    """Base of the coverage environments: move on a graph for ``horizon`` steps, be paid the marginal gain of each arrival.
+
+    The reward of step ``h`` is ``F(s_0 .. s_{h+1}) - F(s_0 .. s_h)``, one entry per objective of the set function, so the
+    undiscounted return of an episode is ``F`` of all visits minus ``F`` of the start (:attr:`start_value`, which no action can
+    change). With probability ``slip``, independently in each step, a uniformly drawn action is executed instead of the one
+    chosen. Episodes *terminate* after ``horizon`` actions: the step number is part of the state.
+
+    Observations, float32 unless said otherwise:
+
+    - ``"markov"``: position features and the step as a part of the horizon, ``(c + 1,)``;
+    - ``"index"``: node and step, ``MultiDiscrete([V, horizon + 1])``, for tables;
+    - ``"history"``: one row per visit so far, oldest first, each position features and a 1; rows to come are zero.
+      ``(horizon + 1, c + 1)``. Optimal policies may need it if the world slips;
+    - ``"summary"``: as markov, then the set function's summary of what was visited: as informative as the history.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        successors: npt.NDArray[np.int64],
+        features: npt.NDArray[np.float64],
+        start: int,
+        set_function: SetFunction,
+        horizon: int,
+        slip: float,
+        observation: Observation,
+        max_episode_steps: int | None,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            num_envs: Number of rows.
+            successors: Where action ``a`` leads from node ``v``, ``(V, A)``.
+            features: Position of each node, ``(V, c)``.
+            start: First node of every episode.
+            set_function: Over the nodes, on the CPU.
+            horizon: Actions per episode, at least 1 (code that counts visited states instead says ``horizon + 1``).
+            slip: Probability of a random action, in ``[0, 1]``.
+            observation: See the class.
+            max_episode_steps: Episodes are truncated at this length.
+
+        Raises:
+            ValueError: A number is out of range, or sizes do not match.
+        """
+        from gymnasium.spaces import Box, Discrete, MultiDiscrete
+
+        number, num_actions = successors.shape
+        if horizon < 1:
+            raise ValueError(f"horizon is {horizon}; expected at least 1 step")
+        if not 0.0 <= slip <= 1.0:
+            raise ValueError(f"slip is {slip}; expected a probability")
+        if observation not in _OBSERVATIONS:
+            raise ValueError(f"observation is {observation!r}; expected one of {', '.join(_OBSERVATIONS)}")
+        if set_function.num_elements != number:
+            raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {number} nodes")
+        if not 0 <= start < number:
+            raise ValueError(f"start is {start}; expected a node, 0 to {number - 1}")
+        super().__init__(num_envs, num_actions=num_actions, max_episode_steps=max_episode_steps)
+        self.successors = successors
+        self.features = features
+        self.start = start
+        self.set_function = set_function
+        self.horizon = horizon
+        self.slip = slip
+        self.observation = observation
+        width = features.shape[1]
+        if observation == "index":
+            self.observation_space = MultiDiscrete([number, horizon + 1])
+        elif observation == "history":
+            self.observation_space = Box(-1.0, 1.0, shape=(horizon + 1, width + 1), dtype=np.float32)
+        elif observation == "markov":
+            self.observation_space = Box(-1.0, 1.0, shape=(width + 1,), dtype=np.float32)
+        else:
+            size = width + 1 + set_function.summary_size
+            self.observation_space = Box(-np.inf, np.inf, shape=(size,), dtype=np.float32)
+        self.action_space = Discrete(num_actions)
+        # No gain is larger than that of an element alone; one step of float32 for rounding.
+        largest = set_function.singletons().amax(0).numpy().astype(np.float32)
+        self.reward_space = Box(
+            np.zeros_like(largest), np.nextafter(np.maximum(largest, 0), np.float32(np.inf)), dtype=np.float32
+        )
+        self.nodes = np.full(num_envs, start)
+        """Where the rows are, ``(R,)``."""
+        self._rows = np.arange(num_envs)
+        self._state = set_function.start(num_envs, capacity=horizon + 1)
+        self._fresh = set_function.start(1, capacity=horizon + 1)
+        set_function.advance(self._fresh, torch.tensor([start]))
+        self._tokens = np.concatenate([features, np.ones((number, 1))], 1).astype(np.float32)
+        self._history = np.zeros((num_envs, horizon + 1, width + 1) if observation == "history" else 0, np.float32)
+
+    @property
+    def start_value(self) -> npt.NDArray[np.float64]:
+        """Value of the first node alone, ``(m,)``: what returns leave out."""
+        value: npt.NDArray[np.float64] = self._fresh["value"][0].numpy().copy()
+        return value
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Value of what each row has visited in its episode, ``(R, m)``."""
+        value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
+        return value
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        self.nodes[rows] = self.start
+        restart(self._state, torch.from_numpy(rows), self._fresh)
+        if self.observation == "history":
+            self._history[rows] = 0.0
+        return self._observe(rows)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        if self.slip:
+            chance = (self._uniforms(rows, 1) * self.successors.shape[1]).astype(np.int64)
+            actions = np.where(self._uniforms(rows) < self.slip, chance, actions)
+        nodes = self.successors[self.nodes[rows], actions]
+        self.nodes[rows] = nodes
+        everybody = rows.size == self.num_envs and np.array_equal(rows, self._rows)
+        gains = self.set_function.advance(self._state, torch.from_numpy(nodes), None if everybody else torch.from_numpy(rows))
+        rewards: npt.NDArray[np.float32] = gains.numpy().astype(np.float32)
+        return self._observe(rows), rewards, self._elapsed[rows] >= self.horizon
+
+    def _observe(self, rows: Rows) -> npt.NDArray[Any]:
+        nodes, elapsed = self.nodes[rows], self._elapsed[rows]
+        if self.observation == "index":
+            return np.stack([nodes, elapsed], 1)
+        tokens: npt.NDArray[np.float32] = self._tokens[nodes]
+        if self.observation == "history":
+            self._history[rows, elapsed] = tokens
+            visits: npt.NDArray[np.float32] = self._history[rows]
+            return visits
+        # The last entry of a token is 1: it becomes the time.
+        tokens[:, -1] = elapsed / self.horizon
+        if self.observation == "markov":
+            return tokens
+        summary = self.set_function.summary(self._state, torch.from_numpy(rows)).numpy()
+        return np.concatenate([tokens, summary.astype(np.float32)], 1)

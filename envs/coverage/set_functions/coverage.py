@@ -1,0 +1,77 @@
+"""Coverage: the total weight of the cells that somebody has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from envs.coverage.set_functions.set_function import SetFunction, State, every, part
+from envs.coverage.set_functions.weights_of import weights_of
+
+
+class Coverage(SetFunction):
+    """``F(A)`` = weight of the union of the cells that the elements of ``A`` cover.
+
+    A step costs O(B K), where ``K`` is the largest number of cells that an element covers.
+    """
+
+    def __init__(self, cover: Sequence[Sequence[int]] | npt.NDArray[np.int64], weights: npt.ArrayLike | None = None) -> None:
+        """Say what is covered by whom.
+
+        Args:
+            cover: For each of the ``V`` elements the cells it covers; or an array ``(V, K)`` padded with -1. Cells named twice
+                count once.
+            weights: Of the ``C`` cells, ``(C,)``, nonnegative; None for 1 each, up to the largest cell named.
+
+        Raises:
+            ValueError: A cell does not exist, or a weight is negative.
+        """
+        sets = [sorted({int(cell) for cell in cells} - {-1}) for cells in cover]
+        named = [cell for cells in sets for cell in cells]
+        if weights is None:
+            weights = np.ones(1 + max([0, *named]))
+        worth = weights_of(weights, "weights")
+        number = worth.shape[0]
+        for element, cells in enumerate(sets):
+            if cells and (cells[0] < 0 or cells[-1] >= number):
+                raise ValueError(f"element {element} covers the cells {cells}; the cells are 0 to {number - 1}")
+        super().__init__(len(sets), summary_size=number)
+        # One more cell, worth nothing, fills up the rows of elements that cover less than others.
+        padded = [[*cells, *[number] * (max(map(len, sets)) - len(cells))] for cells in sets]
+        self._cells = torch.tensor(padded, dtype=torch.int64).reshape(len(sets), -1)
+        self._worth = torch.cat([worth, worth.new_zeros(1)])[self._cells]
+
+    def _start(self, batch: int, capacity: int) -> State:
+        return {"covered": torch.zeros(batch, self.summary_size + 1, dtype=torch.bool, device=self.device)}
+
+    def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
+        covered = state["covered"]
+        places = self._cells[elements] + every(state, rows)[:, None] * covered.shape[1]
+        flat = covered.view(-1)
+        new = ~flat[places]
+        flat[places] = True
+        return (self._worth[elements] * new).sum(-1, keepdim=True)
+
+    def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
+        """Weight of the cells that each element would add, ``(r, V, 1)``."""
+        new = ~part(state["covered"], rows)[:, self._cells]
+        return (self._worth * new).sum(-1, keepdim=True)
+
+    def trajectory_gains(self, elements: Tensor) -> Tensor:
+        """Gains along trajectories, ``(B, T, 1)``, without a loop: a cell counts when it is seen for the first time."""
+        self._check_elements(elements)
+        batch, steps = elements.shape
+        cells = self._cells[elements]
+        times = torch.arange(steps, device=self.device)[:, None].expand_as(cells)
+        first = torch.full((batch, self.summary_size + 1), steps, device=self.device)
+        first.scatter_reduce_(1, cells.reshape(batch, -1), times.reshape(batch, -1), "amin")
+        new = first.gather(1, cells.reshape(batch, -1)).reshape(cells.shape) == times
+        return (self._worth[elements] * new).sum(-1, keepdim=True)
+
+    def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
+        """1 for each cell that is covered, ``(r, C)``."""
+        return part(state["covered"], rows)[:, :-1].to(torch.float64)

@@ -1,0 +1,45 @@
+"""Several set functions side by side: a vector of objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from envs.coverage.set_functions.composite import Composite
+from envs.coverage.set_functions.set_function import SetFunction, State
+
+
+class Stack(Composite):
+    """``F = (F_1, ..., F_q)``: their objectives one after the other. One trajectory gives the gains of all, exactly."""
+
+    def __init__(self, functions: Sequence[SetFunction]) -> None:
+        """Stack functions.
+
+        Args:
+            functions: At least one, all over the same ground set.
+
+        Raises:
+            ValueError: The ground sets differ.
+        """
+        super().__init__(
+            functions,
+            num_objectives=sum(function.num_objectives for function in functions),
+            summary_size=sum(function.summary_size for function in functions),
+        )
+
+    def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
+        return torch.cat(self._advance_parts(state, elements, rows), -1)
+
+    def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
+        """All gains, ``(r, V, m)``."""
+        return torch.cat(self._gains_of_parts(state, rows), -1)
+
+    def trajectory_gains(self, elements: Tensor) -> Tensor:
+        """All gains along trajectories, ``(B, T, m)``."""
+        return torch.cat([function.trajectory_gains(elements) for function in self.functions], -1)
+
+    def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
+        """The summaries side by side."""
+        return torch.cat(self._summaries(state, rows), 1)

@@ -1,0 +1,102 @@
+"""Any gymnasium environment, rewarded by the marginal gains of a set function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from envs.coverage.set_functions.set_function import SetFunction
+
+
+class SubmodularReward(gymnasium.Env[Any, Any]):
+    """An environment whose vector reward is what the latest observation adds to a set function.
+
+    The environment's own reward is replaced; it stays in ``info["original_reward"]``. ``info["value"]`` is ``F`` of all visits
+    of the episode, ``(m,)``, the first observation included: the rewards of an episode add up to it, less its value at the
+    reset. Observations are passed on, so the reward may depend on more than they show.
+
+    This is an environment and not a ``gymnasium.Wrapper``, since ``unwrapped`` must lead to the vector reward.
+
+    Example:
+        >>> from envs.coverage.set_functions import Coverage
+        >>> env = SubmodularReward(gymnasium.make("CliffWalking-v1"), Coverage([[cell] for cell in range(48)]), int)
+        >>> _ = env.reset(seed=0)
+        >>> env.step(0)[1].shape
+        (1,)
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        set_function: SetFunction,
+        element: Callable[[Any], int],
+        *,
+        capacity: int | None = None,
+    ) -> None:
+        """Wrap an environment.
+
+        Args:
+            env: The environment; closing this one closes it.
+            set_function: On the CPU.
+            element: Which element an observation is, 0 to ``V - 1``.
+            capacity: Most visits of an episode, the first included; None takes it from the time limit of ``env``, or 1000.
+
+        Raises:
+            ValueError: There is no room for a visit.
+        """
+        limit = env.spec.max_episode_steps if env.spec is not None else None
+        self._capacity = capacity if capacity is not None else (limit or 999) + 1
+        if self._capacity < 1:
+            raise ValueError(f"capacity is {self._capacity}; expected at least 1 visit")
+        self.env = env
+        self.set_function = set_function
+        self.metadata = env.metadata
+        self.render_mode = env.render_mode
+        self.spec = env.spec
+        self.observation_space = env.observation_space
+        self.action_space = env.action_space
+        largest = np.maximum(set_function.singletons().amax(0).numpy(), 0.0).astype(np.float32)
+        self.reward_space = gymnasium.spaces.Box(
+            np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
+        )
+        self._element = element
+        self._state = set_function.start(1, capacity=self._capacity)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; the first observation is the first visit, and earns nothing."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._state = self.set_function.start(1, capacity=self._capacity)
+        self._visit(observation)
+        return observation, {**info, "value": self._value()}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Advance by one step; the reward is an array ``(m,)``.
+
+        Raises:
+            ValueError: ``element`` returned what is not in the ground set.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        gains = self._visit(observation)
+        return observation, gains, terminated, truncated, {**info, "value": self._value(), "original_reward": reward}
+
+    def render(self) -> Any:
+        """What the environment draws."""
+        return self.env.render()
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _visit(self, observation: Any) -> npt.NDArray[np.float32]:
+        visited = torch.tensor([int(self._element(observation))])
+        gains: npt.NDArray[np.float32] = self.set_function.advance(self._state, visited)[0].numpy().astype(np.float32)
+        return gains
+
+    def _value(self) -> npt.NDArray[np.float64]:
+        value: npt.NDArray[np.float64] = self._state["value"][0].numpy().copy()
+        return value
