@@ -19,8 +19,9 @@ from envs.randomness import derived_seeds, episode_keys
 class SingleEnv(gymnasium.Env[Any, Any]):
     """One row of a batched environment as a gymnasium environment.
 
-    ``reset(seed=s)`` starts the very episode that the batched form starts for seed ``s``. What the batched form knows about
-    itself (``pareto_front``, ``tables``) can be asked for here.
+    ``reset(seed=s)`` starts the very episode that the batched form starts for seed ``s``. The reward is an array ``(m,)``, or a
+    float if the batched form says ``scalar_reward``, as libraries for a single objective expect. What the batched form knows
+    about itself (``pareto_front``, ``tables``) can be asked for here.
     """
 
     def __init__(self, batched: BatchedEnv) -> None:
@@ -53,16 +54,18 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         return self.batched.reset(self._row, np.array([episode]))[0], {}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Advance by one step; the reward is an array ``(m,)``."""
+        """Advance by one step."""
         observations, rewards, terminated, truncated = self.batched.step(self._row, np.asarray(action)[None])
-        return observations[0], rewards[0], bool(terminated[0]), bool(truncated[0]), {}
+        reward = float(rewards[0, 0]) if _is_scalar(self.batched) else rewards[0]
+        return observations[0], reward, bool(terminated[0]), bool(truncated[0]), {}
 
 
 class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """A batched environment as a gymnasium vector environment, which resets ended rows itself.
 
-    Rewards have shape ``(R, m)``. Rows reset automatically go on with seeds derived from the seed of their last explicit
-    reset, so a row's whole future is a function of that seed.
+    Rewards have shape ``(R, m)``, or ``(R,)`` if the batched form says ``scalar_reward``. Rows reset
+    automatically go on with seeds derived from the seed of their last explicit reset, so a row's whole future is a function
+    of that seed.
     """
 
     def __init__(self, batched: BatchedEnv, *, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP) -> None:
@@ -142,7 +145,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
                 final[row] = observations[row].copy()
             infos = {"final_obs": final, "_final_obs": ended, "final_info": {}, "_final_info": ended.copy()}
             observations[ended] = self._reset_rows(self._rows[ended])
-        return observations, rewards, terminated, truncated, infos
+        return observations, rewards[:, 0] if _is_scalar(self.batched) else rewards, terminated, truncated, infos
 
     def _step_some(
         self, actions: npt.NDArray[Any]
@@ -162,6 +165,11 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         self._episodes[rows] += 1
         return self.batched.reset(rows, derived_seeds(self._keys[rows], self._episodes[rows]))
+
+
+def _is_scalar(batched: BatchedEnv) -> bool:
+    """Whether gymnasium is given plain numbers as rewards; ``m`` is 1 then, and the batched form itself keeps ``(r, 1)``."""
+    return bool(getattr(batched, "scalar_reward", False))
 
 
 def load(path: str) -> Callable[..., BatchedEnv]:

@@ -6,17 +6,24 @@ Each raises :class:`AssertionError` with one line that says what was found and w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from envs.protocols import BatchedEnv
 
+if TYPE_CHECKING:
+    from envs.cormab.constraints import Constraint
+
 EnvMaker = Callable[[], Any]
 """Makes a fresh gymnasium environment."""
 
 _EPISODE_LIMIT = 1000
+_LARGEST_CONSTRAINT = 12
+_BATCHES_OF_DRAWS = 100
+_DRAWS = 1000
+_PRECISION = 1e-6
 
 
 def check_batched_env(
@@ -100,6 +107,78 @@ def check_vector_reward_env(env: Any, *, steps: int = 200, seed: int = 0) -> Non
             _require(isinstance(flag, bool | np.bool_), f"step {number} returned {name}={flag!r}; expected a bool")
         if terminated or truncated:
             env.reset()
+
+
+def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: int = 256, seed: int = 0) -> None:
+    """Check that the forms of a set of feasible actions agree, on every action.
+
+    Membership against the linear rows, solved with the action fixed; enumeration; samples, which must be feasible and reach
+    every feasible action; linear maximisation, against the best of the list, both its own and the rows'.
+
+    Args:
+        constraint: With at most 12 action components.
+        objectives: Random linear functions to maximise.
+        programs: Most actions on which the rows are solved; of more, a random part.
+        seed: Of functions, samples and that part.
+
+    Raises:
+        AssertionError: Two forms disagree.
+        ValueError: There are too many components.
+
+    Example:
+        >>> from envs.cormab.constraints import Budget
+        >>> check_constraint(Budget(size=5, budget=2))
+    """
+    size = constraint.num_actions
+    if size > _LARGEST_CONSTRAINT:
+        raise ValueError(f"the constraint has {size} components; every action is looked at, so at most {_LARGEST_CONSTRAINT}")
+    rng = np.random.default_rng(seed)
+    every = (np.arange(2**size)[:, None] >> np.arange(size - 1, -1, -1)) & 1 > 0
+    inside = constraint.contains(every)
+    _require(inside.shape == (len(every),) and inside.dtype == np.bool_, "contains must return booleans of shape (B,)")
+    rows, null = constraint.rows(), np.zeros(size)
+    asked = np.arange(len(every)) if len(every) <= programs else rng.choice(len(every), programs, replace=False)
+    for index in asked:
+        found = rows.solve(null, fixed=every[index]) is not None
+        _require(
+            found == inside[index],
+            f"contains says {inside[index]} of {every[index].astype(int).tolist()}, but the linear rows say {found}",
+        )
+    _check_lists(constraint, every[inside])
+    _check_samples(constraint, every[inside], rng)
+    for number in range(objectives):
+        # Some with ties and zeros.
+        c = rng.normal(size=size) if number % 2 else rng.integers(-1, 2, size).astype(np.float64)
+        best = (every[inside] @ c).max()
+        for name, action in (("maximize_linear", constraint.maximize_linear(c)), ("the linear rows", rows.solve(c))):
+            _require(action is not None and bool(constraint.contains(action[None])[0]), f"{name}: {action} is not feasible")
+            _require(
+                action is not None and abs(float(action @ c) - best) <= _PRECISION * (1.0 + abs(best)),
+                f"{name} for {c.tolist()} reaches another value than {best}, the best of all feasible actions",
+            )
+
+
+def _check_lists(constraint: Constraint, feasible: npt.NDArray[np.bool_]) -> None:
+    listed = constraint.enumerate(len(feasible))
+    _require(listed is not None, f"enumerate({len(feasible)}) is None; contains accepts exactly that many actions")
+    _require(_same(listed, feasible), "enumerate lists other actions than contains accepts, or in another order")
+    _require(constraint.enumerate(len(feasible) - 1) is None, "enumerate must return None if there are more than the limit")
+
+
+def _check_samples(constraint: Constraint, feasible: npt.NDArray[np.bool_], rng: np.random.Generator) -> None:
+    first, again = (constraint.sample(np.random.default_rng(0), 7) for _ in range(2))
+    _require(_same(first, again), "two samples with equal generators differ: draw from rng alone")
+    _require(first.shape == (7, constraint.num_actions) and first.dtype == np.bool_, "sample must return booleans (size, N)")
+    powers = 1 << np.arange(constraint.num_actions)
+    missing = set((feasible @ powers).tolist())
+    for _ in range(_BATCHES_OF_DRAWS):
+        drawn = constraint.sample(rng, _DRAWS)
+        outside = drawn[~constraint.contains(drawn)]
+        _require(not len(outside), f"sample drew the infeasible action {outside[:1].astype(int).tolist()}")
+        missing -= set((drawn @ powers).tolist())
+        if not missing:
+            return
+    _require(False, f"{len(missing)} of {len(feasible)} feasible actions never came up in {_DRAWS * _BATCHES_OF_DRAWS} samples")
 
 
 def _require(condition: bool, message: str) -> None:

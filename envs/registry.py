@@ -21,6 +21,11 @@ OWN_IDS = {
     "coverage/items-v0": "envs.coverage.items:Items",
     "coverage/experiment-design-v0": "envs.coverage.experiment_design:ExperimentDesign",
     "coverage/graph-v0": "envs.coverage.graph:Graph",
+    "cormab/budget-v0": "envs.cormab.problems:budget",
+    "cormab/capacity-v0": "envs.cormab.problems:capacity",
+    "cormab/scheduling-v0": "envs.cormab.problems:scheduling",
+    "cormab/path-v0": "envs.cormab.problems:path",
+    "cormab/interventions-v0": "envs.cormab.problems:interventions",
 }
 """Environments of this package: id and maker of the batched form."""
 

@@ -37,8 +37,10 @@ def test_every_native_form_conforms(env_id):
 
 @pytest.mark.parametrize("env_id", OWN_IDS)
 def test_own_ids_conform_as_single_environments(env_id):
-    check_vector_reward_env(gymnasium.make(env_id))
-    check_vector_reward_env(gymnasium.make(env_id, max_episode_steps=1))
+    # By themselves these give plain numbers as rewards.
+    arguments = {"reward": "vector"} if env_id.startswith("cormab/") else {}
+    check_vector_reward_env(gymnasium.make(env_id, **arguments))
+    check_vector_reward_env(gymnasium.make(env_id, max_episode_steps=1, **arguments))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,201 @@
+"""What every family of action sets can do, and what the families that are closed under leaving out share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.cormab.constraints.rows import LinearModel, LinearRows
+
+Actions = npt.NDArray[np.bool_]
+"""Binary actions, ``(B, N)``."""
+
+
+class Constraint(ABC):
+    """A set of feasible actions in ``{0, 1}^N``, written once and used in four forms.
+
+    Membership, sampling, exact linear maximisation and enumeration, and the compact form for integer programs agree on every
+    action; :func:`envs.checks.check_constraint` tests that. A family is a frozen dataclass whose fields are arrays and
+    numbers, so that an instance can be stored.
+    """
+
+    @property
+    @abstractmethod
+    def num_actions(self) -> int:
+        """Number of action components, ``N``."""
+
+    @abstractmethod
+    def rows(self) -> LinearRows:
+        """The compact form for integer programs."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, size: int) -> Actions:
+        """Draw feasible actions; each feasible action has a positive probability.
+
+        Args:
+            rng: Where the randomness comes from.
+            size: How many.
+
+        Returns:
+            ``(size, N)``.
+        """
+
+    @abstractmethod
+    def enumerate(self, limit: int) -> Actions | None:
+        """List the whole set.
+
+        Args:
+            limit: The largest size of interest.
+
+        Returns:
+            Every feasible action once, in lexicographic order, ``(size of the set, N)``; None if there are more than ``limit``.
+        """
+
+    def contains(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Tell which actions are feasible.
+
+        Args:
+            actions: Zeros and ones, ``(B, N)``.
+
+        Returns:
+            ``(B,)``.
+
+        Raises:
+            ValueError: The shape is wrong, or an entry is neither 0 nor 1.
+        """
+        return self._contains(binary(actions, self.num_actions))
+
+    @abstractmethod
+    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+        """The same for actions that have been looked at."""
+
+    def maximize_linear(self, coefficients: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """A feasible action that maximises ``coefficients @ action``, exactly.
+
+        Args:
+            coefficients: Finite, ``(N,)``.
+
+        Returns:
+            ``(N,)``.
+
+        Raises:
+            ValueError: The shape is wrong, or an entry is not finite.
+        """
+        return self._maximize(finite(coefficients, self.num_actions))
+
+    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        # Scaled, so that the solver's absolute tolerances do not depend on the units.
+        action = self.rows().solve(coefficients / max(float(np.abs(coefficients).max(initial=0.0)), 1e-300))
+        if action is None or not self._contains(action[None])[0]:
+            raise RuntimeError(f"{type(self).__name__}: the solver's action is not feasible; please report this")
+        return action
+
+    def project(self, action: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """A feasible action that differs from ``action`` ``(N,)`` in the fewest components."""
+        return self.maximize_linear(2.0 * binary(np.asarray(action)[None], self.num_actions)[0] - 1.0)
+
+    def add_to(self, model: LinearModel, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Write the compact form into a solver's model; see :meth:`envs.cormab.constraints.rows.LinearRows.add_to`."""
+        return self.rows().add_to(model, actions)
+
+
+class DownwardClosed(Constraint):
+    """A set that with each action holds all actions with some of its ones left out, the null action included."""
+
+    def sample(self, rng: np.random.Generator, size: int) -> Actions:
+        """Draw feasible actions, half of them as large as they can easily be made; see :meth:`Constraint.sample`.
+
+        The other half has ones left out at random, so that every feasible action can come up.
+        """
+        actions = self._sample_large(rng, size)
+        keep = rng.random((size, self.num_actions)) < rng.random((size, 1))
+        return actions & (keep | (rng.random((size, 1)) < 0.5))
+
+    def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+        """Actions to which nothing can be added: components in random order, each set if that stays feasible."""
+        actions = np.zeros((size, self.num_actions), np.bool_)
+        each = np.arange(size)
+        for component in np.argsort(rng.random((size, self.num_actions)), axis=1).T:
+            actions[each, component] = True
+            actions[each, component] = self._contains(actions)
+        return actions
+
+    def enumerate(self, limit: int) -> Actions | None:
+        """List the set; see :meth:`Constraint.enumerate`."""
+        size = self.num_actions
+        level = np.zeros((1, size), np.bool_)
+        last = np.full(1, -1)
+        found = [level]
+        count = 1
+        while level.size and count <= limit:
+            grown, ends = [], []
+            # Ones are added behind the last one only: every set is met once.
+            for component in range(size):
+                parents = level[last < component]
+                for start in range(0, len(parents), _CHUNK):
+                    block = parents[start : start + _CHUNK].copy()
+                    block[:, component] = True
+                    block = block[self._contains(block)]
+                    grown.append(block)
+                    ends.append(np.full(len(block), component))
+                    count += len(block)
+                    if count > limit:
+                        return None
+            level = np.concatenate([np.zeros((0, size), np.bool_), *grown])
+            last = np.concatenate([np.zeros(0, np.int64), *ends])
+            found.append(level)
+        return None if count > limit else in_order(np.concatenate(found))
+
+
+_CHUNK = 1 << 15
+
+
+def in_order(actions: Actions) -> Actions:
+    """Sort actions lexicographically."""
+    return actions[np.lexsort(actions.T[::-1])]
+
+
+def binary(actions: npt.ArrayLike, num_actions: int) -> Actions:
+    """Check actions ``(B, N)`` and return them as booleans."""
+    given = np.asarray(actions)
+    if given.ndim != 2 or given.shape[1] != num_actions:
+        raise ValueError(f"actions has shape {given.shape}; expected (B, {num_actions})")
+    if given.dtype == np.bool_:
+        return given
+    converted = given.astype(np.bool_)
+    if not np.array_equal(converted, given):
+        raise ValueError("an entry of actions is neither 0 nor 1; round before asking")
+    return converted
+
+
+def finite(coefficients: npt.ArrayLike, num_actions: int) -> npt.NDArray[np.float64]:
+    """Check the coefficients ``(N,)`` of a linear function."""
+    given = np.asarray(coefficients, np.float64)
+    if given.shape != (num_actions,):
+        raise ValueError(f"coefficients has shape {given.shape}; expected ({num_actions},)")
+    if not np.isfinite(given).all():
+        raise ValueError("an entry of coefficients is not finite")
+    return given
+
+
+def integers(name: str, values: Any, shape: tuple[int | None, ...], *, least: int) -> npt.NDArray[np.int64]:
+    """Check an array of integers; None in ``shape`` stands for any length."""
+    given = np.asarray(values)
+    if given.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, given.shape, strict=True)):
+        raise ValueError(f"{name} has shape {given.shape}; expected {tuple('any' if s is None else s for s in shape)}")
+    converted = given.astype(np.int64)
+    if not np.array_equal(converted, given):
+        raise ValueError(f"{name} must be integers; choose smaller units if they are not")
+    if converted.size and converted.min() < least:
+        raise ValueError(f"{name} holds {converted.min()}; expected at least {least}")
+    return converted
+
+
+def whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
+    """Check one integer."""
+    if int(value) != value or value < least or (most is not None and value > most):
+        raise ValueError(f"{name} is {value}; expected an integer from {least}" + ("" if most is None else f" to {most}"))
+    return int(value)

@@ -1,0 +1,61 @@
+"""At most so many components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.cormab.constraints.base import Actions, DownwardClosed, whole
+from envs.cormab.constraints.rows import LinearRows, RowBuilder
+
+
+@dataclass(frozen=True, eq=False)
+class Budget(DownwardClosed):
+    """At most ``budget`` of the ``size`` components may be one: the restless bandit that decouples across arms."""
+
+    size: int
+    """Number of components, ``N``."""
+    budget: int
+    """Largest number of ones, from 0 to ``size``."""
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        object.__setattr__(self, "size", whole("size", self.size, least=1))
+        object.__setattr__(self, "budget", whole("budget", self.budget, least=0, most=self.size))
+
+    @property
+    def num_actions(self) -> int:
+        """Number of action components, ``N``."""
+        return self.size
+
+    def rows(self) -> LinearRows:
+        """One row."""
+        builder = RowBuilder(self.size)
+        builder.entries(builder.rows(-np.inf, self.budget, 1), np.arange(self.size), 1.0)
+        return builder.build()
+
+    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+        within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) <= self.budget
+        return within
+
+    def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+        return random_subsets(rng, size, self.size, self.budget)
+
+    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        return largest(coefficients, self.budget) & (coefficients > 0)
+
+
+def random_subsets(rng: np.random.Generator, size: int, num_actions: int, count: int) -> Actions:
+    """Uniformly drawn actions with ``count`` ones, ``(size, num_actions)``."""
+    chosen: Actions = np.argsort(np.argsort(rng.random((size, num_actions)), axis=1), axis=1) < count
+    return chosen
+
+
+def largest(coefficients: npt.NDArray[Any], count: int) -> npt.NDArray[np.bool_]:
+    """Ones at the ``count`` largest coefficients; of equal ones the first."""
+    action = np.zeros(coefficients.size, np.bool_)
+    action[np.argsort(-coefficients, kind="stable")[:count]] = True
+    return action

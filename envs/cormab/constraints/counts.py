@@ -1,0 +1,53 @@
+"""Feasibility that depends only on how many components of each type are one, remembered by these counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+
+
+class CountMemo:
+    """Remembers exact answers, so that a batch costs one look-up and only what was never asked is worked out."""
+
+    def __init__(self, decide: Callable[[Counts], bool]) -> None:
+        """Begin without answers.
+
+        Args:
+            decide: Tells whether counts ``(t,)`` are feasible.
+        """
+        self._decide = decide
+        self._keys: npt.NDArray[np.bytes_] | None = None
+        self._answers = np.zeros(0, np.bool_)
+
+    def __call__(self, counts: Counts) -> npt.NDArray[np.bool_]:
+        """Which counts ``(B, t)`` are feasible, ``(B,)``."""
+        width = 4 * counts.shape[1]
+        # As byte strings of one length, counts can be sorted and searched whatever their range.
+        keys = np.ascontiguousarray(counts, np.uint32).view(f"S{width}")[:, 0]
+        if self._keys is None:
+            self._keys = np.zeros(0, keys.dtype)
+        place, known = self._find(keys)
+        if not known.all():
+            unseen, where = np.unique(keys[~known], return_index=True)
+            answers = np.array([self._decide(row) for row in counts[~known][where]], np.bool_)
+            order = np.argsort(np.concatenate([self._keys, unseen]))
+            self._keys = np.concatenate([self._keys, unseen])[order]
+            self._answers = np.concatenate([self._answers, answers])[order]
+            place, _ = self._find(keys)
+        return self._answers[place]
+
+    def _find(self, keys: npt.NDArray[np.bytes_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        assert self._keys is not None
+        if not self._keys.size:
+            return np.zeros(keys.size, np.int64), np.zeros(keys.size, np.bool_)
+        place = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
+        return place, self._keys[place] == keys
+
+
+def indicator(types: npt.NDArray[np.int64], num_types: int) -> npt.NDArray[np.float32]:
+    """Matrix ``(N, t)`` that counts: ``actions @ indicator`` is exact in single precision, which has a fast product."""
+    return np.eye(num_types, dtype=np.float32)[types]

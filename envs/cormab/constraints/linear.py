@@ -1,0 +1,174 @@
+"""A user's own set of actions, given as linear rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.cormab.constraints.base import Actions, Constraint, in_order
+from envs.cormab.constraints.counts import CountMemo
+from envs.cormab.constraints.rows import LinearRows, RowBuilder
+
+_TOLERANCE = 1e-6  # the one to which integer programs satisfy their rows
+_LISTED, _LISTED_BY_PROGRAMS = 14, 8
+_BLOCK = 1 << 14
+
+
+def _none() -> npt.NDArray[np.float64]:
+    return np.zeros(0)
+
+
+def _no() -> npt.NDArray[np.bool_]:
+    return np.zeros(0, np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class Linear(Constraint):
+    """Actions ``a`` for which some ``y`` within its bounds has ``lower <= matrix @ (a, y) <= upper``.
+
+    Without auxiliary variables ``y`` every form but linear maximisation is a handful of array operations. With them, membership
+    solves a small integer program for each action that was not asked for before, and sampling one for each draw from a large
+    set: fine for planning and small sets, slow for stepping many environments.
+
+    Example:
+        >>> import numpy as np
+        >>> either = Linear(matrix=[[1, 1, 0], [0, 1, 1]], lower=[0, 1], upper=[1, 2])
+        >>> either.contains([[1, 0, 1], [1, 1, 0]])
+        array([ True, False])
+    """
+
+    matrix: npt.NDArray[np.float64]
+    """``(r, N + k)``: columns of the action, then those of the auxiliary variables."""
+    lower: npt.NDArray[np.float64]
+    """Lower sides, ``(r,)``; ``-inf`` for none."""
+    upper: npt.NDArray[np.float64]
+    """Upper sides, ``(r,)``; ``inf`` for none."""
+    auxiliary_lower: npt.NDArray[np.float64] = field(default_factory=_none)
+    """Lower bounds of the auxiliary variables, ``(k,)``."""
+    auxiliary_upper: npt.NDArray[np.float64] = field(default_factory=_none)
+    """Upper bounds of the auxiliary variables, ``(k,)``."""
+    auxiliary_integer: npt.NDArray[np.bool_] = field(default_factory=_no)
+    """Which auxiliary variables must be integers, ``(k,)``."""
+
+    def __post_init__(self) -> None:
+        """Check the fields, and that the set is not empty."""
+        matrix = np.asarray(self.matrix, np.float64)
+        extra = np.size(self.auxiliary_lower)
+        if matrix.ndim != 2 or matrix.shape[1] <= extra:
+            raise ValueError(f"matrix has shape {matrix.shape}; expected (r, N + {extra}) with N at least 1")
+        if not np.isfinite(matrix).all():
+            raise ValueError("an entry of matrix is not finite")
+        object.__setattr__(self, "matrix", matrix)
+        for name, length in (
+            ("lower", len(matrix)),
+            ("upper", len(matrix)),
+            ("auxiliary_lower", extra),
+            ("auxiliary_upper", extra),
+        ):
+            values = np.asarray(getattr(self, name), np.float64)
+            if values.shape != (length,) or np.isnan(values).any():
+                raise ValueError(f"{name} has shape {values.shape}; expected ({length},) without NaN")
+            object.__setattr__(self, name, values)
+        integer = np.asarray(self.auxiliary_integer, np.bool_)
+        if integer.shape != (extra,):
+            raise ValueError(f"auxiliary_integer has shape {integer.shape}; expected ({extra},)")
+        object.__setattr__(self, "auxiliary_integer", integer)
+        if (self.lower > self.upper).any() or self.rows().solve(np.zeros(self.num_actions)) is None:
+            raise ValueError("no action satisfies the rows: the set of feasible actions is empty; loosen a side")
+
+    @property
+    def num_actions(self) -> int:
+        """Number of action components, ``N``."""
+        return int(self.matrix.shape[1] - self.auxiliary_lower.size)
+
+    def rows(self) -> LinearRows:
+        """The rows as they were given."""
+        return self._rows
+
+    @cached_property
+    def _rows(self) -> LinearRows:
+        builder = RowBuilder(self.num_actions)
+        builder.rows(self.lower, self.upper, len(self.matrix))
+        row, column = np.nonzero(self.matrix)
+        builder.entries(row, column, self.matrix[row, column])
+        built = builder.build()
+        auxiliary = (self.auxiliary_lower, self.auxiliary_upper, self.auxiliary_integer)
+        return LinearRows(built.num_actions, built.row, built.column, built.value, built.lower, built.upper, *auxiliary)
+
+    @cached_property
+    def _slack(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Sides for the action alone: auxiliary variables at their most helpful, and the tolerance."""
+        helpers = self.matrix[:, self.num_actions :]
+        low, high = self.auxiliary_lower, self.auxiliary_upper
+        # Written out, because zero times infinity is not zero.
+        most = np.where(helpers > 0, helpers * np.where(helpers > 0, high, 0.0), helpers * np.where(helpers < 0, low, 0.0)).sum(
+            1
+        )
+        least = np.where(
+            helpers > 0, helpers * np.where(helpers > 0, low, 0.0), helpers * np.where(helpers < 0, high, 0.0)
+        ).sum(1)
+        give = [
+            _TOLERANCE * np.maximum(1.0, np.where(np.isfinite(side), np.abs(side), 1.0)) for side in (self.lower, self.upper)
+        ]
+        return self.lower - most - give[0], self.upper - least + give[1]
+
+    def _possible(self, activity: npt.NDArray[np.float64], component: int) -> npt.NDArray[np.bool_]:
+        """Whether the components from ``component`` on might still satisfy each row, given what the others add up to."""
+        rest = self.matrix[:, component : self.num_actions]
+        lower, upper = self._slack
+        fits = (activity + np.maximum(rest, 0.0).sum(1) >= lower) & (activity + np.minimum(rest, 0.0).sum(1) <= upper)
+        possible: npt.NDArray[np.bool_] = fits.all(axis=1)
+        return possible
+
+    @cached_property
+    def _memo(self) -> CountMemo:
+        return CountMemo(lambda action: self.rows().solve(np.zeros(self.num_actions), fixed=action) is not None)
+
+    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+        within = self._possible(actions @ self.matrix[:, : self.num_actions].T, self.num_actions)
+        if self.auxiliary_lower.size and within.any():
+            within[within] = self._memo(actions[within].astype(np.int64))
+        return within
+
+    @cached_property
+    def _listed(self) -> Actions | None:
+        most = _LISTED_BY_PROGRAMS if self.auxiliary_lower.size else _LISTED
+        return self.enumerate(1 << most) if self.num_actions <= most else None
+
+    def sample(self, rng: np.random.Generator, size: int) -> Actions:
+        """Draw feasible actions: uniformly from a short list, else the best ones of random linear functions.
+
+        Each point of ``{0, 1}^N`` is the only best one of some linear functions, so every feasible action can come up.
+        """
+        if self._listed is not None:
+            return self._listed[rng.integers(len(self._listed), size=size)]
+        drawn = [self._maximize(rng.normal(size=self.num_actions)) for _ in range(size)]
+        return np.array(drawn, np.bool_).reshape(size, self.num_actions)
+
+    def enumerate(self, limit: int) -> Actions | None:
+        """List the set, depth first, leaving out beginnings that no end can make feasible; see :meth:`Constraint.enumerate`."""
+        size = self.num_actions
+        stack = [(0, np.zeros((1, size), np.bool_), np.zeros((1, len(self.matrix))))]
+        found = [np.zeros((0, size), np.bool_)]
+        count = 0
+        while stack:
+            component, actions, activity = stack.pop()
+            possible = self._possible(activity, component)
+            actions, activity = actions[possible], activity[possible]
+            if component == size:
+                actions = actions[self._contains(actions)]
+                found.append(actions)
+                count += len(actions)
+                if count > limit:
+                    return None
+                continue
+            ones = actions.copy()
+            ones[:, component] = True
+            following = np.concatenate([actions, ones])
+            sums = np.concatenate([activity, activity + self.matrix[:, component]])
+            for start in range(0, len(following), _BLOCK):
+                stack.append((component + 1, following[start : start + _BLOCK], sums[start : start + _BLOCK]))
+        return in_order(np.concatenate(found))

@@ -1,0 +1,169 @@
+"""Linear rows: what every constraint becomes for an integer program, in plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class LinearModel(Protocol):
+    """What a model of any solver must be able to do, so that constraints can be added to it."""
+
+    def add_variables(
+        self, lower: npt.NDArray[np.float64], upper: npt.NDArray[np.float64], integer: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """Add ``k`` variables with these bounds; return their column numbers, ``(k,)``."""
+        ...
+
+    def add_rows(
+        self,
+        row: npt.NDArray[np.int64],
+        column: npt.NDArray[np.int64],
+        value: npt.NDArray[np.float64],
+        lower: npt.NDArray[np.float64],
+        upper: npt.NDArray[np.float64],
+    ) -> None:
+        """Add rows ``lower <= A x <= upper``; ``A[row, column] = value`` are the entries, rows counting from 0."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRows:
+    """A set of actions as ``lower <= A (a, y) <= upper``, with auxiliary variables ``y``.
+
+    An action ``a`` in ``{0, 1}^N`` is in the set exactly if some ``y`` within its bounds satisfies all rows. The first ``N``
+    columns are the action; the matrix is given by its entries.
+    """
+
+    num_actions: int
+    """``N``."""
+    row: npt.NDArray[np.int64]
+    """Row of each entry, ``(e,)``."""
+    column: npt.NDArray[np.int64]
+    """Column of each entry, ``(e,)``."""
+    value: npt.NDArray[np.float64]
+    """Each entry, ``(e,)``; no two at the same place."""
+    lower: npt.NDArray[np.float64]
+    """Lower sides of the rows, ``(r,)``; ``-inf`` for none."""
+    upper: npt.NDArray[np.float64]
+    """Upper sides of the rows, ``(r,)``; ``inf`` for none."""
+    auxiliary_lower: npt.NDArray[np.float64]
+    """Lower bounds of the auxiliary variables, ``(k,)``."""
+    auxiliary_upper: npt.NDArray[np.float64]
+    """Upper bounds of the auxiliary variables, ``(k,)``."""
+    auxiliary_integer: npt.NDArray[np.bool_]
+    """Which auxiliary variables must be integers, ``(k,)``."""
+
+    @property
+    def num_columns(self) -> int:
+        """Number of variables, ``N + k``."""
+        return self.num_actions + self.auxiliary_lower.size
+
+    def matrix(self) -> Any:
+        """The matrix as a ``scipy.sparse.csr_array``, ``(r, N + k)``."""
+        from scipy.sparse import csr_array
+
+        return csr_array((self.value, (self.row, self.column)), shape=(self.lower.size, self.num_columns))
+
+    def add_to(self, model: LinearModel, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Write the rows into a model.
+
+        Args:
+            model: Any solver's, behind :class:`LinearModel`.
+            actions: The model's binary columns that are the action, ``(N,)``.
+
+        Returns:
+            Columns of the auxiliary variables, ``(k,)``.
+
+        Raises:
+            ValueError: ``actions`` has the wrong length.
+        """
+        if np.shape(actions) != (self.num_actions,):
+            raise ValueError(f"actions has shape {np.shape(actions)}; expected one column for each of {self.num_actions}")
+        new = model.add_variables(self.auxiliary_lower, self.auxiliary_upper, self.auxiliary_integer)
+        columns = np.concatenate([np.asarray(actions, np.int64), np.asarray(new, np.int64)])
+        model.add_rows(self.row, columns[self.column], self.value, self.lower, self.upper)
+        return columns[self.num_actions :]
+
+    def solve(self, objective: Array, *, fixed: Array | None = None) -> npt.NDArray[np.bool_] | None:
+        """Maximise a linear function of the action exactly, with HiGHS through scipy.
+
+        Args:
+            objective: Coefficients of the action, ``(N,)``.
+            fixed: An action, ``(N,)``, to which the first columns are fixed; None leaves them free.
+
+        Returns:
+            An optimal action ``(N,)``, or None if the set is empty.
+
+        Raises:
+            RuntimeError: The solver gave up.
+        """
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
+        size, extra = self.num_actions, self.auxiliary_lower.size
+        low = np.zeros(size) if fixed is None else np.asarray(fixed, np.float64)
+        high = np.ones(size) if fixed is None else low
+        found = milp(
+            -np.concatenate([objective, np.zeros(extra)]),
+            integrality=np.concatenate([np.ones(size), self.auxiliary_integer]),
+            bounds=Bounds(np.concatenate([low, self.auxiliary_lower]), np.concatenate([high, self.auxiliary_upper])),
+            constraints=LinearConstraint(self.matrix(), self.lower, self.upper) if self.lower.size else (),
+            options={"mip_rel_gap": 0.0},
+        )
+        if found.status == 2:
+            return None
+        if found.status != 0:
+            raise RuntimeError(f"the integer program was not solved: {found.message}")
+        action: npt.NDArray[np.bool_] = found.x[:size] > 0.5
+        return action
+
+
+class RowBuilder:
+    """Collects entries, rows and auxiliary variables."""
+
+    def __init__(self, num_actions: int) -> None:
+        """Begin with the ``N`` action columns and no rows."""
+        self._num_actions = num_actions
+        self._entries: list[tuple[Array, Array, Array]] = []
+        self._lower: list[Array] = []
+        self._upper: list[Array] = []
+        self._auxiliary: list[tuple[Array, Array, Array]] = []
+        self._columns = num_actions
+        self._rows = 0
+
+    def variables(self, upper: npt.ArrayLike, *, integer: bool) -> npt.NDArray[np.int64]:
+        """Add nonnegative variables with these upper bounds, ``(k,)``; return their columns."""
+        high = np.asarray(upper, np.float64)
+        self._auxiliary.append((np.zeros(high.size), high, np.full(high.size, integer)))
+        self._columns += high.size
+        return np.arange(self._columns - high.size, self._columns)
+
+    def rows(self, lower: npt.ArrayLike, upper: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+        """Add ``count`` rows with these sides; return their numbers."""
+        self._lower.append(np.broadcast_to(np.asarray(lower, np.float64), (count,)))
+        self._upper.append(np.broadcast_to(np.asarray(upper, np.float64), (count,)))
+        self._rows += count
+        return np.arange(self._rows - count, self._rows)
+
+    def entries(self, row: npt.ArrayLike, column: npt.ArrayLike, value: npt.ArrayLike) -> None:
+        """Set entries, broadcast against each other."""
+        parts = np.broadcast_arrays(np.asarray(row, np.int64), np.asarray(column, np.int64), np.asarray(value, np.float64))
+        self._entries.append((parts[0].ravel(), parts[1].ravel(), parts[2].ravel()))
+
+    def build(self) -> LinearRows:
+        """Everything that was collected."""
+        row, column, value = (_joined([part[k] for part in self._entries], kind) for k, kind in enumerate("iif"))
+        low, high, integer = (_joined([part[k] for part in self._auxiliary], kind) for k, kind in enumerate("ffb"))
+        return LinearRows(
+            self._num_actions, row, column, value, _joined(self._lower, "f"), _joined(self._upper, "f"), low, high, integer
+        )
+
+
+def _joined(parts: list[Array], kind: str) -> Array:
+    dtype: type[Any] = {"i": np.int64, "f": np.float64, "b": np.bool_}[kind]
+    return np.concatenate([np.zeros(0, dtype), *(part.astype(dtype) for part in parts)])

@@ -1,0 +1,189 @@
+"""Restless bandits, any number of copies stepped by one expression."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.cormab.constraints import Constraint
+from envs.cormab.instance import Instance
+from envs.native_env import NativeEnv, shorter
+from envs.protocols import Rows
+from envs.randomness import uniforms
+
+Infeasible = Literal["error", "project", "penalise"]
+RewardKind = Literal["scalar", "vector"]
+
+
+class RestlessBandit(NativeEnv):
+    """Copies of one :class:`~envs.cormab.instance.Instance`.
+
+    Observation: the state of each arm, ``MultiDiscrete``. Action: ``MultiBinary``. In a step, every arm moves and then pays by
+    its new state. With ``reward="vector"`` there are three objectives: the total pay; equity, which is the mean pay per arm of
+    the group that is worst off in this step; and minus the cost of the action.
+
+    The random number that moves an arm depends on the episode's seed, the step and the arm alone, so that methods
+    compared on the same seeds meet the same luck; arms move up for small numbers.
+    """
+
+    instance: Instance
+    """The problem."""
+    constraint: Constraint
+    """Which actions are feasible."""
+    executed_actions: npt.NDArray[np.bool_]
+    """The action that each row executed last, ``(R, N)``: feasible, whatever was asked for."""
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        instance: Instance,
+        horizon: int = 20,
+        reward: RewardKind = "scalar",
+        expected_rewards: bool = False,
+        infeasible: Infeasible = "error",
+        penalty: float = 1.0,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        """Put rows on an instance.
+
+        Args:
+            num_envs: Number of rows.
+            instance: The problem.
+            horizon: Steps of an episode, which is then truncated.
+            reward: One objective, or three.
+            expected_rewards: Whether a step pays what is expected of it, given states and action, instead of what arms pay in
+                the states they happen to reach: the same mean, less variance, as in the published evaluation. Equity is then
+                that of the expected pay.
+            infeasible: What to do about infeasible actions: refuse them, execute a nearest feasible one, or execute that and
+                take ``penalty`` off the total reward.
+            penalty: Nonnegative, in units of reward; only used with ``penalise``.
+            max_episode_steps: A shorter limit.
+
+        Raises:
+            ValueError: An argument is out of range.
+        """
+        from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
+
+        from envs.cormab.actions import FeasibleActions
+
+        if not isinstance(instance, Instance):
+            raise ValueError(f"instance is {instance!r}; expected an envs.cormab.Instance")
+        for name, value, choices in (
+            ("reward", reward, ("scalar", "vector")),
+            ("infeasible", infeasible, ("error", "project", "penalise")),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+        if horizon < 1:
+            raise ValueError(f"horizon is {horizon}; expected at least 1 step")
+        if not (np.isfinite(penalty) and penalty >= 0):
+            raise ValueError(f"penalty is {penalty}; expected a finite number of at least 0")
+        super().__init__(num_envs, num_actions=None, max_episode_steps=shorter(horizon, max_episode_steps))
+        start, groups, costs = instance.start, instance.groups, instance.action_costs
+        assert start is not None
+        assert groups is not None
+        assert costs is not None
+        self.instance = instance
+        self.constraint = instance.constraint
+        self.executed_actions = np.zeros((num_envs, instance.num_actions), np.bool_)
+        self.observation_space = MultiDiscrete(np.full(instance.num_arms, instance.num_states))
+        # What is not refused belongs to the space.
+        refuses = infeasible == "error"
+        self.action_space = FeasibleActions(instance.constraint) if refuses else MultiBinary(instance.num_actions)
+        low, high = _reward_bounds(instance, costs, penalty if infeasible == "penalise" else 0.0)
+        self.scalar_reward = reward == "scalar"
+        count = 1 if self.scalar_reward else 3
+        self.reward_space = Box(low[:count].astype(np.float32), high[:count].astype(np.float32), dtype=np.float32)
+        self._infeasible = infeasible
+        self._penalty = penalty
+        self._expected = expected_rewards
+        self._states = np.zeros((num_envs, instance.num_arms), np.int64)
+        self._arms = np.arange(instance.num_arms)
+        self._costs = costs
+        self._levels, self._num_states = instance.transitions.shape[1], instance.num_states
+        self._start_thresholds = np.cumsum(start, axis=1)[:, :-1]
+        self._prepare_moves()
+        _, members = np.unique(groups, return_inverse=True)
+        share = np.eye(members.max() + 1)[members]
+        self._group_share = share / share.sum(0)
+
+    def _prepare_moves(self) -> None:
+        """Successors that have a positive probability, the highest state first, and when each is taken."""
+        p = self.instance.transitions[..., ::-1]
+        branches = int(np.count_nonzero(p, axis=-1).max())
+        order = np.argsort(p <= 0, axis=-1, kind="stable")[..., :branches]
+        self._branches = branches
+        self._successors = (self._num_states - 1 - order).reshape(-1)
+        chance = np.cumsum(np.take_along_axis(p, order, axis=-1), axis=-1).reshape(-1, branches)
+        # Rounding must not send anybody to a successor of probability zero.
+        chance[:, :-1][chance[:, :-1] >= 1.0 - 1e-12] = 1.0
+        self._thresholds = [np.ascontiguousarray(chance[:, branch]) for branch in range(branches - 1)]
+        self._pay = self.instance.rewards.reshape(-1)
+        self._expected_pay = self.instance.arm_rewards.reshape(-1)
+
+    def _check_actions(self, rows: Rows, actions: npt.NDArray[Any]) -> None:
+        """Refuse what is not binary, and what is infeasible if it is to be refused."""
+        expected = (*rows.shape, self.instance.num_actions)
+        if actions.shape != expected:
+            raise ValueError(f"actions has shape {actions.shape}; expected {expected}")
+        feasible = self.constraint.contains(actions)
+        if self._infeasible == "error" and not feasible.all():
+            raise ValueError(
+                f"the actions of rows {rows[~feasible][:8].tolist()} are infeasible for {type(self.constraint).__name__}; "
+                "expected actions that constraint.contains, or make the environment with infeasible='project' or 'penalise'"
+            )
+        self._feasible = feasible
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        chance = uniforms(self._keys[rows], self._elapsed[rows], self._arms)
+        states: npt.NDArray[np.int64] = (chance[..., None] >= self._start_thresholds).sum(-1)
+        self._states[rows] = states
+        return states
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        executed = actions.astype(np.bool_)
+        if not self._feasible.all():
+            for place in np.flatnonzero(~self._feasible):
+                executed[place] = self.constraint.project(executed[place])
+        self.executed_actions[rows] = executed
+        index = self.instance.levels(executed)
+        index += self._arms * self._levels
+        index *= self._num_states
+        index += self._states[rows]
+        chance = uniforms(self._keys[rows], self._elapsed[rows], self._arms)
+        branch = index * self._branches
+        for threshold in self._thresholds:
+            branch += chance >= threshold.take(index)
+        states = self._successors.take(branch)
+        self._states[rows] = states
+        if self._expected:
+            pay = self._expected_pay.take(index)
+        else:
+            pay = self._pay.take(states + self._arms * self._num_states)
+        return states, self._rewards(pay, executed), np.zeros(rows.shape, np.bool_)
+
+    def _rewards(self, pay: npt.NDArray[np.float64], executed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+        total = pay.sum(axis=1)
+        if self._infeasible == "penalise":
+            total -= self._penalty * ~self._feasible
+        if self.scalar_reward:
+            return np.asarray(total[:, None], np.float32)
+        # Sums in a fixed order: a matrix product may round differently for other numbers of rows.
+        equity = (pay[:, :, None] * self._group_share).sum(axis=1).min(axis=1)
+        cost = (executed * self._costs).sum(axis=1)
+        return np.stack([total, equity, -cost], axis=-1).astype(np.float32)
+
+
+def _reward_bounds(
+    instance: Instance, costs: npt.NDArray[np.float64], penalty: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Least and largest reward of a step, in all three objectives, with room for rounding."""
+    low, high = instance.rewards.min(), instance.rewards.max()
+    room = 1e-5 * (1.0 + np.abs(instance.rewards).sum())
+    least = np.array([instance.rewards.min(1).sum() - penalty, low, -costs.sum()])
+    return least - room, np.array([instance.rewards.max(1).sum(), high, 0.0]) + room
