@@ -11,6 +11,7 @@ import pytest
 
 import envs
 import morl
+import robust
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
@@ -18,7 +19,7 @@ REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 def packages() -> list[str]:
     """Packages that declare public names."""
     found = []
-    for root in (morl, envs):
+    for root in (morl, envs, robust):
         walked = (info.name for info in pkgutil.walk_packages(root.__path__, f"{root.__name__}.") if info.ispkg)
         found += [name for name in (root.__name__, *walked) if hasattr(importlib.import_module(name), "__all__")]
     return found
