@@ -34,7 +34,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         self,
         env: gymnasium.Env[Any, Any],
         set_function: SetFunction,
-        element: Callable[[Any], int],
+        element: Callable[[Any], int | npt.ArrayLike],
         *,
         capacity: int | None = None,
     ) -> None:
@@ -43,7 +43,8 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         Args:
             env: The environment; closing this one closes it.
             set_function: On the CPU.
-            element: Which element an observation is, 0 to ``V - 1``.
+            element: Which element an observation is, 0 to ``V - 1``; or its vector of floating-point numbers, for functions of
+                inputs, such as :class:`~envs.coverage.set_functions.Elliptical`.
             capacity: Most visits of an episode, the first included; None takes it from the time limit of ``env``, or 1000.
 
         Raises:
@@ -93,7 +94,8 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         self.env.close()
 
     def _visit(self, observation: Any) -> npt.NDArray[np.float32]:
-        visited = torch.tensor([int(self._element(observation))])
+        visited = torch.as_tensor(np.asarray(self._element(observation)))[None]
+        visited = visited.to(torch.float32 if visited.is_floating_point() else torch.int64)
         gains: npt.NDArray[np.float32] = self.set_function.advance(self._state, visited)[0].numpy().astype(np.float32)
         return gains
 

@@ -7,6 +7,7 @@ from envs.coverage.set_functions.concave_of import ConcaveOf
 from envs.coverage.set_functions.concave_over_modular import ConcaveOverModular
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.d_optimal import DOptimal
+from envs.coverage.set_functions.elliptical import Elliptical
 from envs.coverage.set_functions.facility_location import FacilityLocation
 from envs.coverage.set_functions.group_cap import GroupCap
 from envs.coverage.set_functions.log_det import LogDet
@@ -26,6 +27,7 @@ __all__ = [
     "GroupCap",
     "LogDet",
     "DOptimal",
+    "Elliptical",
     "FacilityLocation",
     "ConcaveOverModular",
     "Composite",

@@ -42,15 +42,18 @@ class Coverage(SetFunction):
         super().__init__(len(sets), summary_size=number)
         # One more cell, worth nothing, fills up the rows of elements that cover less than others.
         padded = [[*cells, *[number] * (max(map(len, sets)) - len(cells))] for cells in sets]
-        self._cells = torch.tensor(padded, dtype=torch.int64).reshape(len(sets), -1)
-        self._worth = torch.cat([worth, worth.new_zeros(1)])[self._cells]
+        self.cells = torch.tensor(padded, dtype=torch.int64).reshape(len(sets), -1)
+        """What each element covers, ``(V, K)``, padded with ``C``."""
+        self.weights = worth
+        """Of the cells, ``(C,)``."""
+        self._worth = torch.cat([worth, worth.new_zeros(1)])[self.cells]
 
     def _start(self, batch: int, capacity: int) -> State:
         return {"covered": torch.zeros(batch, self.summary_size + 1, dtype=torch.bool, device=self.device)}
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         covered = state["covered"]
-        places = self._cells[elements] + every(state, rows)[:, None] * covered.shape[1]
+        places = self.cells[elements] + every(state, rows)[:, None] * covered.shape[1]
         flat = covered.view(-1)
         new = ~flat[places]
         flat[places] = True
@@ -58,14 +61,14 @@ class Coverage(SetFunction):
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """Weight of the cells that each element would add, ``(r, V, 1)``."""
-        new = ~part(state["covered"], rows)[:, self._cells]
+        new = ~part(state["covered"], rows)[:, self.cells]
         return (self._worth * new).sum(-1, keepdim=True)
 
     def trajectory_gains(self, elements: Tensor) -> Tensor:
         """Gains along trajectories, ``(B, T, 1)``, without a loop: a cell counts when it is seen for the first time."""
         self._check_elements(elements)
         batch, steps = elements.shape
-        cells = self._cells[elements]
+        cells = self.cells[elements]
         times = torch.arange(steps, device=self.device)[:, None].expand_as(cells)
         first = torch.full((batch, self.summary_size + 1), steps, device=self.device)
         first.scatter_reduce_(1, cells.reshape(batch, -1), times.reshape(batch, -1), "amin")

@@ -16,7 +16,7 @@ class DOptimal(SetFunction):
     The same as :class:`~envs.coverage.set_functions.LogDet` with the kernel :math:`X X^\top` and noise :math:`\lambda`, at a
     cost per step that does not grow with the length of the trajectory: the inverse of the information matrix follows by the
     formula of Sherman and Morrison, O(B p²) for ``p`` features. Its gains are the elliptical exploration bonus
-    :math:`\frac12 \log(1 + x^\top A^{-1} x)` with fixed features.
+    :math:`\frac12 \log(1 + x^\top A^{-1} x)` with fixed features; :class:`~envs.coverage.set_functions.Elliptical` learns them.
     """
 
     def __init__(self, features: npt.ArrayLike, *, ridge: float = 1.0) -> None:
@@ -45,7 +45,7 @@ class DOptimal(SetFunction):
         return {"inverse": torch.eye(width, dtype=torch.float64, device=self.device).repeat(batch, 1, 1)}
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
-        x = self._features[elements]
+        x = self._vectors(elements)
         inverse = part(state["inverse"], rows)
         # No matrix products: those give other last digits in batches of other sizes.
         direction = (inverse * x[:, None]).sum(-1)
@@ -53,6 +53,9 @@ class DOptimal(SetFunction):
         update = direction[:, :, None] * direction[:, None] / (1.0 + leverage[:, None, None])
         state["inverse"][every(state, rows)] = inverse - update
         return 0.5 * leverage.log1p()[:, None]
+
+    def _vectors(self, elements: Tensor) -> Tensor:
+        return self._features[elements]
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """Half the log of one plus each element's leverage, ``(r, V, 1)``."""

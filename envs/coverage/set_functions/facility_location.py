@@ -22,15 +22,16 @@ class FacilityLocation(SetFunction):
         Raises:
             ValueError: An entry is negative or not finite.
         """
-        self._similarity = weights_of(similarity, "similarity", ndim=2)
-        super().__init__(self._similarity.shape[0], summary_size=self._similarity.shape[1])
+        self.similarity = weights_of(similarity, "similarity", ndim=2)
+        """Of elements and clients, ``(V, C)``."""
+        super().__init__(self.similarity.shape[0], summary_size=self.similarity.shape[1])
 
     def _start(self, batch: int, capacity: int) -> State:
         return {"best": torch.zeros(batch, self.summary_size, dtype=torch.float64, device=self.device)}
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         before = part(state["best"], rows)
-        after = torch.maximum(before, self._similarity[elements])
+        after = torch.maximum(before, self.similarity[elements])
         gains = (after - before).sum(-1, keepdim=True)
         if rows is None:
             before.copy_(after)
@@ -40,7 +41,7 @@ class FacilityLocation(SetFunction):
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """By how much each element would serve the clients better, ``(r, V, 1)``."""
-        return (self._similarity - part(state["best"], rows)[:, None]).clamp(min=0).sum(-1, keepdim=True)
+        return (self.similarity - part(state["best"], rows)[:, None]).clamp(min=0).sum(-1, keepdim=True)
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """How well each client is served, ``(r, C)``."""

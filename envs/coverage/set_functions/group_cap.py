@@ -32,30 +32,32 @@ class GroupCap(SetFunction):
             raise ValueError(f"groups reach from {of.min()} to {of.max()}; expected -1 to {limit.size - 1}, one cap for each")
         super().__init__(of.size, summary_size=of.size + limit.size)
         # Elements without a group form one more, of which none counts.
-        self._groups = torch.from_numpy(np.where(of < 0, limit.size, of))
-        self._caps = torch.from_numpy(np.append(limit, 0))
+        self.groups = torch.from_numpy(np.where(of < 0, limit.size, of))
+        """Of each element, ``(V,)``; ``G`` for none."""
+        self.caps = torch.from_numpy(np.append(limit, 0))
+        """Of each group, ``(G + 1,)``; the last, 0, is of those without a group."""
 
     def _start(self, batch: int, capacity: int) -> State:
         return {
             "visited": torch.zeros(batch, self.num_elements, dtype=torch.bool, device=self.device),
-            "counts": torch.zeros(batch, self._caps.shape[0], dtype=torch.int64, device=self.device),
+            "counts": torch.zeros(batch, self.caps.shape[0], dtype=torch.int64, device=self.device),
         }
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         rows = every(state, rows)
-        group = self._groups[elements]
+        group = self.groups[elements]
         new = ~state["visited"][rows, elements]
         count = state["counts"][rows, group]
         state["visited"][rows, elements] = True
         state["counts"][rows, group] = count + new
-        return (new & (count < self._caps[group])).to(torch.float64)[:, None]
+        return (new & (count < self.caps[group])).to(torch.float64)[:, None]
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """1 for each element that is new and still wanted, ``(r, V, 1)``."""
-        wanted = part(state["counts"], rows) < self._caps
-        return (wanted[:, self._groups] & ~part(state["visited"], rows)).to(torch.float64)[..., None]
+        wanted = part(state["counts"], rows) < self.caps
+        return (wanted[:, self.groups] & ~part(state["visited"], rows)).to(torch.float64)[..., None]
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """1 for each visited element, then the part of each cap that is filled, ``(r, V + G)``."""
-        filled = (part(state["counts"], rows) / self._caps.clamp(min=1)).clamp(max=1.0)[:, :-1]
+        filled = (part(state["counts"], rows) / self.caps.clamp(min=1)).clamp(max=1.0)[:, :-1]
         return torch.cat([part(state["visited"], rows).to(torch.float64), filled.to(torch.float64)], 1)

@@ -168,7 +168,7 @@ class SetFunction(ABC):
         Returns:
             ``(B, T, m)``; the sum over ``T`` is the value.
         """
-        batch, steps = elements.shape
+        batch, steps = elements.shape[:2]
         state = self.start(batch, capacity=steps)
         gains = torch.zeros(batch, steps, self.num_objectives, dtype=torch.float64, device=self.device)
         for step in range(steps):

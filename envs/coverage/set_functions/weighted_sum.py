@@ -26,11 +26,12 @@ class WeightedSum(Composite):
         Raises:
             ValueError: A weight is negative, or numbers do not match.
         """
-        self._weights = weights_of(weights, "weights")
+        self.weights = weights_of(weights, "weights")
+        """Of the functions."""
         sizes = {function.num_objectives for function in functions}
-        if self._weights.shape[0] != len(functions) or len(sizes) != 1:
+        if self.weights.shape[0] != len(functions) or len(sizes) != 1:
             raise ValueError(
-                f"there are {len(functions)} functions with {sorted(sizes)} objectives and {self._weights.shape[0]} weights; "
+                f"there are {len(functions)} functions with {sorted(sizes)} objectives and {self.weights.shape[0]} weights; "
                 "expected one weight per function and the same number of objectives in all"
             )
         super().__init__(
@@ -38,7 +39,7 @@ class WeightedSum(Composite):
         )
 
     def _sum(self, parts: list[Tensor]) -> Tensor:
-        return (torch.stack(parts, -1) * self._weights).sum(-1)
+        return (torch.stack(parts, -1) * self.weights).sum(-1)
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         return self._sum(self._advance_parts(state, elements, rows))

@@ -11,12 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from envs.coverage import fit_inverse_dynamics
 from envs.coverage.checks import SetFunctionLawError, check_set_function
 from envs.coverage.set_functions import (
     ConcaveOf,
     ConcaveOverModular,
     Coverage,
     DOptimal,
+    Elliptical,
     FacilityLocation,
     GroupCap,
     LogDet,
@@ -62,6 +64,11 @@ def d_optimal(rng):
     return DOptimal(rng.normal(size=(V, 3)), ridge=10.0 ** rng.uniform(-2, 1))
 
 
+def elliptical(rng):
+    mixing = torch.from_numpy(rng.normal(size=(4, 3))).float()
+    return Elliptical(lambda x: (x @ mixing).tanh(), rng.normal(size=(V, 4)), ridge=10.0 ** rng.uniform(-2, 1))
+
+
 def weighted_sum(rng):
     return WeightedSum([log_det(rng), coverage(rng), modular(rng)], rng.random(3))
 
@@ -86,6 +93,7 @@ MAKERS = [
     concave_over_modular,
     log_det,
     d_optimal,
+    elliptical,
     weighted_sum,
     truncate,
     concave_of,
@@ -278,6 +286,59 @@ def test_modular_oracle_bound_on_monotone_walks():
     assert values[sums.argmax()] == 69 >= (1 - curvature) * 75
 
 
+def test_elliptical_takes_inputs_that_have_no_number():
+    rng = np.random.default_rng(0)
+    function, inputs = elliptical(rng), rng.normal(size=(2, 5, 4)).astype(np.float32)
+    listed = Elliptical(function._encoder, inputs.reshape(10, 4), ridge=function._ridge)
+    expected = listed.trajectory_gains(torch.arange(10).reshape(2, 5))
+    torch.testing.assert_close(function.trajectory_gains(torch.from_numpy(inputs)), expected)
+
+
+def test_refreshed_features_are_those_of_the_trained_encoder():
+    encoder = torch.nn.Linear(2, 2).requires_grad_(False)
+    encoder.weight.copy_(torch.eye(2))
+    encoder.bias.zero_()
+    function = Elliptical(encoder, np.eye(2))
+    assert function.singletons()[0] == pytest.approx(0.5 * math.log(2))
+    encoder.weight.mul_(2.0)
+    assert function.singletons()[0] == pytest.approx(0.5 * math.log(2))
+    function.refresh()
+    assert function.singletons()[0] == pytest.approx(0.5 * math.log(5))
+
+
+def walks_with_noise(continuous):
+    rng = torch.Generator().manual_seed(0)
+    places = torch.rand(4000, 2, generator=rng) * 2 - 1
+    actions = torch.randint(4, (4000,), generator=rng)
+    moved = places + 0.3 * torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])[actions]
+    noise = [torch.randn(4000, 1, generator=rng) for _ in range(2)]
+    step = moved - places if continuous else actions
+    return torch.cat([places, noise[0]], 1), step, torch.cat([moved, noise[1]], 1)
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_learned_features_forget_what_no_action_changes(continuous):
+    walks = walks_with_noise(continuous)
+    encoder = fit_inverse_dynamics(*walks, num_features=8, updates=300)
+    again = fit_inverse_dynamics(*walks, num_features=8, updates=300)
+    assert all(torch.equal(a, b) for a, b in zip(encoder.parameters(), again.parameters(), strict=True))
+    raw = fit_inverse_dynamics(*walks, num_features=8, updates=0)
+    place, noise = sensitivity(encoder, walks[0])
+    assert noise < 0.25 * place
+    assert sensitivity(raw, walks[0])[1] > 0.5 * sensitivity(raw, walks[0])[0]
+
+
+def sensitivity(encoder, inputs):
+    """How strongly the features depend on the place, and on the noise."""
+    slopes = torch.func.vmap(torch.func.jacrev(encoder))(inputs[:500]).square().sum(1).mean(0).sqrt()
+    return slopes[:2].min(), slopes[2]
+
+
+def test_inverse_dynamics_refuses_walks_of_unequal_length():
+    with pytest.raises(ValueError, match="expected equally many"):
+        fit_inverse_dynamics(torch.ones(3, 2), torch.ones(2, dtype=torch.int64), torch.ones(3, 2))
+
+
 # --- what breaks a law is named ------------------------------------------------------------------------------------
 class Minimum(SetFunction):
     """Smaller of [a visited] and [b visited]: not submodular."""
@@ -375,6 +436,8 @@ def test_an_altogether_different_post_hoc_value_is_found():
         (lambda: LogDet([[math.inf]], noise_variance=1.0), "must be finite"),
         (lambda: DOptimal([[1.0]], ridge=0.0), "singular"),
         (lambda: DOptimal([[math.nan]]), "finite"),
+        (lambda: Elliptical(torch.tanh, [[math.nan]]), "inputs has shape"),
+        (lambda: Elliptical(torch.tanh, [[1.0]]).trajectory_gains(torch.ones(1, 2, 3)), "rows of 1 numbers"),
         (lambda: WeightedSum([Modular([1.0])], [-1.0]), "weights contains -1"),
         (lambda: WeightedSum([Modular([1.0])], [1.0, 1.0]), "one weight per function"),
         (lambda: Stack([Modular([1.0]), Modular([1.0, 1.0])]), "same ground set"),
