@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -15,13 +15,17 @@ from gymnasium.vector.utils import batch_space
 from envs.protocols import BatchedEnv
 from envs.randomness import derived_seeds, episode_keys
 
+if TYPE_CHECKING:
+    from envs.parametric.native import NativeParametricEnv
+
 
 class SingleEnv(gymnasium.Env[Any, Any]):
     """One row of a batched environment as a gymnasium environment.
 
     ``reset(seed=s)`` starts the very episode that the batched form starts for seed ``s``. The reward is an array ``(m,)``, or a
     float if the batched form says ``scalar_reward``, as libraries for a single objective expect. What the batched form knows
-    about itself (``pareto_front``, ``tables``) can be asked for here.
+    about itself (``pareto_front``, ``tables``) can be asked for here. Where it has a ``parameter_space``, the dynamics can be
+    set (:class:`envs.protocols.ParametricDynamics`).
     """
 
     def __init__(self, batched: BatchedEnv) -> None:
@@ -48,16 +52,40 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         return getattr(self.batched, name)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start the episode of a seed, or one that the environment's own generator picks."""
+        """Start the episode of a seed, or one that the environment's own generator picks.
+
+        Args:
+            seed: Of the episode.
+            options: ``params`` chooses the transition model, see :class:`envs.protocols.ParametricDynamics`; other keys mean
+                nothing here.
+
+        Raises:
+            ValueError: The model is unknown or cannot be simulated.
+        """
         super().reset(seed=seed)
-        episode = int(self.np_random.integers(2**63)) if seed is None else seed
-        return self.batched.reset(self._row, np.array([episode]))[0], {}
+        episode = np.array([int(self.np_random.integers(2**63)) if seed is None else seed])
+        models = chosen_models(self.batched, (options or {}).get("params"))
+        if models is None:
+            return self.batched.reset(self._row, episode)[0], {}
+        return self.batched.reset(self._row, episode, models)[0], {"params": self.get_params()}
+
+    def get_params(self) -> dict[str, float]:
+        """The transition model in force, by name; see :meth:`envs.protocols.ParametricDynamics.get_params`."""
+        batched = parametric(self.batched)
+        params: dict[str, float] = batched.parameter_space.mapping(batched.get_params()[0])
+        return params
+
+    def set_params(self, **params: float) -> None:
+        """Change the transition model at once; see :meth:`envs.protocols.ParametricDynamics.set_params`."""
+        batched = parametric(self.batched)
+        batched.set_params(batched.parameter_space.vector(params, current=batched.get_params()))
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Advance by one step."""
         observations, rewards, terminated, truncated = self.batched.step(self._row, np.asarray(action)[None])
         reward = float(rewards[0, 0]) if _is_scalar(self.batched) else rewards[0]
-        return observations[0], reward, bool(terminated[0]), bool(truncated[0]), {}
+        info = {"params": self.get_params()} if hasattr(self.batched, "parameter_space") else {}
+        return observations[0], reward, bool(terminated[0]), bool(truncated[0]), info
 
 
 class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -103,13 +131,14 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
         Args:
             seed: One seed per row, or the seed of row 0 from which the others count up; None draws them.
-            options: Not used.
+            options: ``params`` chooses the transition models: as for a single environment, and the numbers may be arrays
+                ``(R,)`` or ``(R, k)``, one model per row.
 
         Returns:
-            Observations ``(R, *shape)`` and empty infos.
+            Observations ``(R, *shape)`` and infos: the models in force under ``params``, if they can be set.
 
         Raises:
-            ValueError: The number of seeds is not the number of rows.
+            ValueError: The number of seeds is not the number of rows, or a model is unknown or cannot be simulated.
         """
         super().reset(seed=seed if isinstance(seed, int) else None)
         drawn = self.np_random.integers(2**63, size=self.num_envs)
@@ -124,7 +153,12 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._keys = episode_keys(seeds)
         self._episodes[:] = 0
         self._ended[:] = False
-        return self.batched.reset(self._rows, seeds), {}
+        models = chosen_models(self.batched, (options or {}).get("params"))
+        if models is None:
+            return self.batched.reset(self._rows, seeds), {}
+        return self.batched.reset(self._rows, seeds, models), {
+            "params": parametric(self.batched).parameter_space.mapping(models)
+        }
 
     def step(
         self, actions: npt.NDArray[Any]
@@ -164,7 +198,37 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         self._episodes[rows] += 1
-        return self.batched.reset(rows, derived_seeds(self._keys[rows], self._episodes[rows]))
+        seeds = derived_seeds(self._keys[rows], self._episodes[rows])
+        if not hasattr(self.batched, "parameter_space"):
+            return self.batched.reset(rows, seeds)
+        # A model stays in force until another one is chosen.
+        return self.batched.reset(rows, seeds, parametric(self.batched).get_params(rows))
+
+
+def parametric(batched: Any) -> NativeParametricEnv:
+    """The batched form as one with settable dynamics.
+
+    Raises:
+        ValueError: Its transition model is fixed.
+    """
+    if not hasattr(batched, "parameter_space"):
+        raise ValueError(
+            f"{type(batched).__name__} has one fixed transition model; environments under 'parametric/' have settable ones"
+        )
+    settable: NativeParametricEnv = batched
+    return settable
+
+
+def chosen_models(batched: Any, params: Any) -> npt.NDArray[np.float64] | None:
+    """The transition model of every row after a reset with ``options={"params": params}``, ``(R, k)``; None if it is fixed.
+
+    Raises:
+        ValueError: The model is unknown or cannot be simulated, or there is nothing to choose.
+    """
+    if params is None and not hasattr(batched, "parameter_space"):
+        return None
+    settable = parametric(batched)
+    return settable.parameter_space.vector(params, current=settable.get_params())
 
 
 def _is_scalar(batched: BatchedEnv) -> bool:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import gymnasium
 
+    from envs.parametric.space import ParameterSpace
+
 Rows: TypeAlias = npt.NDArray[np.int64]
 """Indices of rows, ``(r,)``."""
 
@@ -35,28 +37,28 @@ class VectorReward(Protocol):
 
 @runtime_checkable
 class ParametricDynamics(Protocol):
-    """An environment whose transition model can be set.
+    """A gymnasium environment whose transition model can be set.
 
-    A model is a vector of parameters that stays the same during an episode. Setting it takes effect at the next reset.
+    A model is a vector of parameters that stays the same during an episode. ``reset(options={"params": {"mass": 2.0}})`` sets
+    it for this and the following episodes (also ``k`` numbers in order, or ``"nominal"``), and ``info["params"]`` is the one
+    in force.
     """
 
-    parameter_names: tuple[str, ...]
-    """Names of the ``k`` parameters, with their units where they have any."""
-    nominal_params: npt.NDArray[np.float64]
-    """The environment's own transition model, ``(k,)``."""
+    parameter_space: ParameterSpace
+    """Names, units, nominal values and default ranges of the ``k`` parameters."""
 
-    def get_params(self) -> npt.NDArray[np.float64]:
-        """Return the parameters in force, ``(k,)``."""
+    def get_params(self) -> dict[str, float]:
+        """Return the parameters in force, by name."""
         ...
 
-    def set_params(self, params: npt.NDArray[np.float64]) -> None:
-        """Choose the transition model of the episodes to come.
+    def set_params(self, **params: float) -> None:
+        """Change parameters at once, also within an episode; those that are not named stay.
 
         Args:
-            params: ``(k,)``, in the order of ``parameter_names``.
+            params: By name.
 
         Raises:
-            ValueError: The length is not ``k`` or a value is outside what the environment can simulate.
+            ValueError: A name is unknown, or a value is outside what the environment can simulate.
         """
         ...
 
@@ -70,8 +72,8 @@ class BatchedEnv(Protocol):
     else: rows cannot disturb each other, and the same seed and actions give the same episode, bitwise.
     Arrays that are returned belong to the caller.
 
-    Environments with settable dynamics also carry ``parameter_names`` and ``nominal_params`` (see
-    :class:`ParametricDynamics`) and take one model per row at reset.
+    Environments with settable dynamics also carry a ``parameter_space`` (see :class:`ParametricDynamics`) and take one model
+    per row at reset.
     """
 
     num_envs: int

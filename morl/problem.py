@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import gymnasium as gym
-import numpy as np
 import torch
 
+from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError, EnvironmentFault, closest
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.rows import BatchedRows, PlainBatch
@@ -41,8 +41,8 @@ class ProblemSpec:
     """Whether the environment itself returns a vector."""
     max_episode_steps: int | None
     """Time limit, environment steps; None if there is none."""
-    nominal_dynamics: tuple[float, ...] | None = None
-    """Nominal transition-model parameters ``(k,)``; None if the dynamics cannot be set."""
+    parameter_space: ParameterSpace | None = None
+    """Names, nominal values and ranges of the ``k`` parameters of the transition model; None if it cannot be set."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,6 @@ def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.
         while wrapped is not env.unwrapped and limit is None:
             limit = getattr(wrapped, "_max_episode_steps", None)
             wrapped = wrapped.env
-    nominal = getattr(env.unwrapped, "nominal_dynamics", None)
     spec = ProblemSpec(
         env_id=env_id,
         env_arguments=dict(arguments),
@@ -195,7 +194,7 @@ def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.
         num_objectives=1 if m is None else m,
         is_vector_reward=m is not None,
         max_episode_steps=limit,
-        nominal_dynamics=None if nominal is None else tuple(float(x) for x in np.asarray(nominal).reshape(-1)),
+        parameter_space=getattr(env.unwrapped, "parameter_space", None),
     )
     env.close()
     return spec

@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import EnvironmentFault
+from morl.errors import CapabilityError, EnvironmentFault
 from morl.protocols import State
 from morl.spaces import raw_observations
 
@@ -42,12 +42,15 @@ class PlainBatch:
         reward_space = getattr(first.unwrapped, "reward_space", None)
         self._m = int(reward_space.shape[0]) if reward_space is not None and len(reward_space.shape) == 1 else 1
         self._dtype = first.observation_space.dtype
+        self.parameter_space = getattr(first.unwrapped, "parameter_space", None)
 
     def reset(self, rows: Index, seeds: Index, dynamics: npt.NDArray[np.floating] | None = None) -> npt.NDArray[Any]:
-        """Start episodes; ``dynamics`` goes to ``reset(options={"dynamics": ...})``."""
+        """Start episodes; ``dynamics`` goes to ``reset(options={"params": ...})``."""
         observations = np.empty((len(rows), *(self.observation_space.shape or ())), dtype=self._dtype)
         for i, row in enumerate(rows):
-            options = None if dynamics is None else {"dynamics": np.asarray(dynamics[i])}
+            # A plain environment keeps its model until it is told otherwise.
+            nominal = None if self.parameter_space is None else {"params": "nominal"}
+            options = nominal if dynamics is None else {"params": np.asarray(dynamics[i])}
             observations[i] = self._envs[row].reset(seed=int(seeds[i]), options=options)[0]
         return observations
 
@@ -114,9 +117,19 @@ class BatchedRows:
         self._seeds[rows] = seeds
         self._lengths[rows] = 0
         if models is not None:
+            space = getattr(self.batch, "parameter_space", None)
+            if space is None:
+                raise CapabilityError(
+                    "a task names transition models, but the dynamics of this environment cannot be set; use an environment "
+                    "with a parameter_space, such as those under 'parametric/'"
+                )
+            # NaN stands for the nominal value.
+            models = np.where(np.isnan(models), space.nominal, models)
             if self._dynamics is None:
                 self._dynamics = np.full((self.num_rows, models.shape[1]), np.nan)
             self._dynamics[rows] = models
+        elif self._dynamics is not None:
+            self._dynamics[rows] = np.nan
         return self._observations(self.batch.reset(rows, seeds, models), rows)
 
     def step(self, actions: Tensor, rows: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:

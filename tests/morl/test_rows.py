@@ -10,7 +10,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from morl.errors import EnvironmentFault
+from envs.parametric import Parameter, ParameterSpace
+from morl.errors import CapabilityError, EnvironmentFault
 from morl.problem import make_problem
 from morl.testing.solver import difference, through_files
 
@@ -23,6 +24,7 @@ class Walk(gym.Env[Any, Any]):
     observation_space: gym.Space[Any] = spaces.Box(-10.0, 10.0, (2,), np.float64)
     action_space: gym.Space[Any] = spaces.Discrete(3, start=-1)
     reward_space = spaces.Box(-1.0, 1.0, (2,))
+    parameter_space = ParameterSpace((Parameter(name="shift", nominal=0.0, low=-9.0, high=9.0, smallest=-9.0),))
     made = 0
 
     def __init__(self) -> None:
@@ -34,7 +36,7 @@ class Walk(gym.Env[Any, Any]):
         self.left = 3 + seed % 100
         self.x = self.np_random.uniform(-1, 1, 2)
         if options:
-            self.x = self.x + options["dynamics"][0]
+            self.x = self.x + self.parameter_space.vector(options["params"], current=self.parameter_space.nominal)[0]
         return self.x.copy(), {}
 
     def step(self, action: Any) -> Any:
@@ -116,6 +118,17 @@ def test_dynamics_reach_the_environment_and_the_state() -> None:
     torch.testing.assert_close(moved - plain, torch.tensor([[5.0, 5.0], [0.0, 0.0]]))
     other = make_problem(Walk).rows(2, device=CPU)
     torch.testing.assert_close(other.replay(rows.state()), moved)
+    # NaN and None stand for the nominal model, also after another one.
+    assert torch.equal(rows.reset(np.array([0]), [4], torch.tensor([[torch.nan]])), plain[:1])
+    rows.reset(np.array([0]), [4], torch.tensor([[5.0]]))
+    assert torch.equal(rows.reset(np.array([0]), [4]), plain[:1])
+    torch.testing.assert_close(other.replay(rows.state()), torch.stack([plain[0], moved[1]]))
+
+
+def test_dynamics_of_an_environment_that_has_none_to_set() -> None:
+    rows = make_problem("tabular/identity-v0").rows(1, device=CPU)
+    with pytest.raises(CapabilityError, match="cannot be set; use an environment with a parameter_space"):
+        rows.reset(np.array([0]), [0], torch.ones(1, 1))
 
 
 def broken(**changes: Any) -> type[Walk]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from envs.parametric import Parameter, ParameterSpace
 from morl.errors import ConfigurationError
 from morl.experiments.evaluation import Evaluation, Evaluator, Returns
 from morl.policies.tabular import TabularPolicy
@@ -104,10 +105,11 @@ class Endless(gym.Env[Any, Any]):
     observation_space = spaces.Discrete(6)
     action_space = spaces.Discrete(2)
     reward_space = spaces.Box(-9.0, 9.0, (2,))
+    parameter_space = ParameterSpace((Parameter(name="reward", nominal=1.0, low=-9.0, high=9.0, smallest=-9.0),))
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed)
-        self.reward = 1.0 if not options else float(options["dynamics"][0])
+        self.reward = float(self.parameter_space.vector(options["params"], current=self.parameter_space.nominal)[0])
         self.noise = self.np_random.random()
         return 0, {}
 

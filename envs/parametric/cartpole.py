@@ -1,0 +1,91 @@
+"""A pole to be balanced on a cart, with settable pole length and motor force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import shorter
+from envs.parametric.native import NativeParametricEnv
+from envs.parametric.space import Parameter, ParameterSpace
+from envs.protocols import Rows
+
+_GRAVITY = 9.8  # m/s^2
+_POLE_MASS = 0.1  # kg
+_TOTAL_MASS = 1.0 + _POLE_MASS  # kg
+_TIME_STEP = 0.02  # s
+_TRACK = 2.4  # m
+_ANGLE = 12 * 2 * np.pi / 360  # rad
+
+
+class CartPole(NativeParametricEnv):
+    r"""``parametric/cartpole-v0``: gymnasium's ``CartPole-v1``, whose pole has a length and whose motor a force.
+
+    With half the pole's length :math:`l`, masses :math:`m` of the pole and :math:`M` of both, and the force :math:`\pm F`:
+
+    .. math:: t = \frac{\pm F + m l \dot\theta^2 \sin\theta}{M}, \qquad
+       \ddot\theta = \frac{g \sin\theta - t \cos\theta}{l\,(4/3 - m \cos^2\theta / M)}, \qquad
+       \ddot x = t - \frac{m l \ddot\theta \cos\theta}{M}
+
+    by Euler's explicit method. Reward 1 per step, until the pole is 12 degrees from upright or the cart 2.4 m from the
+    middle; at most 500 steps. The pole's mass does not depend on its length.
+
+    Observation ``(position, speed, angle, angular speed)`` float32; action 0 pushes left, 1 right.
+    """
+
+    def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
+        """Set the length of the episodes.
+
+        Args:
+            num_envs: Number of rows.
+            horizon: Greatest length of an episode, steps.
+            max_episode_steps: A shorter limit.
+        """
+        from gymnasium.spaces import Box, Discrete
+
+        super().__init__(
+            num_envs,
+            parameter_space=ParameterSpace(
+                (
+                    Parameter(name="pole_length", nominal=1.0, low=0.4, high=3.0, unit="m"),
+                    Parameter(name="force", nominal=10.0, low=3.0, high=20.0, unit="N"),
+                )
+            ),
+            num_actions=2,
+            max_episode_steps=shorter(horizon, max_episode_steps),
+        )
+        high = np.array([2 * _TRACK, np.inf, 2 * _ANGLE, np.inf], np.float32)
+        self.observation_space = Box(-high, high, dtype=np.float32)
+        self.action_space = Discrete(2)
+        self.reward_space = Box(1.0, 1.0, shape=(1,), dtype=np.float32)
+        self._state = np.zeros((num_envs, 4))
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        self._state[rows] = 0.1 * self._uniforms(rows, np.arange(4)) - 0.05
+        return self._state[rows].astype(np.float32)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        position, speed, angle, turning = self._state[rows].T
+        pole_length, force = self._params[rows].T
+        half = 0.5 * pole_length
+        push = np.where(actions == 1, force, -force)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        t = (push + _POLE_MASS * half * np.square(turning) * sine) / _TOTAL_MASS
+        turning_change = (_GRAVITY * sine - cosine * t) / (half * (4.0 / 3.0 - _POLE_MASS * np.square(cosine) / _TOTAL_MASS))
+        speed_change = t - _POLE_MASS * half * turning_change * cosine / _TOTAL_MASS
+        state = np.stack(
+            [
+                position + _TIME_STEP * speed,
+                speed + _TIME_STEP * speed_change,
+                angle + _TIME_STEP * turning,
+                turning + _TIME_STEP * turning_change,
+            ],
+            axis=-1,
+        )
+        self._state[rows] = state
+        terminated = (np.abs(state[:, 0]) > _TRACK) | (np.abs(state[:, 2]) > _ANGLE)
+        return state.astype(np.float32), np.ones((len(rows), 1), np.float32), terminated

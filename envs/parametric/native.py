@@ -1,0 +1,57 @@
+"""What native batched environments with settable dynamics have in common: one transition model per row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import NativeEnv
+from envs.parametric.space import ParameterSpace
+from envs.protocols import Rows
+
+
+class NativeParametricEnv(NativeEnv):
+    """Base of the batched environments whose rows each have a transition model of their own, chosen when they are reset."""
+
+    parameter_space: ParameterSpace
+    """Names, nominal values and ranges of the ``k`` parameters."""
+    scalar_reward = True
+    """Gymnasium is given plain numbers as rewards."""
+
+    def __init__(
+        self, num_envs: int, *, parameter_space: ParameterSpace, num_actions: int | None, max_episode_steps: int | None
+    ) -> None:
+        """Make room for the rows; see :class:`envs.native_env.NativeEnv`."""
+        super().__init__(num_envs, num_actions=num_actions, max_episode_steps=max_episode_steps)
+        self.parameter_space = parameter_space
+        self._params = np.tile(parameter_space.nominal, (num_envs, 1))
+
+    def reset(
+        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[Any]:
+        """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`.
+
+        Raises:
+            ValueError: A model cannot be simulated.
+        """
+        rows = np.asarray(rows, np.int64)
+        self.set_params(self.parameter_space.nominal if dynamics is None else dynamics, rows)
+        return super().reset(rows, seeds)
+
+    def get_params(self, rows: Rows | None = None) -> npt.NDArray[np.float64]:
+        """Models in force, ``(r, k)``; of all rows by default."""
+        return self._params.copy() if rows is None else self._params[rows]
+
+    def set_params(self, params: npt.ArrayLike, rows: Rows | None = None) -> None:
+        """Change the models of some rows from the next step on.
+
+        Args:
+            params: ``(k,)`` or ``(r, k)``.
+            rows: Which rows, ``(r,)``; all by default.
+
+        Raises:
+            ValueError: A model cannot be simulated.
+        """
+        self._params[slice(None) if rows is None else rows] = self.parameter_space.checked(params)

@@ -1,0 +1,85 @@
+"""A pendulum to be swung up, with settable mass and length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import shorter
+from envs.parametric.native import NativeParametricEnv
+from envs.parametric.space import Parameter, ParameterSpace
+from envs.protocols import Rows
+
+_MAX_SPEED = 8.0  # rad/s
+_MAX_TORQUE = 2.0  # N m
+_TIME_STEP = 0.05  # s
+
+
+class Pendulum(NativeParametricEnv):
+    r"""``parametric/pendulum-v0``: gymnasium's ``Pendulum-v1``, whose rod has a mass :math:`m` and a length :math:`l`.
+
+    .. math:: \dot\theta' = \dot\theta + \Big(\frac{3 g}{2 l} \sin\theta + \frac{3}{m l^2}\, u\Big)\,\Delta t ,
+       \qquad \theta' = \theta + \dot\theta' \Delta t
+
+    with the torque :math:`u` clipped to 2 N m and the speed to 8 rad/s; reward
+    :math:`-(\theta^2 + 0.1 \dot\theta^2 + 0.001 u^2)` with :math:`\theta` from upright in :math:`[-\pi, \pi)`. Where gravity is
+    stronger than the motor, the pendulum has to be swung up in several goes.
+
+    Observation ``(cos, sin, speed)``, action ``(1,)``, float32. Episodes have 200 steps.
+    """
+
+    def __init__(
+        self, num_envs: int, *, gravity: float = 10.0, horizon: int = 200, max_episode_steps: int | None = None
+    ) -> None:
+        """Set gravity and length of the episodes.
+
+        Args:
+            num_envs: Number of rows.
+            gravity: In m/s^2.
+            horizon: Length of an episode, steps.
+            max_episode_steps: A shorter limit.
+        """
+        from gymnasium.spaces import Box
+
+        super().__init__(
+            num_envs,
+            parameter_space=ParameterSpace(
+                (
+                    Parameter(name="mass", nominal=1.0, low=0.5, high=2.0, unit="kg"),
+                    Parameter(name="length", nominal=1.0, low=0.5, high=1.5, unit="m"),
+                )
+            ),
+            num_actions=None,
+            max_episode_steps=shorter(horizon, max_episode_steps),
+        )
+        self._gravity = gravity
+        high = np.array([1.0, 1.0, _MAX_SPEED], np.float32)
+        self.observation_space = Box(-high, high, dtype=np.float32)
+        self.action_space = Box(-_MAX_TORQUE, _MAX_TORQUE, shape=(1,), dtype=np.float32)
+        worst = np.pi**2 + 0.1 * _MAX_SPEED**2 + 0.001 * _MAX_TORQUE**2
+        self.reward_space = Box(-np.float32(worst), 0.0, shape=(1,), dtype=np.float32)
+        self._angle, self._speed = np.zeros(num_envs), np.zeros(num_envs)
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        self._angle[rows] = (2.0 * self._uniforms(rows, 0) - 1.0) * np.pi
+        self._speed[rows] = 2.0 * self._uniforms(rows, 1) - 1.0
+        return self._observe(rows)
+
+    def _observe(self, rows: Rows) -> npt.NDArray[Any]:
+        angle = self._angle[rows]
+        return np.stack([np.cos(angle), np.sin(angle), self._speed[rows]], axis=-1).astype(np.float32)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        angle, speed = self._angle[rows], self._speed[rows]
+        mass, length = self._params[rows].T
+        torque = np.clip(actions[:, 0].astype(np.float64), -_MAX_TORQUE, _MAX_TORQUE)
+        from_upright = (angle + np.pi) % (2.0 * np.pi) - np.pi
+        rewards = -(from_upright**2 + 0.1 * speed**2 + 0.001 * torque**2)
+        acceleration = 3.0 * self._gravity / (2.0 * length) * np.sin(angle) + 3.0 / (mass * length**2) * torque
+        speed = np.clip(speed + acceleration * _TIME_STEP, -_MAX_SPEED, _MAX_SPEED)
+        self._angle[rows], self._speed[rows] = angle + speed * _TIME_STEP, speed
+        return self._observe(rows), rewards[:, None].astype(np.float32), np.zeros(rows.shape, np.bool_)
