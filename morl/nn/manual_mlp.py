@@ -41,7 +41,7 @@ class ManualMLP:
         networks = n * (net.copies or 1)
         self.depth = len(net.hidden)
         self.has_copies = net.copies is not None
-        self._backward_activation = _relu_backward_ if net.activation == "relu" else _tanh_backward_
+        self._backward_activation = _relu_backward if net.activation == "relu" else _tanh_backward
         self._activation_ = torch.relu_ if net.activation == "relu" else torch.tanh_
         self.hidden = [torch.empty(networks, batch, width, dtype=dtype) for width in net.hidden]
         # A layer's activations are dead once its own gradient is known: the gradient of the layer before takes their place
@@ -66,6 +66,8 @@ class ManualMLP:
         self._hidden_t = [h.mT for h in self.hidden]
         self._deltas_t = [delta.mT for delta in self.deltas]
         self._d_outputs_t = self.d_outputs.mT
+        self._each_hidden = [h.unbind() for h in self.hidden]
+        self._each_delta = [delta.unbind() for delta in self.deltas]
 
     def networks(self, parameters: Parameters) -> Parameters:
         """Parameters with members and copies as one axis; no copy for contiguous parameters."""
@@ -142,10 +144,15 @@ class ManualMLP:
         if i == self.depth - 1:
             torch.bmm(self._d_outputs_t, networks[-2], out=delta)
         elif self._one_by_one[i + 1]:
-            _linear_(delta, self.deltas[i + 1], networks[2 * i + 2])
+            # The derivative of the activation function is applied while the products are copied into the workspace.
+            linear = torch.ops.mkldnn._linear_pointwise
+            for k, (after, weights) in enumerate(zip(self._each_delta[i + 1], networks[2 * i + 2].unbind(), strict=True)):
+                product = linear(after, weights, None, "none", [], "")
+                self._backward_activation(product, self._each_hidden[i][k], self._each_delta[i][k])
+            return delta
         else:
             torch.bmm(self.deltas[i + 1], networks[2 * i + 2].mT, out=delta)
-        self._backward_activation(delta, self.hidden[i])
+        self._backward_activation(delta, self.hidden[i], delta)
         return delta
 
 
@@ -157,9 +164,9 @@ def _linear_(out: Tensor, left: Tensor, right: Tensor, biases: Tensor | None = N
         result.copy_(linear(a, b, bias, activation, [], ""))
 
 
-def _relu_backward_(delta: Tensor, activated: Tensor) -> None:
-    torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
+def _relu_backward(gradient: Tensor, activated: Tensor, out: Tensor) -> None:
+    torch.ops.aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=out)
 
 
-def _tanh_backward_(delta: Tensor, activated: Tensor) -> None:
-    torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)
+def _tanh_backward(gradient: Tensor, activated: Tensor, out: Tensor) -> None:
+    torch.ops.aten.tanh_backward.grad_input(gradient, activated, grad_input=out)

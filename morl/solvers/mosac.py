@@ -29,6 +29,7 @@ from torch import Tensor
 from morl.errors import CapabilityError, ConfigurationError
 from morl.functional import discrete_sac_target, pessimistic_values, sac_target
 from morl.nn.distributions import categorical_sample, tanh_gaussian
+from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, select, write_
 from morl.policies.mlp import MLPPolicy, box_scale, require_bounded_box
@@ -232,7 +233,9 @@ class MOSACLearner(OffPolicyLearner):
         self.stats = {
             name: torch.zeros(self.n, device=device) for name in ("critic_loss", "actor_loss", "entropy", "temperature")
         }
-        self.engine = self._make_engine()
+        self.threads = MemberThreads()
+        # Engines keep workspaces, so every thread has one of its own.
+        self.engines = [self._make_engine() for _ in range(self.threads.count)]
         self.extras = MOSACExtras(solver, self) if solver.extras else None
 
     def _action_model(self, space: object) -> ActionModel:
@@ -301,6 +304,11 @@ class MOSACLearner(OffPolicyLearner):
 
     # ------------------------------------------------------------------ learning
 
+    def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
+        """Train; see :meth:`morl.protocols.Learner.learn`."""
+        with self.threads.alone(self.n if members is None else len(members)):
+            return super().learn(env_steps, members)
+
     def gradient_update(self, members: Sequence[int] | None) -> None:
         """One critic, actor and temperature step and one target blend of some members; None for all."""
         chosen = member_slice(members, self.n)
@@ -320,14 +328,25 @@ class MOSACLearner(OffPolicyLearner):
             batch: From the store, ``(n', B, width)`` each.
             noise: Standard normal ``(2, n', B, a)``: for the target's and for the actor's actions.
         """
+        if not isinstance(members, slice) or self.device.type != "cpu":
+            self._gradient_step(self.engines[0], members, batch, noise)
+            return
+
+        def some(part: int, chosen: slice) -> None:
+            theirs = slice(members.start + chosen.start, members.start + chosen.stop)
+            self._gradient_step(self.engines[part], theirs, {k: v[chosen] for k, v in batch.items()}, noise[:, chosen])
+
+        self.threads(some, noise.shape[1])
+
+    def _gradient_step(self, engine: UpdateEngine, members: Selection, batch: Batch, noise: Tensor) -> None:
         weights = self.linear_weights[members]
         actor, critic, target = (select(p, members) for p in (self.actor, self.critic, self.target))
         alpha = self.log_alpha[members].exp()
 
-        gradients, critic_loss = self.engine.critic_gradients(critic, target, actor, alpha, batch, noise[0], weights)
+        gradients, critic_loss = engine.critic_gradients(critic, target, actor, alpha, batch, noise[0], weights)
         self.critic_adam.step(gradients, members)
         critic = select(self.critic, members)
-        gradients, actor_loss, log_density = self.engine.actor_gradients(actor, critic, alpha, batch, noise[1], weights)
+        gradients, actor_loss, log_density = engine.actor_gradients(actor, critic, alpha, batch, noise[1], weights)
         self.actor_adam.step(gradients, members)
         if self.solver.temperature is None:
             # d/d(log alpha) of -log_alpha (E[log pi] + target entropy), which raises alpha while the entropy is too low.

@@ -60,7 +60,7 @@ def on_meta(case: Case) -> Any:
     _Mover(META).attributes(learner)
     learner.device = META
     if case.name == "mosac":
-        learner.engine = AutogradEngine(learner.actor_net, learner.critic_net, learner.actions, learner.m)
+        learner.engines = [AutogradEngine(learner.actor_net, learner.critic_net, learner.actions, learner.m)]
     return learner
 
 

@@ -259,8 +259,8 @@ def test_a_learner_takes_the_same_steps_with_either_engine(members: Selection) -
         )
         for engine in ("manual", "autograd")
     ]
-    assert isinstance(learners[0].engine, ManualEngine)
-    assert isinstance(learners[1].engine, AutogradEngine)
+    assert isinstance(learners[0].engines[0], ManualEngine)
+    assert isinstance(learners[1].engines[0], AutogradEngine)
     start = [p.clone() for p in learners[0].critic]
     case = make_case(n=3, rows=8, d=3, a=2, m=2, dtype=torch.float32)
     for _ in range(5):

@@ -298,3 +298,27 @@ def test_other_refusals() -> None:
 def test_fields_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         MOSAC(**wrong)
+
+
+def test_threads_share_members_and_leave_the_others_alone():
+    """With two threads a part of the population is updated as with one, up to the order of sums."""
+
+    def trained(threads, members):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            solver = MOSAC(hidden=(16, 16), batch_size=8, learning_starts=4, capacity=64)
+            weights = torch.linspace(0.0, 1.0, 5).unsqueeze(1)
+            task = Task(utility=Utility(weights=torch.cat([weights, 1 - weights], 1)))
+            learner = solver.make(make_problem("continuous/two-targets-v0"), task, seed=3, device=torch.device("cpu"))
+            learner.learn(5 * 10)
+            learner.learn(40, members)
+            assert torch.get_num_threads() == threads
+            return learner
+        finally:
+            torch.set_num_threads(before)
+
+    one, two, again = (trained(threads, [1, 2, 3]) for threads in (1, 2, 2))
+    for a, b, c in zip(one.actor + one.critic, two.actor + two.critic, again.actor + again.critic, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+        assert torch.equal(b, c)
