@@ -21,6 +21,7 @@ OWN_IDS = {
     "coverage/items-v0": "envs.coverage.items:Items",
     "coverage/experiment-design-v0": "envs.coverage.experiment_design:ExperimentDesign",
     "coverage/graph-v0": "envs.coverage.graph:Graph",
+    "coverage/hub-v0": "envs.coverage.hub:Hub",
     "parametric/pendulum-v0": "envs.parametric.pendulum:Pendulum",
     "parametric/cartpole-v0": "envs.parametric.cartpole:CartPole",
     "cormab/budget-v0": "envs.cormab.problems:budget",

@@ -12,6 +12,7 @@ from envs.coverage.gp import GP
 from envs.coverage.graph import Graph
 from envs.coverage.graph_world import GraphWorld
 from envs.coverage.grid import Grid
+from envs.coverage.hub import Hub
 from envs.coverage.inverse_dynamics import fit_inverse_dynamics
 from envs.coverage.items import Items
 from envs.coverage.submodular_reward import SubmodularReward
@@ -25,6 +26,7 @@ __all__ = [
     "Items",
     "ExperimentDesign",
     "Graph",
+    "Hub",
     "GraphWorld",
     "SubmodularReward",
     "fit_inverse_dynamics",

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 
 from envs.coverage.set_functions.set_function import SetFunction, restart
-from envs.native_env import NativeEnv
+from envs.parametric.native import NativeParametricEnv
+from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
 
 Observation: TypeAlias = Literal["markov", "index", "history", "summary"]
@@ -18,13 +19,14 @@ Observation: TypeAlias = Literal["markov", "index", "history", "summary"]
 _OBSERVATIONS = ("markov", "index", "history", "summary")
 
 
-class GraphWorld(NativeEnv):
+class GraphWorld(NativeParametricEnv):
     """Base of the coverage environments: move on a graph for ``horizon`` steps, be paid the marginal gain of each arrival.
 
     The reward of step ``h`` is ``F(s_0 .. s_{h+1}) - F(s_0 .. s_h)``, one entry per objective of the set function, so the
     undiscounted return of an episode is ``F`` of all visits minus ``F`` of the start (:attr:`start_value`, which no action can
     change). With probability ``slip``, independently in each step, a uniformly drawn action is executed instead of the one
-    chosen. Episodes *terminate* after ``horizon`` actions: the step number is part of the state.
+    chosen; it is the parameter of the transition model and may be another one in each row. Episodes *terminate* after
+    ``horizon`` actions: the step number is part of the state.
 
     Observations, float32 unless said otherwise:
 
@@ -34,6 +36,8 @@ class GraphWorld(NativeEnv):
       ``(horizon + 1, c + 1)``. Optimal policies may need it if the world slips;
     - ``"summary"``: as markov, then the set function's summary of what was visited: as informative as the history.
     """
+
+    scalar_reward = False
 
     def __init__(
         self,
@@ -57,7 +61,7 @@ class GraphWorld(NativeEnv):
             start: First node of every episode.
             set_function: Over the nodes, on the CPU.
             horizon: Actions per episode, at least 1 (code that counts visited states instead says ``horizon + 1``).
-            slip: Probability of a random action, in ``[0, 1]``.
+            slip: Nominal probability of a random action, in ``[0, 1]``.
             observation: See the class.
             max_episode_steps: Episodes are truncated at this length.
 
@@ -69,21 +73,23 @@ class GraphWorld(NativeEnv):
         number, num_actions = successors.shape
         if horizon < 1:
             raise ValueError(f"horizon is {horizon}; expected at least 1 step")
-        if not 0.0 <= slip <= 1.0:
-            raise ValueError(f"slip is {slip}; expected a probability")
         if observation not in _OBSERVATIONS:
             raise ValueError(f"observation is {observation!r}; expected one of {', '.join(_OBSERVATIONS)}")
         if set_function.num_elements != number:
             raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {number} nodes")
         if not 0 <= start < number:
             raise ValueError(f"start is {start}; expected a node, 0 to {number - 1}")
-        super().__init__(num_envs, num_actions=num_actions, max_episode_steps=max_episode_steps)
+        super().__init__(
+            num_envs,
+            parameter_space=ParameterSpace((self._parameter(slip),)),
+            num_actions=num_actions,
+            max_episode_steps=max_episode_steps,
+        )
         self.successors = successors
         self.features = features
         self.start = start
         self.set_function = set_function
         self.horizon = horizon
-        self.slip = slip
         self.observation = observation
         width = features.shape[1]
         if observation == "index":
@@ -97,7 +103,8 @@ class GraphWorld(NativeEnv):
             self.observation_space = Box(-np.inf, np.inf, shape=(size,), dtype=np.float32)
         self.action_space = Discrete(num_actions)
         # No gain is larger than that of an element alone; one step of float32 for rounding.
-        largest = set_function.singletons().amax(0).numpy().astype(np.float32)
+        self._singletons = set_function.singletons().numpy()
+        largest = self._singletons.max(0).astype(np.float32)
         self.reward_space = Box(
             np.zeros_like(largest), np.nextafter(np.maximum(largest, 0), np.float32(np.inf)), dtype=np.float32
         )
@@ -122,6 +129,34 @@ class GraphWorld(NativeEnv):
         value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
         return value
 
+    def executed(self, params: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
+        """Probability that action ``b`` is executed at node ``v`` if ``a`` is chosen, ``(V, A, A)`` for ``v, a, b``.
+
+        Args:
+            params: A transition model, ``(k,)``; None for the nominal one.
+        """
+        (slip,) = self.parameter_space.checked(self.parameter_space.nominal if params is None else params)
+        number, actions = self.successors.shape
+        return np.tile((1.0 - slip) * np.eye(actions) + slip / actions, (number, 1, 1))
+
+    @staticmethod
+    def _parameter(nominal: float) -> Parameter:
+        """What can be set."""
+        return Parameter(name="slip", nominal=nominal, low=0.0, high=0.2, smallest=0.0, largest=1.0)
+
+    def _execute(self, rows: Rows, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Draw what is executed; the actions that were chosen stay as they are."""
+        slip = self._params[rows, 0]
+        if not slip.any():
+            return actions
+        chance = (self._uniforms(rows, 1) * self.successors.shape[1]).astype(np.int64)
+        return np.where(self._uniforms(rows) < slip, chance, actions)
+
+    def modular_rewards(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """What the present position of each row is worth alone, ``(r, m)``: the reward of the modular relaxation."""
+        rewards: npt.NDArray[np.float64] = self._singletons[self.nodes[rows]]
+        return rewards
+
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self.nodes[rows] = self.start
         restart(self._state, torch.from_numpy(rows), self._fresh)
@@ -132,10 +167,7 @@ class GraphWorld(NativeEnv):
     def _advance(
         self, rows: Rows, actions: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        if self.slip:
-            chance = (self._uniforms(rows, 1) * self.successors.shape[1]).astype(np.int64)
-            actions = np.where(self._uniforms(rows) < self.slip, chance, actions)
-        nodes = self.successors[self.nodes[rows], actions]
+        nodes = self.successors[self.nodes[rows], self._execute(rows, actions)]
         self.nodes[rows] = nodes
         everybody = rows.size == self.num_envs and np.array_equal(rows, self._rows)
         gains = self.set_function.advance(self._state, torch.from_numpy(nodes), None if everybody else torch.from_numpy(rows))

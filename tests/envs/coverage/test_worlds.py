@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from envs import batched_form
 from envs.checks import check_batched_env, check_vector_reward_env
-from envs.coverage import GP, ExperimentDesign, Graph, Grid, Items, SubmodularReward, TwoRooms
+from envs.coverage import GP, ExperimentDesign, Graph, Grid, Hub, Items, SubmodularReward, TwoRooms
 from envs.coverage.gaussian_process import matern, posterior
 from envs.coverage.grids import GridMap
 from envs.coverage.set_functions import Coverage, GroupCap, LogDet, Stack
@@ -31,7 +31,15 @@ SMALL = {
     "coverage/items-v0": {"horizon": 12},
     "coverage/experiment-design-v0": {"rows": 6, "columns": 7, "horizon": 12},
     "coverage/graph-v0": {"num_nodes": 12, "horizon": 12},
+    "coverage/hub-v0": {},
 }
+
+
+def chance(env_id):
+    """Name of the argument that makes the world stochastic."""
+    return "p" if env_id == "coverage/hub-v0" else "slip"
+
+
 STEPS = [(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)]
 
 
@@ -156,7 +164,7 @@ def test_experiment_design_pays_the_growth_of_the_determinant():
 @pytest.mark.parametrize("observation", ["markov", "index", "history", "summary"])
 @pytest.mark.parametrize("env_id", IDS)
 def test_conformance_with_slips(env_id, observation):
-    arguments = {**SMALL[env_id], "slip": 0.3, "observation": observation}
+    arguments = {**SMALL[env_id], chance(env_id): 0.3, "observation": observation}
     check_batched_env(lambda number: batched_form(env_id, number, **arguments), steps=60, num_envs=3)
 
 
@@ -164,18 +172,18 @@ def test_conformance_with_slips(env_id, observation):
 @given(st.integers(0, 2**31 - 1))
 @settings(max_examples=5)
 def test_rewards_add_up_along_every_episode(env_id, seed):
-    world = batched_form(env_id, 6, slip=0.2, **SMALL[env_id])
+    world = batched_form(env_id, 6, **SMALL[env_id], **{chance(env_id): 0.2})
     rng, rows = np.random.default_rng(seed), np.arange(6)
     world.reset(rows, rng.integers(2**31, size=6))
     assert (world.values == world.start_value).all()
     path, total = [world.nodes.copy()], np.tile(world.start_value, (6, 1))
-    for step in range(12):
+    for step in range(world.horizon):
         _, rewards, terminated, truncated = world.step(rows, rng.integers(world.action_space.n, size=6))
         path.append(world.nodes.copy())
         total += rewards
         assert (rewards <= world.reward_space.high).all()
         assert (rewards >= world.reward_space.low - 1e-12).all()
-        assert (terminated == (step == 11)).all()
+        assert (terminated == (step == world.horizon - 1)).all()
         assert not truncated.any()
     once = world.set_function.trajectory_gains(torch.from_numpy(np.stack(path, 1))).sum(1).numpy()
     np.testing.assert_allclose(total, once, rtol=1e-5)
@@ -185,7 +193,7 @@ def test_rewards_add_up_along_every_episode(env_id, seed):
 @pytest.mark.parametrize("env_id", IDS)
 def test_defaults_are_the_published_sizes(env_id):
     world = batched_form(env_id, 1)
-    expected = {"grid": (900, 79), "two-rooms": (68, 39), "items": (105, 39), "graph": (60, 20)}
+    expected = {"grid": (900, 79), "hub": (4, 3), "two-rooms": (68, 39), "items": (105, 39), "graph": (60, 20)}
     assert (world.successors.shape[0], world.horizon) == expected.get(env_id[9:-3], (900, 39))
     assert gymnasium.make(env_id).unwrapped.horizon == world.horizon
     assert gymnasium.make_vec(env_id, num_envs=2).num_envs == 2
@@ -326,6 +334,39 @@ def test_slips_are_independent_and_as_frequent_as_said():
     np.testing.assert_allclose(reached, [0.05, 0.8, 0.05, 0.05, 0.05], atol=0.006)
 
 
+def test_rows_may_slip_differently():
+    world, rows = Grid(3, rows=4, columns=4, start=(1, 1), horizon=1), np.arange(3)
+    reached = []
+    for seed in range(200):
+        world.reset(rows, rows + 3 * seed, np.array([[0.0], [0.5], [1.0]]))
+        world.step(rows, np.ones(3, np.int64))
+        reached.append(world.nodes == world.successors[world.start, 1])
+    np.testing.assert_allclose(np.mean(reached, 0), [1.0, 0.6, 0.2], atol=0.12)
+    assert world.executed([0.5])[0, 1] == pytest.approx([0.1, 0.6, 0.1, 0.1, 0.1])
+    world.reset(rows, rows)
+    assert (world.get_params() == 0).all()
+    with pytest.raises(ValueError, match="slip"):
+        world.reset(rows, rows, np.full((3, 1), 1.2))
+
+
+@pytest.mark.parametrize("p", [0.5, 0.3, 1.0])
+def test_hub_pays_who_remembers(p):
+    world, number = Hub(20_000, p=p), 20_000
+    rows = np.arange(number)
+    world.reset(rows, rows)
+    world.step(rows, rows % 2)
+    first = world.nodes.copy()
+    assert np.mean(first == 1) == pytest.approx(p, abs=0.015)
+    world.step(rows, rows % 2)
+    assert (world.nodes == 3).all()
+    forgetful = (rows % 4 == 0).astype(np.int64)  # to x with probability 3/4
+    chosen = np.where(rows < number // 2, (first == 1).astype(np.int64), forgetful)
+    assert world.step(rows, chosen)[2].all()
+    assert (world.values[: number // 2] == 2).all()
+    expected = 1 + p * 0.25 + (1 - p) * 0.75
+    assert world.values[number // 2 :].mean() == pytest.approx(expected, abs=0.02)
+
+
 def test_observations_show_what_they_promise():
     worlds = {kind: Grid(1, rows=3, columns=3, start=(0, 0), horizon=2, observation=kind) for kind in ("index", "history")}
     row = np.zeros(1, np.int64)
@@ -373,7 +414,7 @@ def test_graph_walks_along_edges_and_sees_the_nodes_near_by():
         (lambda: Graph(1, radius=-1), "radius is -1"),
         (lambda: Graph(1, num_nodes=3), "num_nodes is 3"),
         (lambda: Grid(1, horizon=0), "horizon is 0; expected at least 1"),
-        (lambda: Grid(1, slip=1.5), "slip is 1.5"),
+        (lambda: Grid(1, slip=1.5), "the nominal value 1.5 cannot be simulated"),
         (lambda: Grid(1, observation="pixels"), "one of markov, index, history, summary"),
         (lambda: Grid(1, disc="round"), "one of cell, block, large"),
         (lambda: Grid(1, start=(30, 0)), r"\(30, 0\) is not a free cell"),
