@@ -13,6 +13,9 @@ _OWN_ENTRY_POINT = "envs.adapters:single_form"
 OWN_IDS = {
     "tabular/identity-v0": "envs.tabular.identity:Identity",
     "tabular/treasure-corridor-v0": "envs.tabular.treasure_corridor:TreasureCorridor",
+    "tabular/windy-walk-v0": "envs.tabular.windy_walk:WindyWalk",
+    "tabular/river-swim-v0": "envs.tabular.river_swim:RiverSwim",
+    "tabular/machine-replacement-v0": "envs.tabular.machine_replacement:MachineReplacement",
     "continuous/two-targets-v0": "envs.continuous.two_targets:TwoTargets",
     "coverage/grid-v0": "envs.coverage.grid:Grid",
     "coverage/two-rooms-v0": "envs.coverage.two_rooms:TwoRooms",
