@@ -66,6 +66,7 @@ class ExperimentDesign(GraphWorld):
             num_envs,
             successors=grid.successors,
             features=grid.features,
+            coordinates=grid.cells,
             start=grid.node(*start),
             set_function=LogDet(covariance, noise_variance=noise_variance),
             horizon=horizon,

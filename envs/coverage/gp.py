@@ -58,6 +58,7 @@ class GP(GraphWorld):
             num_envs,
             successors=grid.successors,
             features=grid.features,
+            coordinates=grid.cells,
             start=grid.node(*start),
             set_function=Coverage(grid.discs(disc), self.field.ravel()),
             horizon=horizon,

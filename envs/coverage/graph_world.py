@@ -31,7 +31,8 @@ class GraphWorld(NativeParametricEnv):
     Observations, float32 unless said otherwise:
 
     - ``"markov"``: position features and the step as a part of the horizon, ``(c + 1,)``;
-    - ``"index"``: node and step, ``MultiDiscrete([V, horizon + 1])``, for tables;
+    - ``"index"``: integers for tables and learned vectors: the position (the node; row and column on grids) and the step,
+      ``MultiDiscrete([V, horizon + 1])`` or ``MultiDiscrete([rows, columns, horizon + 1])``;
     - ``"history"``: one row per visit so far, oldest first, each position features and a 1; rows to come are zero.
       ``(horizon + 1, c + 1)``. Optimal policies may need it if the world slips;
     - ``"summary"``: as markov, then the set function's summary of what was visited: as informative as the history.
@@ -45,6 +46,7 @@ class GraphWorld(NativeParametricEnv):
         *,
         successors: npt.NDArray[np.int64],
         features: npt.NDArray[np.float64],
+        coordinates: npt.NDArray[np.int64] | None = None,
         start: int,
         set_function: SetFunction,
         horizon: int,
@@ -58,6 +60,7 @@ class GraphWorld(NativeParametricEnv):
             num_envs: Number of rows.
             successors: Where action ``a`` leads from node ``v``, ``(V, A)``.
             features: Position of each node, ``(V, c)``.
+            coordinates: Position of each node in integers from 0 on, different for every node, ``(V, k)``; None for its number.
             start: First node of every episode.
             set_function: Over the nodes, on the CPU.
             horizon: Actions per episode, at least 1 (code that counts visited states instead says ``horizon + 1``).
@@ -91,9 +94,10 @@ class GraphWorld(NativeParametricEnv):
         self.set_function = set_function
         self.horizon = horizon
         self.observation = observation
+        self._coordinates = np.arange(number)[:, None] if coordinates is None else coordinates
         width = features.shape[1]
         if observation == "index":
-            self.observation_space = MultiDiscrete([number, horizon + 1])
+            self.observation_space = MultiDiscrete([*(self._coordinates.max(0) + 1), horizon + 1])
         elif observation == "history":
             self.observation_space = Box(-1.0, 1.0, shape=(horizon + 1, width + 1), dtype=np.float32)
         elif observation == "markov":
@@ -177,7 +181,7 @@ class GraphWorld(NativeParametricEnv):
     def _observe(self, rows: Rows) -> npt.NDArray[Any]:
         nodes, elapsed = self.nodes[rows], self._elapsed[rows]
         if self.observation == "index":
-            return np.stack([nodes, elapsed], 1)
+            return np.concatenate([self._coordinates[nodes], elapsed[:, None]], 1)
         tokens: npt.NDArray[np.float32] = self._tokens[nodes]
         if self.observation == "history":
             self._history[rows, elapsed] = tokens

@@ -48,6 +48,7 @@ class Grid(GraphWorld):
             num_envs,
             successors=grid.successors,
             features=grid.features,
+            coordinates=grid.cells,
             start=grid.node(*start),
             set_function=Coverage(grid.discs(disc)) if set_function is None else set_function,
             horizon=horizon,

@@ -63,6 +63,7 @@ class Items(GraphWorld):
             num_envs,
             successors=grid.successors,
             features=grid.features,
+            coordinates=grid.cells,
             start=grid.node(*start),
             set_function=GroupCap(self.groups, caps),
             horizon=horizon,

@@ -46,6 +46,7 @@ class TwoRooms(GraphWorld):
             num_envs,
             successors=grid.successors,
             features=grid.features,
+            coordinates=grid.cells,
             start=grid.node(*start),
             set_function=Coverage(grid.discs(disc)),
             horizon=horizon,

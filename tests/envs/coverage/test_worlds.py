@@ -371,8 +371,8 @@ def test_observations_show_what_they_promise():
     worlds = {kind: Grid(1, rows=3, columns=3, start=(0, 0), horizon=2, observation=kind) for kind in ("index", "history")}
     row = np.zeros(1, np.int64)
     first = worlds["index"].reset(row, row)
-    np.testing.assert_array_equal(first, [[0, 0]])
-    np.testing.assert_array_equal(worlds["index"].step(row, np.array([1]))[0], [[1, 1]])
+    np.testing.assert_array_equal(first, [[0, 0, 0]])
+    np.testing.assert_array_equal(worlds["index"].step(row, np.array([1]))[0], [[0, 1, 1]])
     np.testing.assert_array_equal(worlds["history"].reset(row, row)[0], [[-1, -1, 1], [0, 0, 0], [0, 0, 0]])
     worlds["history"].step(row, np.array([1]))
     after = worlds["history"].step(row, np.array([2]))[0][0]
