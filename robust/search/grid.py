@@ -1,0 +1,46 @@
+"""Every point of a regular grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from morl.errors import ConfigurationError
+from robust.search.base import Proposals, WorstCaseSearch
+from robust.uncertainty.base import Array, Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSearch(WorstCaseSearch):
+    """Evaluates a regular grid, or every model of a list."""
+
+    points_per_dimension: int = 10
+    """Points along each free parameter; a list of models is evaluated whole."""
+    half_open: bool = False
+    """Leave out the upper end of every range, as some published evaluations do."""
+
+    def __post_init__(self) -> None:
+        if self.points_per_dimension < 1:
+            raise ConfigurationError(f"GridSearch.points_per_dimension must be at least 1, found {self.points_per_dimension}")
+
+    def points(self, region: Region) -> Array:
+        """The grid as points of the cube, ``(N, d)``; the last parameter changes fastest."""
+        if region.candidates is not None:
+            count = len(region.candidates)
+            return ((np.arange(count) + 0.5) / count)[:, None]
+        axis = np.linspace(0.0, 1.0, self.points_per_dimension, endpoint=not self.half_open)
+        axes = np.meshgrid(*[axis] * region.dimension, indexing="ij")
+        return np.stack(axes, -1).reshape(-1, region.dimension) if axes else np.zeros((1, 0))
+
+    def models(self, region: Region) -> Array:
+        """The grid as models, ``(N, k)``."""
+        return region.models(self.points(region))
+
+    def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
+        """See :meth:`WorstCaseSearch.proposals`."""
+        yield self.points(region)
+
+    def evaluations(self, region: Region) -> int:
+        """See :meth:`WorstCaseSearch.evaluations`."""
+        return len(self.points(region))

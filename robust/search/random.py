@@ -1,0 +1,31 @@
+"""Independent uniform points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from morl.errors import ConfigurationError
+from robust.search.base import Proposals, WorstCaseSearch
+from robust.uncertainty.base import Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomSearch(WorstCaseSearch):
+    """Evaluates models drawn uniformly from the cube."""
+
+    num_candidates: int = 64
+    """Models to draw."""
+
+    def __post_init__(self) -> None:
+        if self.num_candidates < 1:
+            raise ConfigurationError(f"RandomSearch.num_candidates must be at least 1, found {self.num_candidates}")
+
+    def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
+        """See :meth:`WorstCaseSearch.proposals`."""
+        yield rng.random((self.num_candidates, region.dimension))
+
+    def evaluations(self, region: Region) -> int:
+        """See :meth:`WorstCaseSearch.evaluations`."""
+        return self.num_candidates

@@ -1,0 +1,82 @@
+"""Parameters that cannot all be far from nominal at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.parametric.space import ParameterSpace
+from morl.errors import ConfigurationError
+from robust.uncertainty.base import Array, Region, UncertaintySet, checked, index_of
+
+
+@dataclass(frozen=True)
+class Ball(UncertaintySet):
+    r"""An ellipsoid around the nominal model: :math:`\sum_i ((x_i - x^0_i) / r_i)^2 \le 1`.
+
+    Parameters without radius stay nominal.
+    """
+
+    radii: Mapping[str, float]
+    """Half-axis by parameter, in its unit, positive."""
+
+    def __post_init__(self) -> None:
+        for name, radius in self.radii.items():
+            if not radius > 0:
+                raise ConfigurationError(f"Ball.radii[{name!r}] is {radius}; expected a positive number")
+        if not self.radii:
+            raise ConfigurationError("Ball.radii is empty; name at least one parameter")
+
+    def region(self, space: ParameterSpace) -> BallRegion:
+        """See :meth:`UncertaintySet.region`."""
+        half = np.zeros(len(space))
+        for name, radius in self.radii.items():
+            half[index_of(space, name)] = radius
+        low, high = space.nominal - half, space.nominal + half
+        checked(space, np.stack([low, high]))
+        return BallRegion(space=space, low=low, high=high, nominal=space.nominal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BallRegion(Region):
+    """An ellipsoid; the cube is squeezed onto it along rays from the centre, so that its faces become the surface."""
+
+    @property
+    def _half(self) -> Array:
+        return (self.high - self.low) / 2.0
+
+    @property
+    def dimension(self) -> int:
+        """See :class:`Region`."""
+        return int(np.count_nonzero(self._half))
+
+    def _at(self, offsets: Array) -> Array:
+        """Models at offsets ``(N, d)`` in the unit ball."""
+        half = self._half
+        free = np.flatnonzero(half)
+        models = np.tile(self.nominal, (len(offsets), 1))
+        models[:, free] += offsets * half[free]
+        return models
+
+    def models(self, cube: Array) -> Array:
+        """See :meth:`Region.models`."""
+        ray = 2.0 * cube - 1.0
+        length = np.sqrt((ray**2).sum(-1, keepdims=True))
+        reach = np.abs(ray).max(-1, keepdims=True)
+        return self._at(ray * np.divide(reach, length, out=np.zeros_like(length), where=length > 0))
+
+    def contains(self, models: Array) -> npt.NDArray[np.bool_]:
+        """See :meth:`Region.contains`."""
+        half = self._half
+        scaled = (models - self.nominal) / np.where(half > 0, half, 1e-12)
+        inside: npt.NDArray[np.bool_] = (scaled**2).sum(-1) <= 1.0 + 1e-9
+        return inside
+
+    def sample(self, rng: np.random.Generator, count: int) -> Array:
+        """See :meth:`Region.sample`."""
+        direction = rng.normal(size=(count, self.dimension))
+        direction /= np.sqrt((direction**2).sum(-1, keepdims=True))
+        return self._at(direction * rng.random((count, 1)) ** (1.0 / self.dimension))
