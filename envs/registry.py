@@ -27,6 +27,13 @@ OWN_IDS = {
     "coverage/hub-v0": "envs.coverage.hub:Hub",
     "parametric/pendulum-v0": "envs.parametric.pendulum:Pendulum",
     "parametric/cartpole-v0": "envs.parametric.cartpole:CartPole",
+    "parametric/hopper-v0": "envs.parametric.hopper:Hopper",
+    "parametric/mo-hopper-v0": "envs.parametric.mo_hopper:MOHopper",
+    "parametric/walker2d-v0": "envs.parametric.walker2d:Walker2d",
+    "parametric/half-cheetah-v0": "envs.parametric.half_cheetah:HalfCheetah",
+    "parametric/ant-v0": "envs.parametric.ant:Ant",
+    "parametric/humanoid-standup-v0": "envs.parametric.humanoid_standup:HumanoidStandup",
+    "parametric/inverted-pendulum-v0": "envs.parametric.inverted_pendulum:InvertedPendulum",
     "cormab/budget-v0": "envs.cormab.problems:budget",
     "cormab/capacity-v0": "envs.cormab.problems:capacity",
     "cormab/scheduling-v0": "envs.cormab.problems:scheduling",
@@ -46,6 +53,10 @@ NATIVE_FORMS = {
     "mo_gymnasium.envs.fishwood.fishwood:FishWood": "envs.tabular.fishwood:fishwood",
     "mo_gymnasium.envs.four_room.four_room:FourRoom": "envs.four_room:FourRoom",
     "mo_gymnasium.envs.minecart.minecart:Minecart": "envs.minecart:Minecart",
+    "mo_gymnasium.envs.mujoco.half_cheetah_v4:MOHalfCheehtahEnv": "envs.mujoco.half_cheetah:half_cheetah_v4",
+    "mo_gymnasium.envs.mujoco.half_cheetah_v5:MOHalfCheehtahEnv": "envs.mujoco.half_cheetah:half_cheetah_v5",
+    "mo_gymnasium.envs.mujoco.hopper_v4:MOHopperEnv": "envs.mujoco.hopper:hopper_v4",
+    "mo_gymnasium.envs.mujoco.hopper_v5:MOHopperEnv": "envs.mujoco.hopper:hopper_v5",
 }
 """Other packages' environments: the entry point gymnasium knows them by, and the maker of our batched form. Keyed by entry
 point and not by id, so that every id registered for the same class is covered, with the arguments it is registered with."""

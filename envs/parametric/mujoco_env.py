@@ -1,0 +1,253 @@
+"""What the MuJoCo environments have in common: one model per row, many rows stepped by threads, arithmetic on all at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import shorter
+from envs.parametric.native import NativeParametricEnv
+from envs.parametric.physics import Compat, Effect
+from envs.parametric.space import ParameterSpace
+from envs.protocols import Rows
+from envs.threads import usable_cores
+
+if TYPE_CHECKING:
+    import gymnasium
+
+Floats = npt.NDArray[np.float64]
+ParameterSet: TypeAlias = "int | str | Sequence[Effect]"
+"""Name of one of an environment's own sets, or effects of one's own."""
+
+ROWS_PER_WORKER = 3
+"""Fewest rows that are worth handing to a thread."""
+_MEMORY = 2**20
+"""Bytes for contacts and constraints of a row. MuJoCo's own guess is above ten million, and these robots need few."""
+
+
+class MujocoEnv(NativeParametricEnv):
+    """Base of the MuJoCo environments; a subclass says which model, and how observations and rewards follow from the state.
+
+    With nominal parameters they are gymnasium's environments, version 5, number for number; only the random start comes from
+    the row's episode seed. MuJoCo computes outside of Python's lock, so rows are shared among the processor's cores, which
+    changes no number.
+
+    With masses, the inertia of the body follows and MuJoCo's derived constants are computed anew. MuJoCo's habit to restart
+    an unstable simulation by itself is switched off: what is not finite is seen.
+    """
+
+    parameter_sets: ClassVar[Mapping[int | str, tuple[Effect, ...]]]
+    """The environment's own uncertainty sets, by number of parameters or name."""
+    model_file: ClassVar[str]
+    """Among gymnasium's assets."""
+    frame_skip: ClassVar[int]
+    """Simulation steps of one environment step."""
+    reset_noise: ClassVar[float]
+    """Scale of the random start."""
+    normal_velocities: ClassVar[bool] = False
+    """Whether first velocities are normal instead of uniform."""
+    gathered: ClassVar[tuple[str, ...]] = ()
+    """Arrays of the simulation that observations or rewards need beside ``qpos`` and ``qvel``."""
+    compared: ClassVar[tuple[str, ...]] = ("qpos",)
+    """Those whose values before the step rewards need too."""
+
+    models: list[Any]
+    """The ``mujoco.MjModel`` of each row."""
+    data: list[Any]
+    """The ``mujoco.MjData`` of each row."""
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        parameter_set: ParameterSet = 2,
+        compat: Compat = None,
+        horizon: int = 1000,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        """Compile the model.
+
+        Args:
+            num_envs: Number of rows.
+            parameter_set: Which parameters can be set: a key of ``parameter_sets``, or effects of one's own.
+            compat: ``"rrls"`` for the physics and nominal values of RRLS, flaws included; see :mod:`envs.parametric.physics`.
+            horizon: Greatest length of an episode, steps.
+            max_episode_steps: A shorter limit.
+
+        Raises:
+            ValueError: An unknown set or ``compat``.
+            ImportError: MuJoCo is not installed.
+        """
+        from gymnasium.spaces import Box
+
+        if compat not in (None, *get_args(get_args(Compat)[0])):
+            raise ValueError(f"compat is {compat!r}; expected 'rrls' or None")
+        self._compat = compat
+        self._mujoco = _import_mujoco()
+        self._model = _compiled(self._mujoco, self.model_file)
+        self._effects = self._chosen(parameter_set)
+        super().__init__(
+            num_envs,
+            parameter_space=ParameterSpace(tuple(effect.parameter(self._model, compat) for effect in self._effects)),
+            num_actions=None,
+            max_episode_steps=shorter(horizon, max_episode_steps),
+        )
+        low, high = self._model.actuator_ctrlrange.astype(np.float32).T
+        self.action_space = Box(low, high, dtype=np.float32)
+        self.reward_space = Box(-np.inf, np.inf, shape=(self.num_objectives,), dtype=np.float32)
+        self.time_step = float(self._model.opt.timestep) * self.frame_skip
+        self._scratch = self._mujoco.MjData(self._model)
+        self.models = [copy(self._model) for _ in range(num_envs)]
+        self._written = np.zeros(num_envs, np.bool_)
+        self.data = [self._mujoco.MjData(model) for model in self.models]
+        self._workers = usable_cores()
+        self._pool: ThreadPoolExecutor | None = None
+        self._previous: dict[str, Floats] = {}
+        self.set_params(self.parameter_space.nominal)
+        size = self._observe(self._read(np.zeros(1, np.int64))).shape[1]
+        self.observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, shape=(size,), dtype=np.float64)
+
+    @property
+    def num_objectives(self) -> int:
+        """``m``."""
+        return 1
+
+    @abstractmethod
+    def _observe(self, state: dict[str, Floats]) -> Floats:
+        """Observations ``(r, d)`` of states: ``qpos``, ``qvel`` and what is ``gathered``, each with a leading axis of rows."""
+
+    @abstractmethod
+    def _judge(
+        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Rewards ``(r,)`` or ``(r, m)`` and whether the episode ends ``(r,)``."""
+
+    def set_params(self, params: npt.ArrayLike, rows: Rows | None = None) -> None:
+        """Change the models of some rows; see :meth:`envs.parametric.native.NativeParametricEnv.set_params`."""
+        chosen = np.arange(self.num_envs) if rows is None else np.asarray(rows, np.int64)
+        before = self._params[chosen]
+        super().set_params(params, rows)
+        changed = (before != self._params[chosen]).any(axis=-1) | ~self._written[chosen]
+        for row in chosen[changed]:
+            model = self.models[row]
+            for effect, value in zip(self._effects, self._params[row], strict=True):
+                effect.write(float(value), model, self._model, self._compat)
+            if self._compat is None:
+                self._mujoco.mj_setConst(model, self._scratch)
+        self._written[chosen] = True
+        for row in chosen:
+            self._apply(row)
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _chosen(self, parameter_set: ParameterSet) -> tuple[Effect, ...]:
+        """The effects of a parameter set."""
+        if not isinstance(parameter_set, int | str):
+            return tuple(parameter_set)
+        if parameter_set not in self.parameter_sets:
+            known = ", ".join(map(repr, self.parameter_sets))
+            raise ValueError(f"{type(self).__name__} has no parameter set {parameter_set!r}; expected one of {known}")
+        return self.parameter_sets[parameter_set]
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        from scipy.special import ndtri
+
+        model = self._model
+        draws = self._uniforms(rows, np.arange(model.nq + model.nv))
+        noise = self.reset_noise * (2.0 * draws - 1.0)
+        if self.normal_velocities:
+            noise[:, model.nq :] = self.reset_noise * ndtri(draws[:, model.nq :])
+        for i, row in enumerate(rows):
+            data = self.data[row]
+            self._mujoco.mj_resetData(self.models[row], data)
+            data.qpos += noise[i, : model.nq]
+            data.qvel += noise[i, model.nq :]
+            self._apply(row)
+            self._mujoco.mj_forward(self.models[row], data)
+        state = self._read(rows)
+        self._remember(rows, state)
+        return self._observe(state)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        self._simulate(rows, actions)
+        before = {name: values[rows] for name, values in self._previous.items()}
+        after = self._read(rows)
+        self._remember(rows, after)
+        rewards, terminated = self._judge(before, after, actions)
+        return self._observe(after), rewards.reshape(len(rows), -1).astype(np.float32), terminated
+
+    def _simulate(self, rows: Rows, actions: npt.NDArray[Any]) -> None:
+        """Let MuJoCo compute the rows, in threads if they are many."""
+        step, forces = self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint if "cfrc_ext" in self.gathered else None
+
+        def part(places: range) -> None:
+            for i in places:
+                model, data = self.models[rows[i]], self.data[rows[i]]
+                data.ctrl[:] = actions[i]
+                step(model, data, nstep=self.frame_skip)
+                if forces is not None:
+                    forces(model, data)
+
+        workers = min(self._workers, len(rows) // ROWS_PER_WORKER)
+        if workers < 2:
+            part(range(len(rows)))
+            return
+        self._pool = self._pool or ThreadPoolExecutor(self._workers)
+        list(self._pool.map(part, [range(k, len(rows), workers) for k in range(workers)]))
+
+    def _read(self, rows: Rows) -> dict[str, Floats]:
+        """What observations and rewards need of the rows' simulations."""
+        return {name: np.stack([getattr(self.data[row], name) for row in rows]) for name in ("qpos", "qvel", *self.gathered)}
+
+    def _remember(self, rows: Rows, state: dict[str, Floats]) -> None:
+        """Keep what rewards compare the next state with."""
+        for name in self.compared:
+            if name not in self._previous:
+                self._previous[name] = np.zeros((self.num_envs, *state[name].shape[1:]))
+            self._previous[name][rows] = state[name]
+
+    def _apply(self, row: int) -> None:
+        for effect, value in zip(self._effects, self._params[row], strict=True):
+            effect.start(float(value), self.models[row], self.data[row])
+
+
+def _import_mujoco() -> Any:
+    """MuJoCo, or how to get it."""
+    try:
+        import mujoco
+    except ModuleNotFoundError:
+        raise ImportError("this environment needs MuJoCo, which is not installed: pip install 'tradeoff-rl[mujoco]'") from None
+    return mujoco
+
+
+def _compiled(mujoco: Any, file: str) -> Any:
+    """Compile one of gymnasium's models without what only serves pictures."""
+    import gymnasium.envs.mujoco
+
+    spec = mujoco.MjSpec.from_file(str(Path(gymnasium.envs.mujoco.__file__).parent / "assets" / file))
+    for geom in spec.geoms:
+        geom.material = ""
+    for picture in (*spec.materials, *spec.textures):
+        spec.delete(picture)
+    spec.memory = _MEMORY
+    # The compiler's own way to a total mass is about to be removed from MuJoCo; this is what it does.
+    total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1
+    model = spec.compile()
+    if total > 0:
+        mujoco.mj_setTotalmass(model, total)
+        mujoco.mj_setConst(model, mujoco.MjData(model))
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    return model
