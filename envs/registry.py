@@ -27,6 +27,8 @@ OWN_IDS = {
     "coverage/hub-v0": "envs.coverage.hub:Hub",
     "parametric/pendulum-v0": "envs.parametric.pendulum:Pendulum",
     "parametric/cartpole-v0": "envs.parametric.cartpole:CartPole",
+    "parametric/acrobot-v0": "envs.parametric.acrobot:Acrobot",
+    "parametric/mountain-car-v0": "envs.parametric.mountain_car:MountainCar",
     "parametric/hopper-v0": "envs.parametric.hopper:Hopper",
     "parametric/mo-hopper-v0": "envs.parametric.mo_hopper:MOHopper",
     "parametric/walker2d-v0": "envs.parametric.walker2d:Walker2d",

@@ -1,0 +1,121 @@
+"""Two links to be swung up by a motor between them, with settable masses and torque."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import shorter
+from envs.parametric.native import NativeParametricEnv
+from envs.parametric.space import Parameter, ParameterSpace
+from envs.protocols import Rows
+
+_GRAVITY = 9.8  # m/s^2
+_LENGTH = 1.0  # m
+_CENTRE = 0.5  # m from the joint
+_INERTIA = 1.0  # m^2 per mass: moment of inertia of a link is 1 kg m^2 at 1 kg
+_TIME_STEP = 0.2  # s
+_MAX_SPEEDS = np.array([4.0, 9.0]) * np.pi  # rad/s
+_GOAL_HEIGHT = 1.0  # m
+
+
+class Acrobot(NativeParametricEnv):
+    r"""``parametric/acrobot-v0``: gymnasium's ``Acrobot-v1``, whose links have masses and whose motor has a torque.
+
+    With angles :math:`\theta_1` from hanging down and :math:`\theta_2` relative to the first link, length :math:`l = 1` m,
+    centres of mass at :math:`c = l/2`, moments of inertia :math:`I_i = m_i` m², and torque :math:`\tau`:
+
+    .. math::
+       d_1 &= m_1 c^2 + m_2 (l^2 + c^2 + 2 l c \cos\theta_2) + I_1 + I_2, \quad d_2 = m_2 (c^2 + l c \cos\theta_2) + I_2
+
+       \phi_2 &= m_2 c g \sin(\theta_1 + \theta_2), \quad
+       \phi_1 = -m_2 l c \dot\theta_2 (\dot\theta_2 + 2 \dot\theta_1) \sin\theta_2 + (m_1 c + m_2 l) g \sin\theta_1 + \phi_2
+
+       \ddot\theta_2 &= \frac{\tau + \phi_1 d_2 / d_1 - m_2 l c \dot\theta_1^2 \sin\theta_2 - \phi_2}
+       {m_2 c^2 + I_2 - d_2^2 / d_1}, \quad \ddot\theta_1 = -\frac{d_2 \ddot\theta_2 + \phi_1}{d_1}
+
+    by one Runge-Kutta step of fourth order. Reward -1 per step until the tip is 1 m above the joint at the top, then 0; at most
+    500 steps. Inertia follows the mass (the original's are constants).
+
+    Observation: cosine and sine of both angles, both speeds, float32. Actions: torque to one side, none, to the other.
+
+    Source:
+        Sutton and Barto 2018, section 11.3 of the first edition. Deviations: gymnasium's, whose numbers these are.
+    """
+
+    def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
+        """Set the length of the episodes.
+
+        Args:
+            num_envs: Number of rows.
+            horizon: Greatest length of an episode, steps.
+            max_episode_steps: A shorter limit.
+        """
+        from gymnasium.spaces import Box, Discrete
+
+        super().__init__(
+            num_envs,
+            parameter_space=ParameterSpace(
+                (
+                    Parameter(name="mass_1", nominal=1.0, low=0.5, high=2.0, unit="kg"),
+                    Parameter(name="mass_2", nominal=1.0, low=0.5, high=2.0, unit="kg"),
+                    Parameter(name="torque", nominal=1.0, low=0.5, high=2.0, unit="N m"),
+                )
+            ),
+            num_actions=3,
+            max_episode_steps=shorter(horizon, max_episode_steps),
+        )
+        high = np.array([1.0, 1.0, 1.0, 1.0, *_MAX_SPEEDS], np.float32)
+        self.observation_space = Box(-high, high, dtype=np.float32)
+        self.action_space = Discrete(3)
+        self.reward_space = Box(-1.0, 0.0, shape=(1,), dtype=np.float32)
+        self._angles, self._speeds = np.zeros((num_envs, 2)), np.zeros((num_envs, 2))
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        state = 0.2 * self._uniforms(rows, np.arange(4)) - 0.1
+        self._angles[rows], self._speeds[rows] = state[:, :2], state[:, 2:]
+        return self._observe(rows)
+
+    def _observe(self, rows: Rows) -> npt.NDArray[Any]:
+        angles = self._angles[rows]
+        turned = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(rows), 4)
+        return np.concatenate([turned, self._speeds[rows]], axis=-1).astype(np.float32)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        mass_1, mass_2, torque = self._params[rows].T
+        push = torque * (actions.astype(np.float64) - 1.0)
+        state = np.concatenate([self._angles[rows], self._speeds[rows]], axis=-1)
+        k1 = _derivative(state, mass_1, mass_2, push)
+        k2 = _derivative(state + _TIME_STEP / 2 * k1, mass_1, mass_2, push)
+        k3 = _derivative(state + _TIME_STEP / 2 * k2, mass_1, mass_2, push)
+        k4 = _derivative(state + _TIME_STEP * k3, mass_1, mass_2, push)
+        state = state + _TIME_STEP / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        self._angles[rows] = angles = (state[:, :2] + np.pi) % (2 * np.pi) - np.pi
+        self._speeds[rows] = np.clip(state[:, 2:], -_MAX_SPEEDS, _MAX_SPEEDS)
+        terminated = np.asarray(-np.cos(angles[:, 0]) - np.cos(angles.sum(axis=-1)) > _GOAL_HEIGHT / _LENGTH)
+        return self._observe(rows), np.where(terminated, 0.0, -1.0).astype(np.float32)[:, None], terminated
+
+
+def _derivative(
+    state: npt.NDArray[np.float64],
+    mass_1: npt.NDArray[np.float64],
+    mass_2: npt.NDArray[np.float64],
+    push: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Time derivative of ``(angle 1, angle 2, speed 1, speed 2)``, all ``(r, 4)``."""
+    angle_1, angle_2, speed_1, speed_2 = state.T
+    cosine, sine = np.cos(angle_2), np.sin(angle_2)
+    inertia_1, inertia_2 = _INERTIA * mass_1, _INERTIA * mass_2
+    d1 = mass_1 * _CENTRE**2 + mass_2 * (_LENGTH**2 + _CENTRE**2 + 2 * _LENGTH * _CENTRE * cosine) + inertia_1 + inertia_2
+    d2 = mass_2 * (_CENTRE**2 + _LENGTH * _CENTRE * cosine) + inertia_2
+    phi2 = mass_2 * _CENTRE * _GRAVITY * np.sin(angle_1 + angle_2)
+    coupling = mass_2 * _LENGTH * _CENTRE * sine
+    gravity = (mass_1 * _CENTRE + mass_2 * _LENGTH) * _GRAVITY * np.sin(angle_1)
+    phi1 = -coupling * speed_2 * (speed_2 + 2 * speed_1) + gravity + phi2
+    change_2 = (push + d2 / d1 * phi1 - coupling * speed_1**2 - phi2) / (mass_2 * _CENTRE**2 + inertia_2 - d2**2 / d1)
+    change_1 = -(d2 * change_2 + phi1) / d1
+    return np.stack([speed_1, speed_2, change_1, change_2], axis=-1)

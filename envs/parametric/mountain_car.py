@@ -1,0 +1,72 @@
+"""A car too weak for its hill, with settable engine and gravity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.native_env import shorter
+from envs.parametric.native import NativeParametricEnv
+from envs.parametric.space import Parameter, ParameterSpace
+from envs.protocols import Rows
+
+_LEFT_END, _RIGHT_END, _GOAL = -1.2, 0.6, 0.5
+_MAX_SPEED = 0.07
+
+
+class MountainCar(NativeParametricEnv):
+    r"""``parametric/mountain-car-v0``: gymnasium's ``MountainCar-v0`` with settable force :math:`F` and gravity :math:`g`.
+
+    .. math:: v' = v + (a - 1) F - g \cos(3 x), \qquad x' = x + v'
+
+    with the speed clipped to 0.07 and the position to [-1.2, 0.6], where the car stops at the left end. Reward -1 per step,
+    until the position is 0.5; at most 200 steps. Units are the original's: position per step.
+
+    Observation ``(position, speed)`` float32. Actions: backwards, none, forwards.
+    """
+
+    def __init__(self, num_envs: int, *, horizon: int = 200, max_episode_steps: int | None = None) -> None:
+        """Set the length of the episodes.
+
+        Args:
+            num_envs: Number of rows.
+            horizon: Greatest length of an episode, steps.
+            max_episode_steps: A shorter limit.
+        """
+        from gymnasium.spaces import Box, Discrete
+
+        super().__init__(
+            num_envs,
+            parameter_space=ParameterSpace(
+                (
+                    Parameter(name="force", nominal=0.001, low=0.0007, high=0.0015),
+                    Parameter(name="gravity", nominal=0.0025, low=0.002, high=0.003),
+                )
+            ),
+            num_actions=3,
+            max_episode_steps=shorter(horizon, max_episode_steps),
+        )
+        low, high = np.array([_LEFT_END, -_MAX_SPEED], np.float32), np.array([_RIGHT_END, _MAX_SPEED], np.float32)
+        self.observation_space = Box(low, high, dtype=np.float32)
+        self.action_space = Discrete(3)
+        self.reward_space = Box(-1.0, -1.0, shape=(1,), dtype=np.float32)
+        self._state = np.zeros((num_envs, 2))
+
+    def _start(self, rows: Rows) -> npt.NDArray[Any]:
+        self._state[rows] = 0.0
+        self._state[rows, 0] = 0.2 * self._uniforms(rows) - 0.6
+        return self._state[rows].astype(np.float32)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        position, speed = self._state[rows].T
+        force, gravity = self._params[rows].T
+        speed = np.clip(speed + (actions - 1) * force - gravity * np.cos(3 * position), -_MAX_SPEED, _MAX_SPEED)
+        position = np.clip(position + speed, _LEFT_END, _RIGHT_END)
+        speed = np.where((position == _LEFT_END) & (speed < 0), 0.0, speed)
+        self._state[rows] = state = np.stack([position, speed], axis=-1)
+        terminated = np.asarray((position >= _GOAL) & (speed >= 0))
+        return state.astype(np.float32), np.full((len(rows), 1), -1.0, np.float32), terminated
