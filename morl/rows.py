@@ -63,10 +63,10 @@ class PlainBatch:
         rewards = np.empty((count, self._m), dtype=np.float32)
         terminated, truncated = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.bool_)
         choices: Any = actions.tolist() if self._num_actions is not None else actions
-        for i, row in enumerate(rows):
+        for i, row in enumerate(rows.tolist()):
             observations[i], reward, terminated[i], truncated[i], _ = self._envs[row].step(choices[i])
             # Assigning alone would spread one number over all objectives.
-            if np.size(reward) != self._m:
+            if (reward.size if isinstance(reward, np.ndarray) else np.size(reward)) != self._m:
                 raise EnvironmentFault(
                     f"the environment returned a reward of shape {np.shape(reward)}, but its reward_space says ({self._m},); "
                     "correct either of them"

@@ -39,6 +39,7 @@ def own(width: int, batch_size: int) -> dict[str, float]:
 
     from morl.cooperation import SharedReplay
     from morl.experiments.evaluation import Evaluation
+    from morl.experiments.machine import computing_threads
     from morl.problem import make_problem
     from morl.solvers import MORLD, MOSAC
 
@@ -50,6 +51,8 @@ def own(width: int, batch_size: int) -> dict[str, float]:
         cooperation=(SharedReplay(),),
         exchange_period=10**9,
     )
+    # As many of the threads as a run would use.
+    torch.set_num_threads(computing_threads(solver))
     learner = solver.make(problem, None, seed=0, device=torch.device("cpu"))
     learner.learn(MEMBERS * 40)
     rounds = 300 if width > 64 else 1500
