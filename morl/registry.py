@@ -59,6 +59,13 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "convex_coverage_set": "morl.archives.convex_coverage_set:ConvexCoverageSet",
         "bounded_archive": "morl.archives.bounded_archive:BoundedArchive",
     },
+    "planner": {
+        "greedy": "morl.planners.greedy:Greedy",
+        "modular_policy": "morl.planners.modular_policy:ModularPolicy",
+        "beam_search": "morl.planners.beam_search:BeamSearch",
+        "mixed_integer": "morl.planners.mixed_integer:MixedInteger",
+        "exhaustive": "morl.planners.exhaustive:Exhaustive",
+    },
     "policy": {
         "mlp": "morl.policies.mlp:MLPPolicy",
         "tabular": "morl.policies.tabular:TabularPolicy",
