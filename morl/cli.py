@@ -60,7 +60,7 @@ def _console() -> Console:
 
 
 def _reported(command: Callable[P, None]) -> Callable[P, None]:
-    """Report the project's errors as one line and exit code 2, and Ctrl-C as exit code 130."""
+    """Report the project's errors as one line and exit code 2, Ctrl-C as exit code 130, and what nobody foresaw as 1."""
 
     @wraps(command)
     def reported(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -69,11 +69,17 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt as interruption:
             typer.echo(str(interruption) or "interrupted", err=True)
             raise typer.Exit(130) from None
-        except (MorlError, OSError) as error:
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
             if _settings["debug"]:
                 raise
-            typer.echo("error: " + " ".join(str(error).split()), err=True)
-            raise typer.Exit(2) from None
+            text = " ".join(str(error).split())
+            if isinstance(error, (MorlError, OSError)):
+                typer.echo(f"error: {text}", err=True)
+                raise typer.Exit(2) from None
+            typer.echo(f"error: {type(error).__name__}: {text}; nobody foresaw this, --debug shows where it happened", err=True)
+            raise typer.Exit(1) from None
 
     return reported
 

@@ -45,6 +45,8 @@ class Utility:
         for name, value in (("ideal_point", self.ideal_point), ("scale", self.scale)):
             if value is not None and value.shape[-1] != m:
                 raise ShapeError(f"{name} has shape {tuple(value.shape)} but there are {m} objectives")
+            if value is not None and value.device.type != "meta" and not bool(torch.isfinite(value).all()):
+                raise ConfigurationError(f"{name} must hold finite numbers, found {value.tolist()}")
         if self.scale is not None and self.scale.device.type != "meta" and not bool((self.scale > 0).all()):
             raise ConfigurationError(f"scale must be positive, found {self.scale.tolist()}")
         if self.scalarization.needs_ideal_point and self.ideal_point is None:

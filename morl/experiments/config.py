@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_MOST_THREADS = 1024
+"""Thread pools of some builds crash the process when they are asked for many more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
@@ -74,9 +77,14 @@ class TaskConfig:
         weights = weights.reshape(1, -1) if weights.dim() == 1 else weights
         if weights.shape[-1] != m:
             raise ConfigurationError(f"task.weights has {weights.shape[-1]} entries but {spec.env_id} has {m} objectives")
+        scalarization = self.scalarization or WeightedSum()
+        if self.ideal_point is not None and not scalarization.needs_ideal_point:
+            raise ConfigurationError(
+                f"task.ideal_point: {type(scalarization).__name__} has no use for it; remove it or choose another scalarization"
+            )
         return Task(
             utility=Utility(
-                scalarization=self.scalarization or WeightedSum(),
+                scalarization=scalarization,
                 weights=weights,
                 ideal_point=None if self.ideal_point is None else torch.tensor(self.ideal_point, dtype=torch.float32),
                 scale=None if self.scale is None else torch.tensor(self.scale, dtype=torch.float32),
@@ -111,8 +119,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.env_steps < 1:
             raise ConfigurationError(f"env_steps must be at least 1, found {self.env_steps}")
-        if self.threads is not None and self.threads < 1:
-            raise ConfigurationError(f"threads must be at least 1, found {self.threads}")
+        if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
+            raise ConfigurationError(
+                f"threads must be from 1 to {_MOST_THREADS}, found {self.threads}; more than the machine's cores help nobody"
+            )
         if self.seed < 0:
             raise ConfigurationError(f"seed must be nonnegative, found {self.seed}")
         if isinstance(self.env, Mapping) and not isinstance(self.env.get("id"), str):
@@ -135,7 +145,14 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigurationError: Missing file, unknown key or name, wrong type, impossible value; names the key and the remedy.
     """
-    return from_yaml(find_config(config).read_text(encoding="utf-8"), overrides=overrides, source=str(config))
+    path = find_config(config)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{config} is not a text file: byte {error.start} is not UTF-8; expected YAML, saved as UTF-8"
+        ) from error
+    return from_yaml(text, overrides=overrides, source=str(config))
 
 
 @typing.overload
@@ -280,8 +297,12 @@ def _build(cls: type[T], node: Mapping[str, Any], path: _Path, base: T | None = 
 def _component(kind: str, hint: Any, node: Any, path: _Path, default: Any) -> Any:
     """Make what a component field holds: a component, a tuple of them, None, or plain data where the type allows it."""
     alternatives = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    several = any(typing.get_origin(a) is tuple for a in alternatives)
     if node is None and (type(None) in alternatives or default is None):
         return None
+    only_several = several and all(typing.get_origin(a) is tuple or a is type(None) for a in alternatives)
+    if only_several and isinstance(node, (str, dict)):
+        raise ConfigurationError(f"{_where(path)}expected a list of {kind} names or mappings, such as [{names(kind)[0]}]")
     if isinstance(node, str):
         return _instance(kind, node, {}, path)
     if isinstance(node, dict):
@@ -293,7 +314,6 @@ def _component(kind: str, hint: Any, node: Any, path: _Path, default: Any) -> An
             registered = name_of(default, kind)
             return _build(type(default), own, path, default, registered[1] if registered else type(default).__name__)
         raise ConfigurationError(f"{'.'.join((*path, 'name'))}: missing; expected a {kind}: {', '.join(names(kind))}")
-    several = any(typing.get_origin(a) is tuple for a in alternatives)
     if isinstance(node, (list, tuple)) and several:
         if all(isinstance(item, (str, dict)) for item in node):
             return tuple(_component(kind, Any, item, (*path, str(i)), dataclasses.MISSING) for i, item in enumerate(node))

@@ -50,8 +50,11 @@ class Evaluation:
             raise ConfigurationError(f"evaluation.period must be at least 1 environment step, found {self.period}")
         if self.gamma is not None and not 0.0 <= self.gamma <= 1.0:
             raise ConfigurationError(f"evaluation.gamma must be in [0, 1], found {self.gamma}")
-        if self.final_episodes < 0:
-            raise ConfigurationError(f"evaluation.final_episodes must not be negative, found {self.final_episodes}")
+        for name in ("final_episodes", "seed"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"evaluation.{name} must not be negative, found {getattr(self, name)}")
+        if self.reference_point is not None and not np.isfinite(self.reference_point).all():
+            raise ConfigurationError(f"evaluation.reference_point must hold finite numbers, found {list(self.reference_point)}")
 
 
 @dataclass(frozen=True)

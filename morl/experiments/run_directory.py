@@ -88,8 +88,16 @@ class RunDirectory:
         write_atomically(self.path / "config.yaml", text)
 
     def read_config(self) -> str:
-        """Read ``config.yaml``."""
-        return (self.path / "config.yaml").read_text(encoding="utf-8")
+        """Read ``config.yaml``.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        path = self.path / "config.yaml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise CheckpointError(f"{path} is damaged: byte {error.start} is not UTF-8; restore it from a copy") from error
 
     def write_progress(self, metrics: Table, timing: Table) -> None:
         """Write ``metrics.csv`` and ``timing.csv``; the checkpoint has their rows too, so nothing waits for the disk."""

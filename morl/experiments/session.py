@@ -27,6 +27,7 @@ from morl.experiments.run_directory import FORMAT_VERSION, RunDirectory
 from morl.experiments.tables import Table
 from morl.problem import Problem
 from morl.protocols import HasAssessor, Learner, Policy, Solver, State, prefixed, unprefixed
+from morl.solvers.base import evaluator_of
 
 _SLICE_SECONDS = 0.2
 _EVALUATIONS = 20
@@ -68,7 +69,7 @@ class Session:
         self.assessor: Assessor = (
             self.learner.assessor
             if isinstance(self.learner, HasAssessor)
-            else Assessor(problem.evaluator(gamma=solver.gamma, device=self.device), ParetoArchive())
+            else Assessor(evaluator_of(solver, problem, device=self.device), ParetoArchive())
         )
         period = (
             evaluation.period
@@ -99,8 +100,9 @@ class Session:
             progress.start(self._description())
             try:
                 self._loop(progress, interrupted)
-            except MorlError as error:
-                self._write_manifest("failed", cause=str(error))
+            except Exception as error:
+                cause = str(error) if isinstance(error, MorlError) else f"{type(error).__name__}: {error}"
+                self._write_manifest("failed", cause=cause)
                 raise
             finally:
                 progress.stop()
@@ -119,7 +121,7 @@ class Session:
             self._evaluate()
             self._checkpoint(always=True)
         progress.update(self.env_steps, self.metrics[-1])
-        while self.env_steps < total and not interrupted():
+        while self.env_steps < total and not interrupted() and not self._is_finished():
             round_steps = self.learner.round_steps
             # What happens at a given time happens at the last round boundary before it, so that the length of the slices,
             # which follows the clock, decides nothing. The end of the budget is met exactly.
@@ -140,8 +142,14 @@ class Session:
             if self._is_due(self.next_checkpoint):
                 self._checkpoint(always=self.env_steps >= total)
             progress.update(self.env_steps, self.metrics[-1])
-        if interrupted():
+        if self._is_finished() and self.metrics[-1]["env_steps"] != self.env_steps:
+            self._evaluate()
+        if interrupted() or self._is_finished():
             self._checkpoint(always=True)
+
+    def _is_finished(self) -> bool:
+        """Whether the algorithm came to its own end; most only know budgets."""
+        return bool(getattr(self.learner, "is_finished", False))
 
     def _is_due(self, time: int) -> bool:
         """Whether no further round fits before a time, in environment steps; at the end of the budget everything is due."""

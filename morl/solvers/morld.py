@@ -16,6 +16,7 @@ Deviations: see the page of MORL/D in the documentation.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -35,7 +36,7 @@ from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
 from morl.selection import RoundRobin, Selection
-from morl.solvers.base import RunnableSolver, require
+from morl.solvers.base import RunnableSolver, evaluator_of, require
 from morl.solvers.mosac import MOSAC
 from morl.task import Task, Utility
 from morl.weights.adaptation import WeightAdaptation
@@ -102,9 +103,18 @@ class MORLD(RunnableSolver):
             raise ConfigurationError(
                 f"MORLD.weights has {len(self.weights)} vectors for {self.num_members} members; give one each"
             )
+        elif len(lengths := {len(vector) for vector in self.weights}) > 1:
+            raise ConfigurationError(
+                f"MORLD.weights has vectors of {' and '.join(map(str, sorted(lengths)))} numbers; give one number per objective"
+            )
         if isinstance(self.ideal_point, str) and self.ideal_point != "running":
             raise ConfigurationError(
                 f"MORLD.ideal_point must be 'running' or one number per objective, found {self.ideal_point!r}"
+            )
+        if not isinstance(self.ideal_point, str) and not self.scalarization.needs_ideal_point:
+            raise ConfigurationError(
+                f"MORLD.ideal_point: {type(self.scalarization).__name__} has no use for it; remove it or choose another "
+                "scalarization, such as Chebyshev"
             )
         self.inner_solver()
 
@@ -178,7 +188,10 @@ class MORLDLearner:
         self.inner: Any = inner.make(
             env, Task(utility=utility, dynamics=None if task is None else task.dynamics), seed=seed, device=device
         )
-        evaluator = env.evaluator(gamma=solver.gamma, device=device)
+        if solver.cooperation and self.n > 1:
+            # What cannot work is found now, not at the first exchange.
+            solver.neighbourhood(weights.cpu().numpy())
+        evaluator = evaluator_of(inner, env, device=device)
         self.assessor = Assessor(evaluator, solver.archive.fresh())
         self.env_steps = 0
         self.exchanges = 0
@@ -219,6 +232,11 @@ class MORLDLearner:
         return self.solver.exchange_period
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the members' solver came to its own end; most only know budgets."""
+        return bool(getattr(self.inner, "is_finished", False))
+
+    @property
     def timing(self) -> dict[str, float]:
         """Seconds by purpose."""
         return {**self.inner.timing, "evaluating": self.assessor.evaluator.seconds}
@@ -251,18 +269,22 @@ class MORLDLearner:
             raise ConfigurationError("MORL/D decides itself who trains; set its schedule and selection instead of members")
         if self.assessor.latest is None:
             self.assess()
-        spent = 0
+        spent, by_purpose = 0, Counter[str]()
         while spent < env_steps:
             round_steps = self.round_steps
             if spent and round_steps > env_steps - spent:
                 break
             until_exchange = max(self.next_exchange - self.env_steps, round_steps)
-            steps = self.inner.learn(min(env_steps - spent, until_exchange), self._active())["training"]
+            account = self.inner.learn(min(env_steps - spent, until_exchange), self._active())
+            by_purpose.update({purpose: account.get(purpose, 0) for purpose in ("training", "search")})
+            steps = by_purpose.total() - spent
             spent += steps
             self.env_steps += steps
             if self.next_exchange - self.env_steps < self.round_steps:
                 self._exchange()
-        return {"training": spent}
+            if self.is_finished:
+                break
+        return dict(by_purpose)
 
     def assess(self) -> Assessment:
         """Evaluate the population and offer it to the archive; the last record if nothing was trained since."""

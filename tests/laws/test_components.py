@@ -14,21 +14,19 @@ from morl.archives import Archive, ArchiveEntry, BoundedArchive, ConvexCoverageS
 from morl.cooperation.neighbourhood import KNearest
 from morl.functional.dominance import convex_non_dominated, dominates, non_dominated
 from morl.indicators import cardinality, expected_utility, hypervolume, igd, igd_plus, maximum_utility_loss
-from morl.scalarizations import PBI, Achievement, AugmentedChebyshev, Chebyshev, Scalarization, SmoothChebyshev, WeightedSum
+from morl.registry import component, names
+from morl.scalarizations import PBI, Achievement, Scalarization, SmoothChebyshev
 from morl.weights import dirichlet, riesz, simplex_lattice
 from morl.weights.adaptation import PSA
 from tests.strategies import finite, simplex, value_sets
 
 SCALARIZATIONS: list[Scalarization] = [
-    WeightedSum(),
-    Chebyshev(),
-    AugmentedChebyshev(),
+    *(component("scalarization", name)() for name in names("scalarization")),
     SmoothChebyshev(mu=0.5),
-    PBI(),
     Achievement(rho=0.1),
 ]
 MONOTONE = [s for s in SCALARIZATIONS if not isinstance(s, PBI)]
-each_scalarization = pytest.mark.parametrize("s", SCALARIZATIONS, ids=lambda s: type(s).__name__)
+each_scalarization = pytest.mark.parametrize("s", SCALARIZATIONS, ids=repr)
 
 
 @each_scalarization
@@ -64,7 +62,7 @@ def test_torch_equals_numpy(s: Scalarization, values: Any, weights: Any) -> None
     np.testing.assert_allclose(result.numpy(), s(values, weights, ideal_point=z), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("s", MONOTONE, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("s", MONOTONE, ids=repr)
 @given(data=st.data())
 def test_a_dominating_value_never_scores_less(s: Scalarization, data: st.DataObject) -> None:
     worse = data.draw(value_sets(num_objectives=3, min_size=1))

@@ -96,6 +96,19 @@ def test_run_finds_a_place_and_can_be_quiet(config):
         (["run", "small.yaml", "env=CartPole-v1"], r"scalar reward"),
         (["run", "small.yaml", "evaluation.reference_point=[1]"], r"reference_point has 1 entries .* 2 objectives"),
         (["run", "small.yaml", "solver.weights=[[0.5,0.6],[1,0],[0,1]]"], r"simplex"),
+        (["run", "small.yaml", "solver.weights=[[1,0],[0,1],[0.5]]"], r"vectors of 1 and 2 numbers"),
+        (["run", "small.yaml", "solver.ideal_point=[1,0]"], r"ideal_point: WeightedSum has no use for it"),
+        (["run", "small.yaml", "solver.scalarization=chebyshev", "solver.ideal_point=[.nan,0]"], r"must hold finite numbers"),
+        (["run", "small.yaml", "solver.cooperation=hard_transfer"], r"expected a list of cooperation names"),
+        (
+            ["run", "small.yaml", "solver.cooperation=[hard_transfer]", "solver.neighbourhood.k=3"],
+            r"3 neighbours need at least 4 members",
+        ),
+        (["run", "small.yaml", "evaluation.reference_point=[.inf,0]"], r"reference_point must hold finite numbers"),
+        (["run", "small.yaml", "evaluation.seed=-1"], r"evaluation.seed must not be negative"),
+        (["run", "small.yaml", "threads=100000"], r"threads must be from 1 to 1024"),
+        (["run", "binary.yaml"], r"binary.yaml is not a text file: byte 0 is not UTF-8"),
+        (["run", "list.yaml"], r"expected a mapping with env, solver, env_steps"),
         (["run", "small.yaml", "device=cuda:99"], r"device 'cuda:99' is not available"),
         (["run", "small.yaml", "--out", "full"], r"full is not empty"),
         (["run", "small.yaml", "--out", "small.yaml/run"], r"cannot write to small.yaml/run"),
@@ -109,6 +122,8 @@ def test_run_finds_a_place_and_can_be_quiet(config):
 def test_bad_input_is_one_line_on_stderr_and_exit_code_2(config, arguments, message):
     (config / "full").mkdir()
     (config / "full" / "thesis.tex").touch()
+    (config / "binary.yaml").write_bytes(b"\xff\x00\xfe")
+    (config / "list.yaml").write_text("[1, 2]")
     before = sorted(config.rglob("*"))
     result = morl(*arguments, code=2)
     assert re.fullmatch(rf"error: .*{message}.*\n", result.stderr), result.stderr

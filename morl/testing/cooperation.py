@@ -1,0 +1,74 @@
+"""Check a mechanism of cooperation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from morl.cooperation import Cooperation
+from morl.errors import CapabilityError
+from morl.problem import EnvLike, Problem, make_problem
+from morl.task import Task, Utility
+from morl.testing.requirement import require
+from morl.testing.solver import difference, require_same_state, through_files
+
+
+def check_cooperation(
+    cooperation: Cooperation, solver: Any = None, *, env: EnvLike | Problem = "tabular/treasure-corridor-v0", seed: int = 0
+) -> None:
+    """Check that a mechanism keeps the contract of :class:`morl.cooperation.Cooperation`.
+
+    Args:
+        cooperation: What to check.
+        solver: A solver whose members can cooperate in this way; tabular Q-learning if None.
+        env: An environment it can solve.
+        seed: Of the learners.
+
+    Raises:
+        AssertionError: It breaks the contract; the message says where.
+
+    Example:
+        >>> from morl.cooperation import HardTransfer
+        >>> check_cooperation(HardTransfer())
+    """
+    if solver is None:
+        from morl.solvers.moq import MOQLearning
+
+        solver = MOQLearning(replay="per_member")
+    before = repr(solver)
+    try:
+        configured = cooperation.configure(solver)
+    except CapabilityError as error:
+        raise AssertionError(f"configure() refuses the solver to try it with ({error}); pass another one") from error
+    require(repr(solver) == before, "configure() must not change the solver that it is given")
+    require(hasattr(configured, "make"), f"configure() must return a solver, got {configured!r}")
+    problem, n = make_problem(env), 4
+
+    def trained() -> Any:
+        m = problem.spec.num_objectives
+        weights = torch.softmax(torch.arange(float(n * m)).reshape(n, m).sin(), -1)
+        utility = Utility(weights=weights, criterion=getattr(configured, "criterion", "ser"))
+        learner = configured.make(problem, Task(utility=utility), seed=seed, device=torch.device("cpu"))
+        learner.learn(20 * learner.round_steps)
+        return learner
+
+    neighbours = np.array([[1], [2], [1], [2]])  # member 0 and member 3 are nobody's neighbours
+    one, other = trained(), trained()
+    for turn, source in enumerate((1, 2, 0)):
+        bystanders = [i for i in range(n) if i != source and i not in neighbours[source]]
+        policies = [{name: tensor.clone() for name, tensor in policy.tensors().items()} for policy in one.policies()]
+        for learner in (one, other):
+            cooperation.exchange(learner, source=source, exchanges=turn, neighbours=neighbours)
+        for i in bystanders:
+            changed = difference(policies[i], one.policies()[i].tensors())
+            require(
+                changed is None, f"an exchange of member {source} changed {changed} of member {i}, who is not its neighbour"
+            )
+    require_same_state(one, other, "the same exchanges of equal learners gave different ones; keep no state")
+    restored = trained()
+    restored.load_state(through_files(one.state()))
+    for learner in (one, restored):
+        learner.learn(20 * learner.round_steps)
+    require_same_state(one, restored, "a learner that was saved after the exchanges and restored went another way")

@@ -1,0 +1,30 @@
+"""Check a rule that chooses who learns."""
+
+from __future__ import annotations
+
+from morl.selection import Selection
+from morl.testing.requirement import require
+
+
+def check_selection(selection: Selection, *, turns: int = 40) -> None:
+    """Check that a rule keeps the contract of :class:`morl.selection.Selection`.
+
+    Args:
+        selection: What to check.
+        turns: How many turns to try, for populations of 1, 2 and 7 members.
+
+    Raises:
+        AssertionError: It breaks the contract; the message says where.
+
+    Example:
+        >>> from morl.selection import RoundRobin
+        >>> check_selection(RoundRobin())
+    """
+    for n in (1, 2, 7):
+        for turn in range(turns):
+            chosen = selection(turn, n)
+            case = f"turn {turn} of {n} members"
+            require(len(chosen) >= 1, f"{case}: nobody learns")
+            require(len(set(chosen)) == len(chosen), f"{case}: a member is chosen twice: {chosen}")
+            require(all(type(i) is int and 0 <= i < n for i in chosen), f"{case}: not indices from 0 to {n - 1}: {chosen}")
+            require(selection(turn, n) == chosen, f"{case}: the same turn gave another choice; keep no state")

@@ -1,0 +1,133 @@
+"""Every registered component passes the public checker of its kind, on drawn seeds and numbers of objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from morl.errors import ConfigurationError
+from morl.registry import component, kinds, names
+from morl.testing import (
+    check_archive,
+    check_cooperation,
+    check_neighbourhood,
+    check_scalarization,
+    check_selection,
+    check_weight_adaptation,
+    check_weight_generation,
+)
+
+NOT_MONOTONE = {"pbi"}
+"""Scalarizations that may score a dominating value lower, and say so."""
+
+seeds = st.integers(0, 2**31)
+
+
+def each(kind: str) -> Any:
+    return pytest.mark.parametrize("name", names(kind))
+
+
+def test_every_kind_has_a_checker() -> None:
+    here = {"scalarization", "weights", "weight_adaptation", "archive", "neighbourhood", "selection", "cooperation"}
+    elsewhere = {"solver", "policy"}  # tests/conformance/test_solvers.py
+    assert here | elsewhere <= set(kinds())
+
+
+@each("scalarization")
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(1, 6))
+def test_scalarization(name: str, seed: int, m: int) -> None:
+    check_scalarization(component("scalarization", name)(), num_objectives=m, monotone=name not in NOT_MONOTONE, seed=seed)
+
+
+@each("weights")
+@settings(max_examples=30)
+@given(seed=seeds, n=st.integers(1, 9), m=st.integers(1, 5))
+def test_weights(name: str, seed: int, n: int, m: int) -> None:
+    generate = component("weights", name)
+    if name == "riesz":  # every other set is a minimisation of its own
+        n, m, seed = min(n, 5), min(m, 3), seed % 2
+    try:
+        generate(n, m, seed=seed)
+    except ConfigurationError:
+        return  # some numbers of vectors do not exist
+    check_weight_generation(generate, num_vectors=n, num_objectives=m, seed=seed)
+
+
+@each("weight_adaptation")
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(2, 5))
+def test_weight_adaptation(name: str, seed: int, m: int) -> None:
+    check_weight_adaptation(component("weight_adaptation", name)(), num_objectives=m, seed=seed)
+
+
+@each("archive")
+@settings(max_examples=10)
+@given(seed=seeds, m=st.integers(2, 4))
+def test_archive(name: str, seed: int, m: int) -> None:
+    check_archive(component("archive", name)(), num_objectives=m, seed=seed)
+
+
+@each("neighbourhood")
+@settings(max_examples=20)
+@given(seed=seeds, n=st.integers(2, 12), m=st.integers(2, 5))
+def test_neighbourhood(name: str, seed: int, n: int, m: int) -> None:
+    check_neighbourhood(component("neighbourhood", name)(), num_members=n, num_objectives=m, seed=seed)
+
+
+@each("selection")
+def test_selection(name: str) -> None:
+    check_selection(component("selection", name)())
+
+
+@each("cooperation")
+def test_cooperation(name: str) -> None:
+    check_cooperation(component("cooperation", name)())
+
+
+# --- the checkers notice what they are for -----------------------------------------------------------------------------
+
+
+def test_a_broken_neighbourhood_is_named() -> None:
+    def own(weights: Any) -> Any:
+        return np.arange(len(weights))[:, None]
+
+    def last(weights: Any) -> Any:
+        return np.full((len(weights), 1), -1)
+
+    for broken, message in ((own, "its own neighbour"), (last, "an index is not from 0")):
+        with pytest.raises(AssertionError, match=message):
+            check_neighbourhood(broken)
+
+
+def test_a_broken_selection_is_named() -> None:
+    calls: list[int] = []
+
+    def counts(turn: int, num_members: int) -> list[int]:
+        calls.append(turn)
+        return [len(calls) % num_members]
+
+    for broken, message in (
+        (counts, "keep no state"),
+        (lambda turn, n: [], "nobody learns"),
+        (lambda turn, n: [turn], "not indices"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            check_selection(broken)
+
+
+class _TakesFromEverybody:
+    def configure(self, solver: Any) -> Any:
+        return solver
+
+    def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: Any) -> None:
+        learner.transfer(source, 3)
+
+
+def test_a_broken_cooperation_is_named() -> None:
+    with pytest.raises(AssertionError, match="member 3, who is not its neighbour"):
+        check_cooperation(_TakesFromEverybody())
