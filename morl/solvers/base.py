@@ -10,9 +10,12 @@ from morl.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
     from morl.experiments.evaluation import Evaluation
     from morl.experiments.result import RunResult
     from morl.problem import EnvLike
+    from morl.protocols import EnvFactory, Solver
     from morl.scalarizations import Scalarization
 
 
@@ -58,6 +61,21 @@ class RunnableSolver:
             solver, env, env_steps=env_steps, seed=seed, device=device, evaluation=evaluation, out=out,
             weights=weights, scalarization=scalarization, ideal_point=ideal_point,
         )  # fmt: skip
+
+
+def evaluator_of(solver: Solver, env: EnvFactory, *, device: torch.device) -> Any:
+    """How the policies of a solver are judged: as the solver says (its own ``evaluator``), else as the problem says.
+
+    Args:
+        solver: Whose policies.
+        env: The problem.
+        device: Where policies act.
+
+    Returns:
+        A :class:`morl.experiments.evaluation.Evaluator`.
+    """
+    own = getattr(solver, "evaluator", None)
+    return env.evaluator(gamma=solver.gamma, device=device) if own is None else own(env, device=device)
 
 
 def require(condition: bool, message: str) -> None:
