@@ -113,7 +113,8 @@ def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: 
     """Check that the forms of a set of feasible actions agree, on every action.
 
     Membership against the linear rows, solved with the action fixed; enumeration; samples, which must be feasible and reach
-    every feasible action; linear maximisation, against the best of the list, both its own and the rows'.
+    every feasible action; linear maximisation, against the best of the list, both its own and the rows', alone and in a batch;
+    which actions are part of a feasible one.
 
     Args:
         constraint: With at most 12 action components.
@@ -146,9 +147,14 @@ def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: 
         )
     _check_lists(constraint, every[inside])
     _check_samples(constraint, every[inside], rng)
+    part = np.any(np.all(every[:, None] <= every[inside], axis=2), axis=1)
+    wrong = every[constraint.extends(every) != part]
+    _require(not len(wrong), f"extends is wrong about {wrong[:1].astype(int).tolist()}")
+    functions = np.zeros((objectives, size))
     for number in range(objectives):
         # Some with ties and zeros.
         c = rng.normal(size=size) if number % 2 else rng.integers(-1, 2, size).astype(np.float64)
+        functions[number] = c
         best = (every[inside] @ c).max()
         for name, action in (("maximize_linear", constraint.maximize_linear(c)), ("the linear rows", rows.solve(c))):
             _require(action is not None and bool(constraint.contains(action[None])[0]), f"{name}: {action} is not feasible")
@@ -156,6 +162,9 @@ def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: 
                 action is not None and abs(float(action @ c) - best) <= _PRECISION * (1.0 + abs(best)),
                 f"{name} for {c.tolist()} reaches another value than {best}, the best of all feasible actions",
             )
+    together = constraint.maximize_linear(functions)
+    alone = np.array([constraint.maximize_linear(c) for c in functions])
+    _require(_same(together, alone), "maximize_linear of a batch (B, N) differs from that of its rows")
 
 
 def _check_lists(constraint: Constraint, feasible: npt.NDArray[np.bool_]) -> None:

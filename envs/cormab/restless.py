@@ -148,8 +148,7 @@ class RestlessBandit(NativeEnv):
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         executed = actions.astype(np.bool_)
         if not self._feasible.all():
-            for place in np.flatnonzero(~self._feasible):
-                executed[place] = self.constraint.project(executed[place])
+            executed[~self._feasible] = self.constraint.project(executed[~self._feasible])
         self.executed_actions[rows] = executed
         index = self.instance.levels(executed)
         index += self._arms * self._levels

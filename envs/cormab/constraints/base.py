@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,26 +77,62 @@ class Constraint(ABC):
         """A feasible action that maximises ``coefficients @ action``, exactly.
 
         Args:
-            coefficients: Finite, ``(N,)``.
+            coefficients: Finite, ``(N,)``, or ``(B, N)`` for several functions at once.
 
         Returns:
-            ``(N,)``.
+            ``(N,)`` or ``(B, N)``.
 
         Raises:
             ValueError: The shape is wrong, or an entry is not finite.
         """
-        return self._maximize(finite(coefficients, self.num_actions))
+        given = finite(coefficients, self.num_actions)
+        found = self._maximize(given.reshape(-1, self.num_actions))
+        return found.reshape(given.shape)
 
-    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
+        """The same for a batch that has been looked at: from the list of all actions if it is short, else by HiGHS."""
+        if self._short_list is not None:
+            block = max(1, _PRODUCT // len(self._short_list))
+            best = [(coefficients[i : i + block] @ self._short_list.T).argmax(1) for i in range(0, len(coefficients), block)]
+            return self._short_list.take(np.concatenate([np.zeros(0, np.int64), *best]), axis=0) > 0
+        asked, place = np.unique(coefficients, axis=0, return_inverse=True)
         # Scaled, so that the solver's absolute tolerances do not depend on the units.
-        action = self.rows().solve(coefficients / max(float(np.abs(coefficients).max(initial=0.0)), 1e-300))
-        if action is None or not self._contains(action[None])[0]:
+        largest = np.maximum(np.abs(asked).max(axis=1, initial=0.0, keepdims=True), 1e-300)
+        found = [self.rows().solve(objective) for objective in asked / largest]
+        if any(action is None for action in found):
+            raise RuntimeError(f"{type(self).__name__}: the solver finds no action in a set that has some; please report this")
+        actions = np.array(found, np.bool_).reshape(-1, self.num_actions)
+        if not self._contains(actions).all():
             raise RuntimeError(f"{type(self).__name__}: the solver's action is not feasible; please report this")
-        return action
+        return actions[place.reshape(-1)]
 
-    def project(self, action: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """A feasible action that differs from ``action`` ``(N,)`` in the fewest components."""
-        return self.maximize_linear(2.0 * binary(np.asarray(action)[None], self.num_actions)[0] - 1.0)
+    @cached_property
+    def _short_list(self) -> npt.NDArray[np.float64] | None:
+        listed = self.enumerate(_SHORT)
+        return None if listed is None else listed.astype(np.float64)
+
+    def project(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Feasible actions that differ from ``actions``, ``(N,)`` or ``(B, N)``, in the fewest components."""
+        given = np.asarray(actions)
+        asked = binary(np.atleast_2d(given), self.num_actions)
+        return self._maximize(np.where(asked, 1.0, -1.0)).reshape(given.shape)
+
+    def extends(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Tell which actions are part of a feasible one: whether more ones could make them feasible, if they are not.
+
+        Args:
+            actions: Zeros and ones, ``(B, N)``.
+
+        Returns:
+            ``(B,)``.
+
+        Raises:
+            ValueError: The shape is wrong, or an entry is neither 0 nor 1.
+        """
+        return self._extends(binary(actions, self.num_actions))
+
+    def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
+        return np.asarray((self._maximize(actions.astype(np.float64)) >= actions).all(axis=1))
 
     def add_to(self, model: LinearModel, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Write the compact form into a solver's model; see :meth:`envs.cormab.constraints.rows.LinearRows.add_to`."""
@@ -104,6 +141,9 @@ class Constraint(ABC):
 
 class DownwardClosed(Constraint):
     """A set that with each action holds all actions with some of its ones left out, the null action included."""
+
+    def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
+        return self._contains(actions)
 
     def sample(self, rng: np.random.Generator, size: int) -> Actions:
         """Draw feasible actions, half of them as large as they can easily be made; see :meth:`Constraint.sample`.
@@ -151,6 +191,8 @@ class DownwardClosed(Constraint):
 
 
 _CHUNK = 1 << 15
+_SHORT = 1 << 15  # actions that are listed once, so that linear functions are maximised by a matrix product
+_PRODUCT = 1 << 24  # entries of such a product that are held at once
 
 
 def in_order(actions: Actions) -> Actions:
@@ -172,10 +214,10 @@ def binary(actions: npt.ArrayLike, num_actions: int) -> Actions:
 
 
 def finite(coefficients: npt.ArrayLike, num_actions: int) -> npt.NDArray[np.float64]:
-    """Check the coefficients ``(N,)`` of a linear function."""
+    """Check the coefficients ``(N,)`` of a linear function, or ``(B, N)`` of several."""
     given = np.asarray(coefficients, np.float64)
-    if given.shape != (num_actions,):
-        raise ValueError(f"coefficients has shape {given.shape}; expected ({num_actions},)")
+    if given.ndim not in (1, 2) or given.shape[-1] != num_actions:
+        raise ValueError(f"coefficients has shape {given.shape}; expected ({num_actions},) or (B, {num_actions})")
     if not np.isfinite(given).all():
         raise ValueError("an entry of coefficients is not finite")
     return given

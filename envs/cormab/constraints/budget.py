@@ -44,7 +44,7 @@ class Budget(DownwardClosed):
     def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
         return random_subsets(rng, size, self.size, self.budget)
 
-    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
         return largest(coefficients, self.budget) & (coefficients > 0)
 
 
@@ -54,8 +54,8 @@ def random_subsets(rng: np.random.Generator, size: int, num_actions: int, count:
     return chosen
 
 
-def largest(coefficients: npt.NDArray[Any], count: int) -> npt.NDArray[np.bool_]:
-    """Ones at the ``count`` largest coefficients; of equal ones the first."""
-    action = np.zeros(coefficients.size, np.bool_)
-    action[np.argsort(-coefficients, kind="stable")[:count]] = True
-    return action
+def largest(coefficients: npt.NDArray[Any], count: int) -> Actions:
+    """Ones at the ``count`` largest coefficients of each row ``(B, N)``; of equal ones the first."""
+    actions = np.zeros(coefficients.shape, np.bool_)
+    np.put_along_axis(actions, np.argsort(-coefficients, axis=1, kind="stable")[:, :count], True, axis=1)
+    return actions

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.cormab.constraints.base import Actions, DownwardClosed, integers
-from envs.cormab.constraints.counts import CountMemo, Counts, indicator
+from envs.cormab.constraints.counts import CountMemo, Counts, best_by_counts, indicator
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
 
 _LARGEST_TABLE = 1 << 24
@@ -108,6 +108,23 @@ class Capacity(DownwardClosed):
             for index in left:
                 feasible |= before[index]
         return feasible
+
+    @cached_property
+    def _largest_counts(self) -> Counts | None:
+        """Feasible counts none of which can be raised, ``(M, t)``; None without a table."""
+        table = self._table
+        if table is None:
+            return None
+        maximal = table.copy()
+        for axis in range(table.ndim):
+            higher = np.swapaxes(table, 0, axis)[1:]
+            np.swapaxes(maximal, 0, axis)[:-1][higher] = False
+        return np.argwhere(maximal)
+
+    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
+        if self._largest_counts is None:
+            return super()._maximize(coefficients)
+        return best_by_counts(coefficients, self._types, self._largest_counts)
 
     @cached_property
     def _memo(self) -> CountMemo:

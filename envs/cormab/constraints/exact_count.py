@@ -57,5 +57,9 @@ class ExactCount(Constraint):
         within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) == self.count
         return within
 
-    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
+        within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) <= self.count
+        return within
+
+    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
         return largest(coefficients, self.count)

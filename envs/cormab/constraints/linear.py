@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,11 @@ _BLOCK = 1 << 14
 
 def _none() -> npt.NDArray[np.float64]:
     return np.zeros(0)
+
+
+def _bounds(variables: Iterable[Any], end: int) -> npt.NDArray[np.float64]:
+    limits = [variable.bounds[end] for variable in variables]
+    return np.array([(-np.inf, np.inf)[end] if limit is None else limit for limit in limits], np.float64)
 
 
 def _no() -> npt.NDArray[np.bool_]:
@@ -79,6 +86,60 @@ class Linear(Constraint):
         if (self.lower > self.upper).any() or self.rows().solve(np.zeros(self.num_actions)) is None:
             raise ValueError("no action satisfies the rows: the set of feasible actions is empty; loosen a side")
 
+    @classmethod
+    def from_pyomo(cls, fragment: Any, actions: Any) -> Self:
+        """Take the linear constraints of a Pyomo model.
+
+        Constraints that are deactivated, and the objective, are left out. Variables other than the action become auxiliary
+        variables, with their bounds; fixed ones become numbers. The model itself is not kept.
+
+        Args:
+            fragment: A ``pyomo`` model or block.
+            actions: Its binary variables that are the action: an indexed variable, or a sequence of variables, in the order of
+                the components.
+
+        Raises:
+            ValueError: Something in the model is not linear, or a component of the action is not a binary variable.
+        """
+        from pyomo.core import Constraint as PyomoConstraint
+        from pyomo.core import SOSConstraint
+        from pyomo.repn import generate_standard_repn
+
+        components = list(actions.values() if hasattr(actions, "values") else actions)
+        for variable in components:
+            if not (variable.is_integer() and variable.bounds == (0, 1)):
+                raise ValueError(f"{variable.name} has the bounds {variable.bounds}; an action needs binary variables")
+        if next(fragment.component_data_objects(SOSConstraint, active=True), None) is not None:
+            raise ValueError("the model has special ordered sets; write them with binary variables")
+        columns = {id(variable): place for place, variable in enumerate(components)}
+        auxiliary: list[Any] = []
+        entries: list[tuple[int, int, float]] = []
+        sides: list[tuple[float, float]] = [(variable.value, variable.value) for variable in components if variable.fixed]
+        fixed = (place for place, variable in enumerate(components) if variable.fixed)
+        entries += [(row, place, 1.0) for row, place in enumerate(fixed)]
+        for row in fragment.component_data_objects(PyomoConstraint, active=True, descend_into=True):
+            form = generate_standard_repn(row.body)
+            if not form.is_linear():
+                raise ValueError(f"{row.name} is not linear; write it with linear rows and binary variables")
+            for variable, value in zip(form.linear_vars, form.linear_coefs, strict=True):
+                if id(variable) not in columns:
+                    columns[id(variable)] = len(components) + len(auxiliary)
+                    auxiliary.append(variable)
+                entries.append((len(sides), columns[id(variable)], float(value)))
+            low, high = (row.lb, row.ub)
+            sides.append(
+                (
+                    -np.inf if low is None else low - form.constant,
+                    np.inf if high is None else high - form.constant,
+                )
+            )
+        matrix = np.zeros((len(sides), len(components) + len(auxiliary)))
+        for place, column, value in entries:
+            matrix[place, column] += value
+        lower, upper = np.array(sides, np.float64).reshape(-1, 2).T
+        low, high = (_bounds(auxiliary, end) for end in (0, 1))
+        return cls(matrix, lower, upper, low, high, np.array([variable.is_integer() for variable in auxiliary], np.bool_))
+
     @property
     def num_actions(self) -> int:
         """Number of action components, ``N``."""
@@ -134,19 +195,20 @@ class Linear(Constraint):
         return within
 
     @cached_property
-    def _listed(self) -> Actions | None:
+    def _short_list(self) -> npt.NDArray[np.float64] | None:
+        # Of more components even a short list may take long to find.
         most = _LISTED_BY_PROGRAMS if self.auxiliary_lower.size else _LISTED
-        return self.enumerate(1 << most) if self.num_actions <= most else None
+        listed = self.enumerate(1 << most) if self.num_actions <= most else None
+        return None if listed is None else listed.astype(np.float64)
 
     def sample(self, rng: np.random.Generator, size: int) -> Actions:
         """Draw feasible actions: uniformly from a short list, else the best ones of random linear functions.
 
         Each point of ``{0, 1}^N`` is the only best one of some linear functions, so every feasible action can come up.
         """
-        if self._listed is not None:
-            return self._listed[rng.integers(len(self._listed), size=size)]
-        drawn = [self._maximize(rng.normal(size=self.num_actions)) for _ in range(size)]
-        return np.array(drawn, np.bool_).reshape(size, self.num_actions)
+        if self._short_list is not None:
+            return self._short_list[rng.integers(len(self._short_list), size=size)] > 0
+        return self._maximize(rng.normal(size=(size, self.num_actions)))
 
     def enumerate(self, limit: int) -> Actions | None:
         """List the set, depth first, leaving out beginnings that no end can make feasible; see :meth:`Constraint.enumerate`."""

@@ -92,42 +92,42 @@ class Path(DownwardClosed):
         return distance
 
     def rows(self) -> LinearRows:
-        """A walk through time: which directed edge is taken in each step.
+        """Directed edges of the round trip, and a flow along them that brings one unit to each arm that is pulled.
 
-        Only edges by which the source can be left and reached again in time are there. Every variable leads from one step
-        to the next, so there are no cycles that cost nothing.
+        Some closed walk of at most ``max_edges`` edges visits given nodes exactly if there are as many directed edges, each at
+        most once, that leave every node as often as they enter it and connect the given nodes to the source: a shortest closed
+        walk passes no edge three times, and where it passes an edge twice it may as well go there and back. A cycle apart
+        from the source, which would cost nothing in a model that only balances the steps, is reached by no flow. Only edges by
+        which the source can be left and reached again in time are there.
         """
         return self._rows
 
     @cached_property
     def _rows(self) -> LinearRows:
-        steps, home = self.max_edges, self.distances[self.source]
         builder = RowBuilder(self.num_nodes)
-        nodes = np.arange(self.num_nodes)
+        nodes, source, home = np.arange(self.num_nodes), self.source, self.distances[self.source]
+        others = nodes[nodes != source]
+        start, end = np.nonzero(self._adjacent & (home[:, None] + 1 + home <= self.max_edges))
+        used = builder.variables(np.ones(start.size), integer=True)
+        onward = end != source
+        flow = builder.variables(np.full(onward.sum(), self.budget), integer=False)
         builder.entries(builder.rows(-np.inf, self.budget, 1), nodes, 1.0)
-        others = nodes[nodes != self.source]
-        # A pulled node is entered at some time.
-        entered = np.full(self.num_nodes, -1)
+        builder.entries(builder.rows(-np.inf, self.max_edges, 1), used, 1.0)
+        balance = builder.rows(0.0, 0.0, self.num_nodes)
+        builder.entries(balance[start], used, -1.0)
+        builder.entries(balance[end], used, 1.0)
+        entered, delivered = np.full((2, self.num_nodes), -1)
         entered[others] = builder.rows(-np.inf, 0.0, others.size)
+        delivered[others] = builder.rows(0.0, 0.0, others.size)
         builder.entries(entered[others], others, 1.0)
-        moves = self._adjacent.copy()
-        moves[self.source, self.source] = True
-        start, end = np.nonzero(moves)
-        before: npt.NDArray[np.int64] | None = None
-        came = nodes[:0]
-        for step in range(steps):
-            usable = (home[start] <= step) & (home[end] <= steps - 1 - step)
-            one, other = start[usable], end[usable]
-            taken = builder.variables(np.ones(one.size), integer=True)
-            # What came in in the step before goes out; at first one unit leaves the source.
-            leaves = np.where(nodes == self.source, 1.0, 0.0) if before is None else np.zeros(self.num_nodes)
-            balance = builder.rows(leaves, leaves, self.num_nodes)
-            builder.entries(balance[one], taken, 1.0)
-            if before is not None:
-                builder.entries(balance[came], before, -1.0)
-            pulled = other != self.source
-            builder.entries(entered[other[pulled]], taken[pulled], -1.0)
-            before, came = taken, other
+        builder.entries(entered[end[onward]], used[onward], -1.0)
+        builder.entries(delivered[others], others, -1.0)
+        builder.entries(delivered[end[onward]], flow, 1.0)
+        inner = start[onward] != source
+        builder.entries(delivered[start[onward][inner]], flow[inner], -1.0)
+        along = builder.rows(-np.inf, 0.0, flow.size)
+        builder.entries(along, flow, 1.0)
+        builder.entries(along, used[onward], -float(self.budget))
         return builder.build()
 
     def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:

@@ -183,6 +183,48 @@ def test_exact_round_trips_of_many_stops(monkeypatch):
     np.testing.assert_array_equal(constraint.contains(drawn), by_table)
 
 
+def fragment():
+    import pyomo.environ as pyo
+
+    model = pyo.ConcreteModel()
+    model.visit = pyo.Var(["north", "south", "east"], domain=pyo.Binary)
+    model.trips = pyo.Var(bounds=(0, 2), domain=pyo.Integers)
+    model.slack = pyo.Var(bounds=(0, None))
+    model.distance = pyo.Constraint(
+        expr=2 * model.visit["north"] + model.visit["south"] + 4 * model.visit["east"] - 1 <= model.trips * 2
+    )
+    model.some = pyo.Constraint(expr=(1, model.visit["north"] + model.visit["south"] + model.slack, 2))
+    model.unused = pyo.Constraint(expr=model.visit["north"] <= 0)
+    model.unused.deactivate()
+    model.cost = pyo.Objective(expr=model.trips**2)
+    return pyo, model
+
+
+def test_a_pyomo_model_is_taken():
+    _, model = fragment()
+    constraint = Linear.from_pyomo(model, model.visit)
+    check_constraint(constraint)
+    np.testing.assert_array_equal(constraint.enumerate(10), [[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0], [1, 1, 0]])
+    reordered = Linear.from_pyomo(model, [model.visit[place] for place in ("east", "south", "north")])
+    np.testing.assert_array_equal(reordered.contains([[1, 1, 0], [1, 0, 1]]), [True, False])
+    model.visit["south"].fix(1)
+    model.trips.fix(1)
+    np.testing.assert_array_equal(Linear.from_pyomo(model, model.visit).enumerate(10), [[0, 1, 0], [1, 1, 0]])
+
+
+def test_pyomo_models_that_are_not_linear_are_refused():
+    pyo, model = fragment()
+    with pytest.raises(ValueError, match="binary variables"):
+        Linear.from_pyomo(model, [model.trips])
+    model.curved = pyo.Constraint(expr=model.slack**2 <= 1)
+    with pytest.raises(ValueError, match="curved is not linear"):
+        Linear.from_pyomo(model, model.visit)
+    del model.curved
+    model.ordered = pyo.SOSConstraint(var=model.visit, sos=1)
+    with pytest.raises(ValueError, match="special ordered sets"):
+        Linear.from_pyomo(model, model.visit)
+
+
 def test_large_costs_use_the_program_instead_of_the_table(monkeypatch):
     constraint = Capacity([2, 3, 4, 2, 6, 3], [7, 5, 3])
     monkeypatch.setattr(capacity_module, "_MOST_PATTERNS", 1)
@@ -195,7 +237,7 @@ def test_large_costs_use_the_program_instead_of_the_table(monkeypatch):
 
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_large_sets_are_sampled_feasibly_and_maximised_by_small_programs(generator):
-    constraint = generator(num_arms=40, budget=10).constraint
+    constraint = generator(num_arms=30, budget=8).constraint
     drawn = constraint.sample(np.random.default_rng(0), 50)
     assert constraint.contains(drawn).all()
     assert drawn.sum(1).max() > drawn.sum(1).min()
@@ -250,6 +292,7 @@ def test_projection_changes_as_little_as_possible(seed, kind):
     action = np.random.default_rng(seed).random(4) < 0.7
     nearest = constraint.project(action)
     assert constraint.contains(nearest[None])[0]
+    np.testing.assert_array_equal(constraint.project(np.stack([nearest, action])), [nearest, nearest])
     assert (nearest != action).sum() == (constraint.enumerate(100) != action).sum(1).min()
 
 
@@ -271,7 +314,18 @@ class Unsorted(Budget):
 
 class Greedy(Budget):
     def _maximize(self, coefficients):
-        return np.arange(self.size) < self.budget
+        return np.tile(np.arange(self.size) < self.budget, (len(coefficients), 1))
+
+
+class Hasty(Budget):
+    def _maximize(self, coefficients):
+        best = super()._maximize(coefficients)
+        return best if len(best) == 1 else best[::-1]
+
+
+class Defeatist(Budget):
+    def _extends(self, actions):
+        return np.zeros(len(actions), np.bool_)
 
 
 class Generous(Budget):
@@ -286,6 +340,8 @@ class Generous(Budget):
         (Narrow, "never came up"),
         (Unsorted, "in another order"),
         (Greedy, "maximize_linear"),
+        (Hasty, "of a batch"),
+        (Defeatist, "extends is wrong"),
         (Generous, "infeasible action"),
     ],
 )
@@ -306,11 +362,12 @@ def test_bad_arguments_are_refused(constraint):
         constraint.contains(np.zeros(4))
     with pytest.raises(ValueError, match="neither 0 nor 1"):
         constraint.contains(np.full((1, 4), 0.5))
-    with pytest.raises(ValueError, match=r"expected \(4,\)"):
+    with pytest.raises(ValueError, match=r"expected \(4,\) or \(B, 4\)"):
         constraint.maximize_linear(np.zeros(3))
     with pytest.raises(ValueError, match="not finite"):
         constraint.maximize_linear([0, np.nan, 0, 0])
     assert constraint.sample(np.random.default_rng(0), 0).shape == (0, 4)
+    assert constraint.maximize_linear(np.zeros((0, 4))).shape == (0, 4)
     assert constraint.contains(np.zeros((0, 4))).shape == (0,)
 
 
