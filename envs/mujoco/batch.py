@@ -48,7 +48,7 @@ class MuJoCoBatch(NativeEnv):
         self._first_positions, self._first_velocities = original.init_qpos.copy(), original.init_qvel.copy()
         self._seconds = float(original.dt)
         self._noise = float(original._reset_noise_scale)  # type: ignore[attr-defined]
-        original.close()
+        original.close()  # type: ignore[no-untyped-call]
         self._mujoco = mujoco
         self._data = [mujoco.MjData(self._model) for _ in range(num_envs)]
         # Views: looking them up costs as much as reading them.
@@ -65,7 +65,8 @@ class MuJoCoBatch(NativeEnv):
         return self._first_positions + uniform, self._first_velocities + self._velocity_noise(rng)
 
     def _velocity_noise(self, rng: np.random.Generator) -> Array:
-        return rng.uniform(low=-self._noise, high=self._noise, size=self._model.nv)
+        drawn: Array = rng.uniform(low=-self._noise, high=self._noise, size=self._model.nv)
+        return drawn
 
     def reset(self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: Array | None = None) -> npt.NDArray[Any]:
         """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
@@ -129,5 +130,4 @@ class MuJoCoBatch(NativeEnv):
 
 def effort(actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Sum of squares of each row's action, ``(r,)``."""
-    squares: npt.NDArray[Any] = np.square(actions).sum(-1)
-    return squares
+    return np.asarray(np.square(actions).sum(-1))

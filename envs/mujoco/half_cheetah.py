@@ -25,7 +25,8 @@ class HalfCheetah(MuJoCoBatch):
         self._version, self._cost = version, ctrl_cost_weight
 
     def _velocity_noise(self, rng: np.random.Generator) -> Array:
-        return self._noise * rng.standard_normal(self._model.nv)
+        drawn: Array = self._noise * rng.standard_normal(self._model.nv)
+        return drawn
 
     def _judge(
         self, speed: Array, positions: Array, velocities: Array, actions: npt.NDArray[Any]
@@ -34,8 +35,7 @@ class HalfCheetah(MuJoCoBatch):
         energy = -(self._cost * effort(actions))
         if self._version >= 5:
             energy = energy / self._cost
-        rewards = np.stack([speed, energy], 1).astype(np.float32)
-        return rewards, np.zeros(len(speed), np.bool_)
+        return np.stack([speed, energy], 1).astype(np.float32), np.zeros(len(speed), np.bool_)
 
 
 def half_cheetah_v4(num_envs: int, *, ctrl_cost_weight: float = 0.1, max_episode_steps: int | None = None) -> HalfCheetah:

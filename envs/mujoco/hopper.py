@@ -13,13 +13,12 @@ from envs.mujoco.batch import Array, MuJoCoBatch, effort
 _STATES, _HEIGHTS, _ANGLES = (-100.0, 100.0), (0.7, np.inf), (-0.2, 0.2)
 """Where the robot counts as standing: all but the first two positions and the velocities, its height, its angle."""
 _COST = 1e-3
-_ALIVE = 1.0
 
 
 class Hopper(MuJoCoBatch):
     """``mo-hopper-v4``, ``-2d-v4``, ``-v5`` and ``-2obj-v5``: speed along the track, ten times the height over the start, and
     either the negative sum of squared torques or, with two objectives, a small control cost in both. Each objective has the
-    reward for being alive added. An episode ends when the robot falls.
+    reward for being alive, 1, added. An episode ends when the robot falls.
     """
 
     def __init__(self, num_envs: int, version: int, cost_objective: bool, max_episode_steps: int | None) -> None:
@@ -36,19 +35,21 @@ class Hopper(MuJoCoBatch):
         self, speed: Array, positions: Array, velocities: Array, actions: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         rest = np.concatenate([positions[:, 2:], velocities], 1)
-        stands = ((_STATES[0] < rest) & (rest < _STATES[1])).all(1)
+        stands: npt.NDArray[np.bool_] = np.all((_STATES[0] < rest) & (rest < _STATES[1]), axis=1)
         for column, (low, high) in ((1, _HEIGHTS), (2, _ANGLES)):
             stands &= (low < positions[:, column]) & (positions[:, column] < high)
         height = 10 * (positions[:, 1] - self._first_positions[1])
         squares = effort(actions)
+        rewards: npt.NDArray[np.float32]
         if self._has_cost:
             energy = -squares if self._version < 5 else -(_COST * squares) / _COST
-            rewards = np.stack([speed, height, energy], 1).astype(np.float32)
+            rewards = np.stack([speed, height, energy], 1, dtype=np.float32, casting="same_kind")
         else:
-            rewards = np.stack([speed, height], 1).astype(np.float32) - (_COST * squares)[:, None]
+            rewards = np.stack([speed, height], 1, dtype=np.float32, casting="same_kind")
+            rewards -= (_COST * squares)[:, None]
         # Version 4 pays for the last step of a fall too.
-        rewards += np.float32(_ALIVE) if self._version < 5 else (_ALIVE * stands).astype(np.float32)[:, None]
-        return rewards.astype(np.float32, copy=False), ~stands
+        rewards += 1.0 if self._version < 5 else stands[:, None]
+        return rewards, ~stands
 
 
 def hopper_v4(num_envs: int, *, cost_objective: bool = True, max_episode_steps: int | None = None) -> Hopper:
