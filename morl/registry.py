@@ -32,6 +32,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "modqn": "morl.solvers.modqn:MODQN",
         "moq": "morl.solvers.moq:MOQLearning",
         "eupg": "morl.solvers.eupg:EUPG",
+        "subpo": "morl.solvers.subpo:SubPO",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -69,6 +70,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "policy": {
         "mlp": "morl.policies.mlp:MLPPolicy",
         "tabular": "morl.policies.tabular:TabularPolicy",
+        "network": "morl.policies.network:NetworkPolicy",
     },
 }
 

@@ -156,6 +156,55 @@ class ObservationEncoder:
         return encoded.scatter_(-1, flat.long() - low + index, 1.0)
 
 
+@dataclass(frozen=True)
+class ComponentEncoder:
+    """Turns raw observations into what a network with learned input tables takes.
+
+    Real-valued boxes are flattened; the components of integral spaces stay integers, counted from 0, and :attr:`sizes` says how
+    many values each of them has.
+    """
+
+    space: gym.Space[Any]
+
+    def __post_init__(self) -> None:
+        _refuse_unsupported(self.space)
+
+    @property
+    def sizes(self) -> tuple[int, ...] | None:
+        """Number of values of every component; None where they are taken as real numbers.
+
+        Those are real-valued and binary components, and integral ones that are too many or too large for tables.
+        """
+        bounds = _integral_bounds(self.space)
+        if bounds is None or isinstance(self.space, spaces.MultiBinary):
+            return None
+        if len(bounds[1]) > ONE_HOT_LIMIT or int(bounds[1].sum()) > TABLE_LIMIT:
+            return None
+        return tuple(int(x) for x in bounds[1])
+
+    @property
+    def width(self) -> int:
+        """Number of components ``d``."""
+        return int(np.prod(self.space.shape)) if self.space.shape else 1
+
+    def __call__(self, observations: Tensor) -> Tensor:
+        """Encode raw observations.
+
+        Args:
+            observations: ``(..., *space.shape)``; any number of batch axes.
+
+        Returns:
+            ``(..., d)``: float32, or int64 where there are :attr:`sizes`.
+        """
+        components = len(self.space.shape or ())
+        batch = observations.shape[: observations.dim() - components]
+        flat = observations.flatten(len(batch)) if components else observations.unsqueeze(-1)
+        if self.sizes is None:
+            return flat.to(torch.float32)
+        low, _ = _one_hot_layout(self.space, flat.device)
+        return flat.long() - low
+
+
 _LAYOUTS: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
 
 

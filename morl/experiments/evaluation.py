@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -166,7 +167,7 @@ class Evaluator:
         observations = self._rows.reset(rows, seeds * p, None if models is None else models.repeat(p, 1))
         memory = policy.stacked_memory(p, batch)
         m = self.env.spec.num_objectives
-        discounted, undiscounted, discounts = np.zeros((total, m)), np.zeros((total, m)), np.ones((total, 1))
+        discounted, undiscounted, discount = np.zeros((total, m)), np.zeros((total, m)), 1.0
         lengths = np.zeros(total, dtype=np.int64)
         rewards, done = torch.zeros(total, m, device=self.device), torch.zeros(total, dtype=torch.bool, device=self.device)
         for _ in range(self.evaluation.max_episode_steps):
@@ -174,6 +175,8 @@ class Evaluator:
                 actions = policy.act_stacked(
                     observations.unflatten(0, (p, batch)), memory, None, self.evaluation.deterministic, generator
                 ).flatten(0, 1)
+            # What was acted on, for policies that remember; the rows that go on are overwritten below.
+            acted_on = observations.clone() if memory and len(rows) < total else observations
             if len(rows) == total:
                 observations, rewards, terminated, truncated = self._rows.step(actions, rows)
                 ended = terminated | truncated
@@ -183,14 +186,17 @@ class Evaluator:
                 observations[index], rewards[index], terminated, truncated = self._rows.step(actions[index], rows)
                 ended = terminated | truncated
                 done[index] = ended
-            host = rewards.cpu().numpy()[rows]
-            discounted[rows] += discounts[rows] * host
-            undiscounted[rows] += host
-            discounts[rows] *= self.gamma
-            lengths[rows] += 1
+            running: Any = slice(None) if len(rows) == total else rows
+            host = rewards.cpu().numpy()[running]
+            discounted[running] += discount * host
+            undiscounted[running] += host
+            discount *= self.gamma
+            lengths[running] += 1
             if memory:
                 with torch.inference_mode():
-                    memory = policy.observe_stacked(memory, rewards.unflatten(0, (p, batch)), done.unflatten(0, (p, batch)))
+                    memory = policy.observe_stacked(
+                        memory, *(part.unflatten(0, (p, batch)) for part in (acted_on, actions, rewards, done))
+                    )
             rows = rows[~ended.cpu().numpy()]
             if not len(rows):
                 break

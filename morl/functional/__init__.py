@@ -1,21 +1,29 @@
 """Pure tensor functions: no state, no host reads, per member on the leading axis."""
 
 from morl.functional.advantages import generalised_advantages, normalised, scalarised_advantages
+from morl.functional.marginal_gains import balance_heuristic, credited_gains, leave_one_out, marginal_gain_loss, utility_gains
+from morl.functional.natural_gradient import conjugate_gradients
 from morl.functional.policy_gradient import clipped_surrogate, expected_utility_loss
 from morl.functional.returns import accrued_rewards, discounted_returns, rewards_to_go
 from morl.functional.targets import discrete_sac_target, double_q_target, pessimistic_values, sac_target
 
 __all__ = [
     "accrued_rewards",
+    "balance_heuristic",
     "clipped_surrogate",
+    "conjugate_gradients",
+    "credited_gains",
     "discounted_returns",
     "discrete_sac_target",
     "double_q_target",
     "expected_utility_loss",
     "generalised_advantages",
+    "leave_one_out",
+    "marginal_gain_loss",
     "normalised",
     "pessimistic_values",
     "rewards_to_go",
     "sac_target",
     "scalarised_advantages",
+    "utility_gains",
 ]

@@ -81,9 +81,17 @@ class BasePolicy(ABC):
         del policies, batch
         return {}
 
-    def observe_stacked(self, memory: Memory, rewards: Tensor, done: Tensor) -> Memory:
-        """Carry the memory over one step: rewards ``(p, B, m)``, done ``(p, B)``."""
-        del rewards, done
+    def observe_stacked(self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, done: Tensor) -> Memory:
+        """Carry the memory over one step.
+
+        Args:
+            memory: Before the step, ``(p, B, ...)``.
+            observations: Raw ones that were acted on, ``(p, B, *space.shape)``.
+            actions: Taken there, ``(p, B, ...)``.
+            rewards: ``(p, B, m)``.
+            done: Whose episode ended, ``(p, B)``.
+        """
+        del observations, actions, rewards, done
         return memory
 
     def memory(self, batch: int) -> Memory:
@@ -132,9 +140,11 @@ class BasePolicy(ABC):
         self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, next_observations: Tensor, done: Tensor
     ) -> Memory:
         """Carry the memory over one step; see :meth:`morl.protocols.Policy.observe`."""
-        del observations, actions, next_observations
+        del next_observations
         stacked = {key: value.unsqueeze(0) for key, value in memory.items()}
-        return {key: value[0] for key, value in self.observe_stacked(stacked, rewards.unsqueeze(0), done.unsqueeze(0)).items()}
+        step = (part.unsqueeze(0) for part in (observations, actions, rewards, done))
+        following = self.observe_stacked(stacked, *step)
+        return {key: value[0] for key, value in following.items()}
 
     def save(self, folder: str | Path, name: str = "policy") -> Path:
         """Write ``NAME.safetensors`` and ``NAME.json``.

@@ -87,16 +87,12 @@ class MLPPolicy(BasePolicy):
             return (q * preference.unsqueeze(-2)).sum(-1).argmax(-1)
         assert isinstance(self.action_space, spaces.Box)
         scale, offset = self._box
-        mean, log_std = outputs, self.extras.get("log_std")
-        if self.head == "squashed_gaussian":
-            mean, raw = outputs.chunk(2, dim=-1)
-            log_std = squashed_log_std(raw)
+        mean, raw = outputs.chunk(2, dim=-1) if self.head == "squashed_gaussian" else (outputs, None)
         if not deterministic:
-            assert log_std is not None
-            log_std = log_std if self.head == "squashed_gaussian" else log_std.unsqueeze(1)
+            log_std = self.extras["log_std"].unsqueeze(1) if raw is None else squashed_log_std(raw)
             mean = mean + log_std.exp() * torch.randn(mean.shape, generator=generator, device=mean.device)
         if self.head == "squashed_gaussian":
-            flat = torch.tanh(mean) * scale + offset
+            flat = torch.addcmul(offset, torch.tanh(mean), scale)
         else:
             flat = clip_to_box(mean * scale + offset, self.action_space)
         actions: Tensor = flat.unflatten(-1, self.action_space.shape)
@@ -112,8 +108,9 @@ class MLPPolicy(BasePolicy):
             "discount": torch.ones(policies, batch, 1, device=scale.device),
         }
 
-    def observe_stacked(self, memory: Memory, rewards: Tensor, done: Tensor) -> Memory:
+    def observe_stacked(self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, done: Tensor) -> Memory:
         """See :meth:`BasePolicy.observe_stacked`."""
+        del observations, actions
         if self.accrued_gamma is None:
             return memory
         running = (~done).unsqueeze(-1).to(rewards.dtype)

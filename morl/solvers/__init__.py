@@ -6,5 +6,6 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.subpo import SubPO
 
-__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC"]
+__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "SubPO"]

@@ -17,6 +17,7 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
 from morl.weights.adaptation import PSA
 
@@ -27,6 +28,7 @@ _sac: dict[str, Any] = {"hidden": (8, 8), "batch_size": 8, "learning_starts": 3,
 _dqn = MODQN(hidden=(8,), batch_size=8, learning_starts=4, epsilon_decay_steps=50, capacity=200, rows_per_member=2)
 _ppo = MOPPO(hidden=(8, 8), rows_per_member=2, horizon=6, epochs=2, minibatch_size=5, entropy_coefficient=0.01)
 _eupg = EUPG(hidden=(8,), rows_per_member=4)
+_subpo: dict[str, Any] = {"hidden": (8, 6), "rows_per_member": 4, "entropy_steps": 200}
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,12 @@ LEAVES = {
     "moq_per_member": Case("moq", MOQLearning(epsilon_steps=50, replay="per_member"), CORRIDOR),
     "eupg": Case("eupg", _eupg, CORRIDOR),
     "eupg_plain_rows": Case("eupg", EUPG(hidden=(8,), rows_per_member=2), DST, native=False),
+    "subpo": Case("subpo", SubPO(**_subpo, baseline="critic", gae_lambda=0.9, critic_updates=2), CORRIDOR),
+    "subpo_table_natural": Case("subpo", SubPO(**_subpo, network="table", optimiser="natural", iterations=3), CORRIDOR),
+    "subpo_gru": Case("subpo", SubPO(**_subpo, network="gru", entropy_schedule="inverse", share_rollouts=True), CORRIDOR),
+    "subpo_attention": Case("subpo", SubPO(**_subpo, network="attention", baseline="critic"), CORRIDOR),
+    "subpo_continuous": Case("subpo", SubPO(**_subpo, normalise_observations=True), TARGETS),
+    "subpo_continuous_gru_natural": Case("subpo", SubPO(**_subpo, network="gru", optimiser="natural", iterations=3), TARGETS),
 }
 """Solvers that train a population themselves."""
 
@@ -104,6 +112,11 @@ WRAPPERS = {
         DST,
     ),
     "morld_eupg": Case("morld", MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60), CORRIDOR),
+    "morld_subpo": Case(
+        "morld",
+        MORLD(solver=SubPO(**_subpo, share_rollouts=True), num_members=3, exchange_period=60, cooperation=(HardTransfer(),)),
+        CORRIDOR,
+    ),
     "morld_eupg_turns": Case(
         "morld",
         MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60, schedule="turn_by_turn"),

@@ -77,17 +77,50 @@ def act(learner: Any, n: int, batch: int) -> Any:
         return learner.act_tensors(
             learner.online, torch.zeros(n, batch, d, device=META), learner.linear_weights, epsilon, torch.stack([uniform] * 2)
         )
+    if name == "SubPOLearner":
+        return act_subpo(learner, n, batch)
     inputs = torch.zeros(n, batch, d + (learner.m if name == "EUPGLearner" else 0), device=META)
     if not discrete:
         uniform = torch.zeros(n, batch, learner.spec.action_space.shape[0], device=META)
     return learner.act_tensors(learner.actor, inputs, uniform)
 
 
+def act_subpo(learner: Any, n: int, batch: int) -> Any:
+    kind = torch.float32 if learner.components.sizes is None else torch.int64
+    width = learner.components.width
+    if learner.is_finite:
+        places = torch.arange(n, device=META).repeat_interleave(batch), torch.zeros(n * batch, dtype=torch.int64, device=META)
+        states, uniform = torch.zeros(1, 5, width, dtype=kind, device=META), torch.zeros(n * batch, device=META)
+        return learner.act_on_states(learner.actor, states, places, uniform).view(n, batch)
+    shape = (n, batch) if learner.is_discrete else (n, batch, learner.num_actions)
+    inputs, active = torch.zeros(n, batch, width, dtype=kind, device=META), torch.ones(n, batch, dtype=torch.bool, device=META)
+    memory = learner.network.start(n, batch, META)
+    return learner.act_tensors(learner.actor, inputs, torch.zeros(shape, device=META), memory, active)
+
+
+def step_subpo(learner: Any, members: slice) -> None:
+    n, a, m, width = members.stop - members.start, learner.num_actions, learner.m, learner.components.width
+    kind = torch.float32 if learner.components.sizes is None else torch.int64
+    if learner.is_finite:
+        batch = zeros(advantages=(n, 5, a), visits=(n, 5), steps=(n,), targets=(n, 5, m))
+        batch["inputs"] = torch.zeros(1, 5, width, dtype=kind, device=META)
+    else:
+        shape = (n, 4, 5)
+        batch = zeros(advantage=shape, count=shape, target=(*shape, m), action=shape if learner.is_discrete else (*shape, a))
+        batch["action"] = batch["action"].long() if learner.is_discrete else batch["action"]
+        batch |= {"inputs": torch.zeros(*shape, width, dtype=kind, device=META), "mask": batch["count"] > 0}
+    learner.gradient_step(members, batch, torch.zeros(n, device=META))
+    if learner.critic_adam is not None:
+        learner.critic_step(members, batch)
+
+
 def step(learner: Any, members: slice, batch: int) -> None:
     n, m, d = members.stop - members.start, learner.m, learner.encoder.width
     name = type(learner).__name__
     a = 1 if getattr(learner, "is_discrete", True) else learner.spec.action_space.shape[0]
-    if name == "EUPGLearner":
+    if name == "SubPOLearner":
+        step_subpo(learner, members)
+    elif name == "EUPGLearner":
         utility = learner.task.utility.select(torch.arange(n))
         for field in ("weights",):  # a task checks its numbers when it is made; here are none to check
             object.__setattr__(utility, field, getattr(utility, field).to(META))

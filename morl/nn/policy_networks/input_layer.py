@@ -1,0 +1,54 @@
+"""The first layer: a matrix for real numbers, a table for integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from morl.nn.policy_networks.network import affine, orthogonal
+from morl.nn.stacked import Parameters
+
+
+@dataclass(frozen=True)
+class InputLayer:
+    """An affine layer of encoded observations.
+
+    For integral observations it is the affine layer of their one-hot encoding, which is never formed: every component looks up
+    a learned vector for its value, and the vectors add up.
+    """
+
+    inputs: int
+    """Number of components ``d``."""
+    sizes: tuple[int, ...] | None
+    """How many values each component can take, for integral observations; None for real numbers."""
+    width: int
+    """Output width."""
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Weight and bias of one network."""
+        return [(self.inputs if self.sizes is None else sum(self.sizes), self.width), (self.width,)]
+
+    def init_member(self, generator: torch.Generator) -> Parameters:
+        """Orthogonal for real numbers; standard normal vectors for integers, so that each value is told from its neighbours."""
+        (rows, width), _ = self.shapes
+        if self.sizes is None:
+            return [orthogonal(rows, width, 1.0, generator), torch.zeros(width)]
+        return [torch.randn(rows, width, generator=generator), torch.zeros(width)]
+
+    def __call__(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """Evaluate: ``(n, B, d)`` -> ``(n, B, width)``; integral inputs may have ``n = 1`` for all members alike."""
+        weight, bias = parameters
+        if self.sizes is None:
+            return affine(weight, bias, inputs)
+        members, rows, _ = weight.shape
+        firsts = [sum(self.sizes[:k]) for k in range(len(self.sizes))]
+        places = torch.arange(members, device=weight.device).view(-1, 1) * rows
+        table = weight.reshape(members * rows, self.width)
+        total = bias.unsqueeze(1)
+        for k, first in enumerate(firsts):
+            index = inputs[..., k] + (places + first)
+            total = total + table.index_select(0, index.flatten()).view(*index.shape, self.width)
+        return total

@@ -1,0 +1,784 @@
+r"""Submodular policy optimisation (SubPO): a population of policies whose rewards have diminishing returns.
+
+The value of a trajectory is a set function of what it visits, :math:`J(\pi) = \mathbb{E}_\tau[F(\tau)]`. It telescopes into
+marginal gains, which environments return as (vector) rewards, and its gradient is
+
+.. math:: \nabla J = \mathbb{E}_\tau \sum_{i=0}^{H-1} \nabla \log \pi(a_i \mid \tau_{0:i})
+    \Bigl( \sum_{j=i}^{H-1} F(s_{j+1} \mid \tau_{0:j}) - b(\tau_{0:i}) \Bigr).
+
+A member collects a batch of whole episodes with one policy, then takes one step; all members do it together. The policy sees
+what the environment shows: the state and the step (SubPO-M), the history (SubPO-NM), or a summary that determines all gains to
+come. With ``network="gru"`` or ``"attention"`` it remembers by itself. Markov policies over finite states are evaluated once
+per (step, state), not once per trajectory: episodes only say how often each was visited, and what its actions were credited
+with.
+
+References:
+    M. Prajapat, M. Mutný, M. Zeilinger, A. Krause, "Submodular Reinforcement Learning", ICLR (2024).
+
+Deviations: see the page of SubPO in the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.errors import CapabilityError
+from morl.functional.advantages import generalised_advantages
+from morl.functional.marginal_gains import (
+    Credit,
+    balance_heuristic,
+    credited_gains,
+    leave_one_out,
+    marginal_gain_loss,
+    utility_gains,
+)
+from morl.functional.natural_gradient import conjugate_gradients, dot
+from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
+from morl.nn.policy_networks import NetworkKind, make_network
+from morl.nn.population_adam import PopulationAdam
+from morl.nn.running_moments import RunningMoments
+from morl.nn.stacked import Parameters, Selection, member_slice, select, write_
+from morl.policies.mlp import box_scale, clip_to_box
+from morl.policies.network import NetworkPolicy
+from morl.population import PopulationLearner, default_task
+from morl.protocols import EnvFactory, Memory, Policy, Rows, State, prefixed, unprefixed
+from morl.seeding import torch_stream
+from morl.solvers.base import RunnableSolver, check_common, require
+from morl.spaces import ComponentEncoder, StateIndexer
+from morl.stores import Rollout
+from morl.task import Task
+
+Batch = dict[str, Tensor]
+
+STATE_LIMIT = 1_000_000
+"""Most states for which the visits of a batch are counted in a table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubPO(RunnableSolver):
+    """Submodular policy optimisation, for discrete and continuous actions.
+
+    Utility: a weighted sum of set functions, for which every guarantee of one function holds. Any scalarization under the ESR
+    criterion, through the marginal gains of the utility of the values; under SER through its linearisation at the member's
+    running value.
+    """
+
+    network: NetworkKind = "perceptron"
+    """Of the policy: ``perceptron``, ``table`` (integral observations), ``gru`` or ``attention`` over the episode so far."""
+    hidden: tuple[int, ...] = (64, 32)
+    """Width of each hidden layer (tanh); the first is the width of the memory of a network that has one."""
+    learning_rate: float = 1e-2
+    """Adam's step size, or the length of a natural step."""
+    gamma: float = 1.0
+    """Discount factor. With less than 1 what is maximised is no longer a set function of the trajectory."""
+    rows_per_member: int = 500
+    """Environment rows of each member: the episodes of one batch."""
+    credit: Credit = "to_go"
+    """What an action is credited with: the gains from its step on (the theorem), all gains, or the next gain alone (biased)."""
+    reward: Literal["gain", "modular"] = "gain"
+    """Learn from marginal gains; or from what each visit would be worth alone, which is the baseline ModPO."""
+    baseline: Literal["none", "leave_one_out", "critic"] = "leave_one_out"
+    """What is subtracted from the credit."""
+    criterion: Literal["ser", "esr"] = "ser"
+    """Utility of the expected values, or expected utility of the values, if the task does not say."""
+    entropy_coefficient: float = 0.1
+    """Weight of the policy's mean entropy (nats) at the start, beside advantages of standard deviation 1."""
+    entropy_schedule: Literal["linear", "constant", "inverse"] = "linear"
+    """How the weight falls: to zero at ``entropy_steps``, not at all, or with one over the number of batches."""
+    entropy_steps: int = 1_000_000
+    """Environment steps per member at which a linear schedule ends."""
+    optimiser: Literal["adam", "natural"] = "adam"
+    """Adam on the gradient; or plain steps along the natural gradient."""
+    max_divergence: float = 0.02
+    """Natural steps are shortened to this mean Kullback-Leibler divergence per step (nats, quadratic model)."""
+    iterations: int = 10
+    """Conjugate gradient iterations per natural step."""
+    damping: float = 1e-3
+    """Added to the diagonal of the Fisher matrix."""
+    critic_learning_rate: float = 1e-2
+    """Adam's step size for the critic."""
+    critic_updates: int = 10
+    """Updates of the critic per batch."""
+    gae_lambda: float = 1.0
+    """Weight of longer horizons in the advantages of a critic; 1 is unbiased."""
+    normalise_advantages: bool = True
+    """Divide advantages by their standard deviation over the batch, so that units do not matter."""
+    normalise_observations: bool = False
+    """Shift and scale real-valued observations by each member's running mean and standard deviation."""
+    share_rollouts: bool = False
+    """Learn from the episodes of all members that take part, by importance weights against the mixture of their policies."""
+    max_gradient_norm: float = 10.0
+    """Each member's gradient is clipped to this Euclidean norm (Adam)."""
+    initial_log_std: float = -0.5
+    """Log standard deviation of new continuous policies, in units of half the width of the action box."""
+
+    def __post_init__(self) -> None:
+        check_common(self)
+        name = type(self).__name__
+        for field in ("entropy_coefficient", "max_divergence", "damping"):
+            require(getattr(self, field) >= 0, f"{name}.{field} must not be negative, found {getattr(self, field)}")
+        for field in ("entropy_steps", "iterations", "critic_updates"):
+            require(getattr(self, field) >= 1, f"{name}.{field} must be at least 1, found {getattr(self, field)}")
+        require(self.max_gradient_norm > 0, f"{name}.max_gradient_norm must be positive, found {self.max_gradient_norm}")
+        require(0.0 <= self.gae_lambda <= 1.0, f"{name}.gae_lambda must be in [0, 1], found {self.gae_lambda}")
+        require(
+            self.baseline != "critic" or self.credit == "to_go",
+            f"{name}: a critic predicts the gains still to come; use credit='to_go' with it, or another baseline",
+        )
+        require(
+            not self.share_rollouts or (self.credit == "to_go" and self.baseline != "critic"),
+            f"{name}.share_rollouts needs credit='to_go' and a baseline other than the critic",
+        )
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> SubPOLearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        task = default_task(task, env.spec.num_objectives, device)
+        space = env.spec.action_space
+        real_box = isinstance(space, spaces.Box) and space.dtype.kind == "f"
+        if not (real_box or isinstance(space, spaces.Discrete)):
+            raise CapabilityError(
+                f"SubPO needs a Discrete or a real-valued Box action space, found {space}; wrap the environment to take one"
+            )
+        if self.share_rollouts and task.dynamics is not None:
+            raise CapabilityError(
+                "share_rollouts: episodes in another member's transition model say nothing about one's own; switch it off"
+            )
+        return SubPOLearner(self, env=env, task=task, seed=seed, device=device)
+
+
+class SubPOLearner(PopulationLearner):
+    """A live SubPO population."""
+
+    def __init__(self, solver: SubPO, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build networks and stores; see :meth:`morl.protocols.Solver.make`."""
+        super().__init__(
+            env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
+        )
+        self.solver = solver
+        if solver.reward == "modular" and not hasattr(self._world, "modular_rewards"):
+            raise CapabilityError(
+                f"reward='modular' needs an environment that says what a visit is worth alone (modular_rewards), which "
+                f"{env.spec.env_id} does not; use a coverage environment, or reward='gain'"
+            )
+        space = env.spec.action_space
+        self.is_discrete = isinstance(space, spaces.Discrete)
+        if isinstance(space, spaces.Box):
+            self.scale, self.offset = box_scale(space, device)
+            self.num_actions = len(self.scale)
+        else:
+            assert isinstance(space, spaces.Discrete)
+            self.num_actions = int(space.n)
+        self.components = ComponentEncoder(env.spec.observation_space)
+        sizes = self.components.sizes
+        shape: dict[str, Any] = {"inputs": self.components.width, "sizes": sizes, "hidden": solver.hidden}
+        self.network = make_network(solver.network, outputs=self.num_actions, **shape)
+        self.critic_network = make_network(solver.network, outputs=self.m, **shape)
+        self.num_states = 0 if sizes is None else StateIndexer(env.spec.observation_space).num_states
+        self.is_finite = self.is_discrete and self.network.is_markov and 0 < self.num_states <= STATE_LIMIT
+        """Whether visits are counted per state."""
+        self.actor = self.network.init([torch_stream(seed, "init/actor", uid) for uid in self.uids], device)
+        if not self.is_discrete:
+            # The last parameter of a Gaussian policy is its log standard deviation, (n, a).
+            self.actor.append(torch.full((self.n, self.num_actions), solver.initial_log_std, device=device))
+        self.adam = PopulationAdam(self.actor, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
+        has_critic = solver.baseline == "critic"
+        self.critic = (
+            self.critic_network.init([torch_stream(seed, "init/critic", uid) for uid in self.uids], device)
+            if has_critic
+            else []
+        )
+        self.critic_adam = PopulationAdam(self.critic, learning_rate=solver.critic_learning_rate) if has_critic else None
+        self.value_scale = torch.zeros(self.n, self.m, device=device)
+        self.follows_observations = solver.normalise_observations and sizes is None
+        self.observation_moments = RunningMoments(self.n, self.components.width, device=device)
+        self.batches = np.zeros(self.n, dtype=np.int64)
+        self.batch_returns = torch.zeros(self.n, self.rows_per_member, self.m, device=device)
+        """Values of the episodes of each member's latest batch, ``(n, E, m)``, return units."""
+        names = ("policy_loss", "entropy", "entropy_coefficient", "utility", "spread")
+        self.stats = {name: torch.zeros(self.n, device=device) for name in names}
+        self._make_rollout()
+
+    def _make_rollout(self) -> None:
+        """Empty store of the present batch; a row that finished its episode waits until everybody has."""
+        seen: dict[str, tuple[int, ...]] = {"state": ()} if self.is_finite else {"input": (self.components.width,)}
+        action = () if self.is_discrete else (self.num_actions,)
+        count = self.n * self.rows_per_member
+        self.rollout = Rollout(
+            {**seen, "action": action, "reward": (self.m,), "value": (self.m,)},
+            horizon=min(self.spec.max_episode_steps or 64, 1024),
+            num_rows=count,
+            device=self.device,
+            grow=True,
+        )
+        self.waiting = np.zeros(count, dtype=np.bool_)
+        self.memory = self.network.start(self.n, self.rows_per_member, self.device)
+
+    @property
+    def _world(self) -> Any:
+        """The batched environment behind the rows."""
+        return getattr(self.rows, "batch", None)
+
+    # ------------------------------------------------------------------ acting
+
+    def _ready(self, rows: Rows) -> Rows:
+        # If nobody is left, the batch is complete: it is learnt from before the round, in which all rows then take part.
+        running = rows[~self.waiting[rows]]
+        return running if len(running) else rows
+
+    def _round(self, rows: Rows) -> None:
+        # Members may have waited for somebody who does not take part any more.
+        self._learn_from_complete_batch()
+        super()._round(rows)
+
+    def _act(self, rows: Rows, observations: Tensor) -> Tensor:
+        inputs = self.components(observations)
+        noise = self._noise((len(rows),) if self.is_discrete else (len(rows), self.num_actions))
+        with torch.no_grad():
+            if self.is_finite:
+                states = self._state_of(inputs)
+                visited, place = torch.unique(states, return_inverse=True)
+                owners = torch.from_numpy(self.row_member[rows]).to(self.device)
+                actions = self.act_on_states(self.actor, self._components_of(visited).unsqueeze(0), (owners, place), noise)
+                self._pending = {"state": states, "action": actions}
+                return actions
+            actions = self._act_padded(rows, inputs, noise)
+        self._pending = {"input": inputs, "action": actions}
+        if self.is_discrete:
+            return actions
+        space = self.spec.action_space
+        assert isinstance(space, spaces.Box)
+        return clip_to_box(actions * self.scale + self.offset, space).view(-1, *space.shape)
+
+    def _noise(self, shape: tuple[int, ...]) -> Tensor:
+        draw = torch.rand if self.is_discrete else torch.randn
+        return draw(shape, generator=self.acting, device=self.device)
+
+    def _act_padded(self, rows: Rows, inputs: Tensor, noise: Tensor) -> Tensor:
+        """Act in some rows; all members have as many rows, of which those that do not take part compute in vain."""
+        shape = (self.n, self.rows_per_member)
+        everybody = len(rows) == len(self._all_rows)
+        index = torch.from_numpy(rows).to(self.device)
+        active = None
+        if not everybody:
+            inputs, noise = (self._padded(part, index) for part in (inputs, noise))
+            active = self._padded(torch.ones(len(rows), dtype=torch.bool, device=self.device), index).view(shape)
+        actions, self.memory = self.act_tensors(
+            self.actor,
+            self._normalised(inputs.unflatten(0, shape), slice(0, self.n)),
+            noise.unflatten(0, shape),
+            self.memory,
+            active,
+        )
+        flat = actions.flatten(0, 1)
+        return flat if everybody else flat[index]
+
+    def _padded(self, part: Tensor, index: Tensor) -> Tensor:
+        whole = torch.zeros(len(self._all_rows), *part.shape[1:], dtype=part.dtype, device=self.device)
+        whole[index] = part
+        return whole
+
+    def _normalised(self, inputs: Tensor, members: Selection) -> Tensor:
+        return self.observation_moments.normalise(inputs, members) if self.follows_observations else inputs
+
+    def act_on_states(self, actor: Parameters, inputs: Tensor, places: tuple[Tensor, Tensor], uniform: Tensor) -> Tensor:
+        """Sample actions where many rows share few states: a pure function.
+
+        Args:
+            actor: Parameters ``(n, ...)``.
+            inputs: The states' components, ``(1, U, c)``.
+            places: Member and state of each row, ``(r,)`` each.
+            uniform: Uniform numbers ``(r,)``.
+
+        Returns:
+            ``(r,)`` int64.
+        """
+        outputs, _ = self.network.step(actor, inputs, {})
+        return categorical_sample(outputs[places], uniform)
+
+    def act_tensors(
+        self, actor: Parameters, inputs: Tensor, noise: Tensor, memory: Memory, active: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """Sample actions: a pure function.
+
+        Args:
+            actor: Parameters ``(n, ...)``.
+            inputs: ``(n, B, d)``.
+            noise: Uniform numbers ``(n, B)``; standard normal ``(n, B, a)`` for continuous actions.
+            memory: Of the network, tensors ``(n, B, ...)``.
+            active: Whose memory moves on, ``(n, B)``; None for all.
+
+        Returns:
+            Actions ``(n, B)`` int64, or ``(n, B, a)`` in units of half the width of the box, before clipping; and the memory.
+        """
+        if self.is_discrete:
+            logits, memory = self.network.step(actor, inputs, memory, active)
+            return categorical_sample(logits, noise), memory
+        mean, memory = self.network.step(actor[:-1], inputs, memory, active)
+        return mean + actor[-1].unsqueeze(1).exp() * noise, memory
+
+    def _remember(
+        self,
+        rows: Rows,
+        observations: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        next_observations: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+    ) -> None:
+        del observations, actions, next_observations
+        learnt_from = rewards
+        if self.solver.reward == "modular":
+            learnt_from = torch.as_tensor(self._world.modular_rewards(rows), dtype=torch.float32, device=self.device)
+        self.rollout.add(rows, reward=learnt_from, value=rewards, **self._pending)
+        self.waiting[rows] = (terminated | truncated).cpu().numpy()
+
+    def _state_of(self, components: Tensor) -> Tensor:
+        """Index of integral observations, ``(..., c)`` -> ``(...)``; the last component counts fastest."""
+        assert self.components.sizes is not None
+        state = components[..., 0]
+        for k, size in enumerate(self.components.sizes[1:], 1):
+            state = state * size + components[..., k]
+        return state
+
+    def _components_of(self, states: Tensor) -> Tensor:
+        """Undo :meth:`_state_of`."""
+        assert self.components.sizes is not None
+        parts = []
+        for size in self.components.sizes[:0:-1]:
+            parts.append(states % size)
+            states = states // size
+        return torch.stack([states, *parts[::-1]], -1)
+
+    # ------------------------------------------------------------------ learning
+
+    def _improve(self, members: Rows, steps: Rows) -> None:
+        del members, steps
+        self._learn_from_complete_batch()
+
+    def _learn_from_complete_batch(self) -> None:
+        """One step of everybody who takes part, once all their episodes have ended."""
+        rows = self._participants
+        if not self.waiting[rows].all():
+            return
+        members = np.unique(self.row_member[rows]).tolist()
+        self._update(members)
+        self.rollout.clear(rows)
+        self.waiting[rows] = False
+        if len(rows) == len(self._all_rows):
+            self.memory = self.network.start(self.n, self.rows_per_member, self.device)
+        else:
+            index = torch.tensor(members, device=self.device)
+            for tensor in self.memory.values():
+                tensor[index] = 0
+
+    def _update(self, members: Sequence[int]) -> None:
+        chosen = member_slice(members, self.n)
+        self.batch_returns[chosen] = self._returns(members)
+        batch = self._batch(members)
+        self.gradient_step(chosen, batch, self._entropy_coefficients(members))
+        if self.critic_adam is not None:
+            for _ in range(self.solver.critic_updates):
+                self.critic_step(chosen, batch)
+        if self.follows_observations:
+            raw = self._field("input", members)
+            self.observation_moments.follow(raw.flatten(1, 2), self._field("mask", members).flatten(1, 2), chosen)
+        self.batches[members] += 1
+        self._record(chosen, members)
+
+    def _record(self, chosen: Selection, members: Sequence[int]) -> None:
+        utility = self.task.utility.select(torch.tensor(list(members)))
+        returns = self.batch_returns[chosen]
+        esr = utility.criterion == "esr"
+        self.stats["utility"][chosen] = utility(returns).mean(1) if esr else utility(returns.mean(1))
+
+    def _entropy_coefficients(self, members: Sequence[int]) -> Tensor:
+        solver = self.solver
+        factor: Any = np.ones(len(members))
+        if solver.entropy_schedule == "linear":
+            factor = np.clip(1.0 - self.member_steps[members] / solver.entropy_steps, 0.0, 1.0)
+        elif solver.entropy_schedule == "inverse":
+            factor = 1.0 / (1.0 + self.batches[members])
+        return torch.as_tensor(solver.entropy_coefficient * factor, dtype=torch.float32, device=self.device)
+
+    def _field(self, name: str, members: Sequence[int]) -> Tensor:
+        """A field of the rollout by member, ``(n', E, T, ...)``; ``mask`` says which steps took place."""
+        rows = torch.from_numpy(self.rows_of(members)).to(self.device)
+        whole = self.rollout.mask if name == "mask" else self.rollout[name]
+        field: Tensor = whole.index_select(1, rows).unflatten(1, (len(members), self.rows_per_member)).movedim(0, 2)
+        return field
+
+    def _returns(self, members: Sequence[int]) -> Tensor:
+        """Discounted values of the batch's episodes, ``(n', E, m)``."""
+        gains = self._field("value", members)
+        return credited_gains(gains, "total", self.gamma)[:, :, 0]
+
+    def _batch(self, members: Sequence[int]) -> Batch:
+        """What a gradient step needs: visited states with their sums, or whole episodes."""
+        chosen = member_slice(members, self.n)
+        mask, gains = self._field("mask", members), self._field("reward", members)
+        action = self._field("action", members)
+        action = action.long() if self.is_discrete else action
+        if self.is_finite:
+            states = self._field("state", members).long()
+            visited = self._visited(states, mask)
+            inputs = self._components_of(visited).unsqueeze(0)
+            place = torch.zeros(self.num_states, dtype=torch.int64, device=self.device)
+            place[visited] = torch.arange(len(visited), device=self.device)
+            episodes: Batch = {"inputs": inputs, "place": place[states], "action": action, "mask": mask}
+        else:
+            raw = self._field("input", members)
+            raw = raw if self.components.sizes is None else raw.long()
+            inputs = self._normalised(raw.flatten(1, 2), chosen).unflatten(1, raw.shape[1:3])
+            episodes = {"inputs": inputs, "action": action, "mask": mask}
+        ratio = None
+        if self.solver.share_rollouts and len(members) > 1:
+            episodes, gains = self._shared(episodes, gains)
+            with torch.no_grad():
+                ratio = balance_heuristic(self._log_probs(select(self.actor, chosen), episodes), episodes["mask"])
+        episodes |= self._credited(chosen, members, episodes, gains, ratio)
+        return self._aggregated(episodes) if self.is_finite else episodes
+
+    def _visited(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Which states somebody was in, ``(U,)``."""
+        seen = torch.zeros(self.num_states, dtype=torch.bool, device=self.device)
+        seen[states[mask]] = True
+        return seen.nonzero().squeeze(1)
+
+    def _shared(self, episodes: Batch, gains: Tensor) -> tuple[Batch, Tensor]:
+        """Every member gets the episodes of all, ``(n', n' E, T, ...)``."""
+        n = len(gains)
+
+        def everybody(part: Tensor) -> Tensor:
+            return part.flatten(0, 1).unsqueeze(0).expand(n, -1, *part.shape[2:])
+
+        shared = {name: part if self.is_finite and name == "inputs" else everybody(part) for name, part in episodes.items()}
+        return shared, everybody(gains)
+
+    def _credited(
+        self, chosen: Selection, members: Sequence[int], episodes: Batch, gains: Tensor, ratio: Tensor | None
+    ) -> Batch:
+        """Advantages ``(n', E, T)``, how much each step counts ``(n', E, T)``, and value targets ``(n', E, T, m)``."""
+        solver, mask = self.solver, episodes["mask"]
+        utility = self.task.utility.select(torch.tensor(list(members)))
+        gamma, weights = self.gamma, self.linear_weights[chosen]
+        if utility.criterion == "esr" and not utility.scalarization.is_linear:
+            # One number per step; in equal parts, so that a critic predicts the same numbers for either criterion.
+            gains = torch.where(mask.unsqueeze(-1), utility_gains(gains, utility, gamma), 0.0).expand(*mask.shape, self.m)
+            gamma, weights = 1.0, torch.full_like(weights, 1.0 / self.m)
+        spread_weights = weights.view(len(weights), 1, 1, -1)
+        counts = mask.to(torch.float32) if ratio is None else ratio * mask
+        extra: Batch = {}
+        if solver.baseline == "critic":
+            advantages, extra["target"] = self._critic_advantages(chosen, episodes, gains, gamma)
+            advantages = (advantages * spread_weights).sum(-1)
+        else:
+            gains = (gains * spread_weights).sum(-1, keepdim=True)
+            credited = credited_gains(gains if ratio is None else gains * ratio.unsqueeze(-1), solver.credit, gamma).squeeze(-1)
+            baseline = leave_one_out(credited.unsqueeze(-1), mask).squeeze(-1) if solver.baseline == "leave_one_out" else 0.0
+            advantages = credited - baseline * counts
+        advantages = torch.where(mask, advantages, 0.0)
+        return {"advantage": self._scaled(advantages, mask, members), "count": counts, **extra}
+
+    def _scaled(self, advantages: Tensor, mask: Tensor, members: Sequence[int]) -> Tensor:
+        """Divide by the standard deviation over the batch."""
+        flat, valid = advantages.flatten(1), mask.flatten(1)
+        number = valid.sum(1, keepdim=True).clamp_min(1)
+        centred = torch.where(valid, flat - flat.sum(1, keepdim=True) / number, 0.0)
+        deviation = (centred.square().sum(1, keepdim=True) / number).sqrt()
+        self.stats["spread"][torch.tensor(list(members), device=self.device)] = deviation.squeeze(1)
+        if not self.solver.normalise_advantages:
+            return advantages
+        # The floor keeps rounding errors of equal credits from being blown up into a signal.
+        largest = flat.abs().amax(1, keepdim=True)
+        return advantages / torch.maximum(deviation, 1e-5 * largest + 1e-6).unsqueeze(-1)
+
+    def _critic_advantages(self, chosen: Selection, episodes: Batch, gains: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+        """Advantages and value targets of the critic, ``(n', E, T, q)`` each; the critic has not seen this batch."""
+        mask = episodes["mask"]
+        with torch.no_grad():
+            values = self._values(select(self.critic, chosen), episodes) * self.value_scale[chosen][:, None, None]
+        n, rows, steps = mask.shape
+        # What follows the last step is worth nothing: episodes are judged by what they gained until their end.
+        following = torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], 2)
+        last = torch.arange(steps, device=self.device) == mask.sum(2, keepdim=True) - 1
+        following = torch.where(last.unsqueeze(-1), 0.0, following)
+
+        def time_major(part: Tensor) -> Tensor:
+            return part.flatten(0, 1).transpose(0, 1)
+
+        ends = time_major(last)
+        parts = generalised_advantages(
+            time_major(gains),
+            time_major(values),
+            time_major(following),
+            ends,
+            ends,
+            gamma,
+            self.solver.gae_lambda,
+            time_major(mask),
+        )
+        advantages, targets = (part.transpose(0, 1).unflatten(0, (n, rows)) for part in parts)
+        # The unit of the critic's outputs is the spread of the first targets it ever saw.
+        scale, spread = self.value_scale[chosen], targets.flatten(1, 2).square().mean(1).sqrt().clamp_min(1e-6)
+        scale = torch.where(scale > 0, scale, spread)
+        self.value_scale[chosen] = scale
+        return advantages, targets / scale[:, None, None]
+
+    def _aggregated(self, episodes: Batch) -> Batch:
+        """Sum over the visits of each state: credits per action ``(n', U, A)``, visits ``(n', U)``, targets ``(n', U, m)``."""
+        n, states, actions = len(episodes["mask"]), episodes["inputs"].shape[1], self.num_actions
+        first = torch.arange(n, device=self.device).view(n, 1, 1) * states
+        place = episodes["place"] + first
+        flat = place.flatten()
+
+        def summed(values: Tensor, index: Tensor, rows: int) -> Tensor:
+            return torch.zeros(rows, *values.shape[1:], device=self.device).index_add_(0, index, values)
+
+        taken = (place * actions + episodes["action"]).flatten()
+        batch = {
+            "inputs": episodes["inputs"],
+            "advantages": summed(episodes["advantage"].flatten(), taken, n * states * actions).view(n, states, actions),
+            "visits": summed(episodes["count"].flatten(), flat, n * states).view(n, states),
+            "steps": episodes["mask"].sum((1, 2)).to(torch.float32),
+        }
+        if "target" in episodes:
+            counted = episodes["target"].flatten(0, 2) * episodes["count"].flatten().unsqueeze(-1)
+            batch["targets"] = summed(counted, flat, n * states).view(n, states, -1)
+        return batch
+
+    # ------------------------------------------------------------------ gradient steps: tensors only
+
+    def gradient_step(self, members: Selection, batch: Batch, coefficient: Tensor) -> None:
+        """One step of the policy as tensor operations: nothing is read back to the host.
+
+        Args:
+            members: Who is updated.
+            batch: Of visited states: ``inputs (1, U, c)``, ``advantages (n', U, A)``, ``visits (n', U)``, ``steps (n',)``.
+                Or of episodes: ``inputs (n', E, T, d)``; ``action``, ``advantage``, ``count`` and ``mask``,
+                ``(n', E, T[, a])``.
+            coefficient: Weight of the entropy, ``(n',)``.
+        """
+        leaves = [p.detach().requires_grad_() for p in select(self.actor, members)]
+        outputs = self._outputs(leaves, batch)
+        loss, entropy = self._loss_and_entropy(leaves, outputs, batch)
+        objective = (loss - coefficient * entropy).sum()
+        gradients = list(torch.autograd.grad(objective, leaves, retain_graph=self.solver.optimiser == "natural"))
+        if self.solver.optimiser == "natural":
+            self._natural_step(members, leaves, outputs, batch, gradients)
+        else:
+            self.adam.step(gradients, members)
+        for name, value in (("policy_loss", loss), ("entropy", entropy), ("entropy_coefficient", coefficient)):
+            self.stats[name][members] = value.detach()
+
+    def _outputs(self, leaves: Parameters, batch: Batch) -> Tensor:
+        """Logits or means, ``(n', U, A)`` or ``(n', E, T, a)``."""
+        parameters = leaves if self.is_discrete else leaves[:-1]
+        if self.is_finite:
+            return self.network.step(parameters, batch["inputs"], {})[0]
+        return self.network.unroll(parameters, batch["inputs"])
+
+    def _loss_and_entropy(self, leaves: Parameters, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Policy loss and mean entropy of each member, both per step, ``(n',)``."""
+        if self.is_finite:
+            log_probs = outputs.log_softmax(-1)
+            entropy = -(log_probs.exp() * log_probs).sum(-1)
+            return (
+                -(batch["advantages"] * log_probs).sum((1, 2)) / batch["steps"],
+                (batch["visits"] * entropy).sum(1) / batch["steps"],
+            )
+        mask = batch["mask"]
+        length = mask.sum((1, 2)) / mask.shape[1]
+        taken, entropy = self._taken_and_entropy(leaves, outputs, batch["action"])
+        return marginal_gain_loss(taken, batch["advantage"], mask) / length, (batch["count"] * entropy).sum((1, 2)) / mask.sum(
+            (1, 2)
+        )
+
+    def _taken_and_entropy(self, leaves: Parameters, outputs: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability of taken actions and entropy, ``(n', E, T)`` each."""
+        if self.is_discrete:
+            log_probs = outputs.log_softmax(-1)
+            return log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1), -(log_probs.exp() * log_probs).sum(-1)
+        log_std = leaves[-1][:, None, None]
+        log_density = gaussian_log_density(action, outputs, log_std)
+        return log_density, gaussian_entropy(log_std).expand_as(log_density)
+
+    def _log_probs(self, parameters: Parameters, episodes: Batch) -> Tensor:
+        """Log-probability of every action of every episode, ``(n', E, T)``."""
+        outputs = self._outputs(parameters, episodes)
+        if self.is_finite:
+            members = torch.arange(len(outputs), device=self.device).view(-1, 1, 1)
+            outputs = outputs[members, episodes["place"]]
+        return self._taken_and_entropy(parameters, outputs, episodes["action"])[0]
+
+    def _natural_step(
+        self, members: Selection, leaves: Parameters, outputs: Tensor, batch: Batch, gradients: Parameters
+    ) -> None:
+        """Move along the natural gradient, no further than the allowed divergence."""
+
+        def fisher(vectors: Parameters) -> Parameters:
+            return self.fisher_product(leaves, outputs, batch, vectors)
+
+        solver = self.solver
+        target = [-gradient for gradient in gradients]
+        direction = conjugate_gradients(fisher, target, iterations=solver.iterations, damping=solver.damping)
+        # The quadratic model of the divergence of a step of this length.
+        divergence = 0.5 * solver.learning_rate**2 * dot(direction, fisher(direction))
+        length = solver.learning_rate * (solver.max_divergence / divergence.clamp_min(1e-30)).sqrt().clamp_max(1.0)
+        moved = [p.detach() + length.view(-1, *(1,) * (p.dim() - 1)) * d for p, d in zip(leaves, direction, strict=True)]
+        write_(self.actor, members, moved)
+
+    def fisher_product(self, leaves: Parameters, outputs: Tensor, batch: Batch, vectors: Parameters) -> Parameters:
+        r"""Product of each member's Fisher matrix with a vector.
+
+        The matrix is :math:`\mathbb{E} \nabla \log \pi \nabla \log \pi^\top`, exactly over the actions and on average over the
+        visited states.
+
+        Args:
+            leaves: Parameters that ``outputs`` were computed from, with a graph.
+            outputs: Logits or means.
+            batch: See :meth:`gradient_step`.
+            vectors: ``(n', ...)`` like the parameters.
+
+        Returns:
+            Like ``vectors``.
+        """
+        means, spread = (leaves, None) if self.is_discrete else (leaves[:-1], leaves[-1])
+        # A product with the Jacobian, from two products with its transpose.
+        dummy = torch.zeros_like(outputs, requires_grad=True)
+        pulled = torch.autograd.grad(outputs, means, dummy, create_graph=True)
+        (pushed,) = torch.autograd.grad(pulled, dummy, vectors[: len(means)], retain_graph=True)
+        share = (
+            batch["visits"] / batch["steps"][:, None]
+            if self.is_finite
+            else batch["count"] / batch["mask"].sum((1, 2))[:, None, None]
+        )
+        if self.is_discrete:
+            probs = outputs.detach().softmax(-1)
+            pushed = probs * (pushed - (probs * pushed).sum(-1, keepdim=True))
+        else:
+            assert spread is not None
+            pushed = pushed * (-2 * spread.detach())[:, None, None].exp()
+        product = list(torch.autograd.grad(outputs, means, pushed * share.unsqueeze(-1), retain_graph=True))
+        if spread is not None:
+            product.append(2.0 * share.sum((1, 2)).unsqueeze(-1) * vectors[-1])
+        return product
+
+    def critic_step(self, members: Selection, batch: Batch) -> None:
+        """One step of the critic towards the targets, as tensor operations."""
+        assert self.critic_adam is not None
+        leaves = [p.detach().requires_grad_() for p in select(self.critic, members)]
+        if self.is_finite:
+            values, _ = self.critic_network.step(leaves, batch["inputs"], {})
+            targets = batch["targets"]
+            # Squared errors summed over the visits, up to a constant.
+            errors = batch["visits"].unsqueeze(-1) * values.square() - 2.0 * values * targets
+            loss = errors.sum((1, 2)) / batch["steps"]
+        else:
+            mask = batch["mask"]
+            values = self.critic_network.unroll(leaves, batch["inputs"])
+            errors = (values - batch["target"]).square().sum(-1)
+            loss = torch.where(mask, errors, 0.0).sum((1, 2)) / mask.sum((1, 2))
+        self.critic_adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
+
+    def _values(self, critic: Parameters, episodes: Batch) -> Tensor:
+        """The critic's values along the episodes, in units of the value scale, ``(n', E, T, m)``."""
+        if not self.is_finite:
+            return self.critic_network.unroll(critic, episodes["inputs"])
+        values, _ = self.critic_network.step(critic, episodes["inputs"], {})
+        members = torch.arange(len(values), device=self.device).view(-1, 1, 1)
+        return values[members, episodes["place"]]
+
+    # ------------------------------------------------------------------ reports, policies and state
+
+    def rollout_values(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Value of every member under any weights, from the episodes of its latest batch: no further step is needed.
+
+        Args:
+            weights: Preferences ``(q, m)``.
+
+        Returns:
+            Mean weighted value and its standard error, ``(n, q)`` each, return units.
+        """
+        values = self.batch_returns @ weights.to(self.device).T
+        return values.mean(1), values.std(1) / values.shape[1] ** 0.5
+
+    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+        """One snapshot per member."""
+        del weights
+        return [self._policy(i) for i in range(self.n)]
+
+    def _policy(self, member: int) -> NetworkPolicy:
+        extras: dict[str, Tensor] = {}
+        parameters = [p[member : member + 1].clone() for p in self.actor]
+        if not self.is_discrete:
+            extras["log_std"] = parameters.pop()
+        if self.follows_observations:
+            extras["mean"] = self.observation_moments.mean[member : member + 1].clone()
+            extras["std"] = self.observation_moments.std[member : member + 1].clone()
+        head: Literal["categorical", "gaussian"] = "categorical" if self.is_discrete else "gaussian"
+        return NetworkPolicy(self.spec.observation_space, self.spec.action_space, self.network, head, parameters, extras)
+
+    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
+        """Overwrite a member's policy by another's and start its optimiser and its episodes anew.
+
+        Args:
+            source: Member to copy from.
+            target: Member to overwrite. Its unfinished batch was made by the policy that is gone, and is given up.
+            payload: The policy only, or the critic as well. The statistics of observations belong to both.
+        """
+        for parameter in (*self.actor, *(self.critic if payload == "all" else [])):
+            parameter[target] = parameter[source]
+        self.adam.reset(target)
+        self.observation_moments.copy(source, target)
+        if payload == "all" and self.critic_adam is not None:
+            self.value_scale[target] = self.value_scale[source]
+            self.critic_adam.reset(target)
+        rows = self.rows_of([target])
+        self.rollout.clear(rows)
+        self.waiting[rows], self.ended[rows] = False, True
+        for tensor in self.memory.values():
+            tensor[target] = 0
+
+    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        index = torch.as_tensor(list(source))
+        self.actor, self.critic = ([p[index].clone() for p in group] for group in (self.actor, self.critic))
+        self.adam = self.adam.reindexed(self.actor, source, fresh)
+        if self.critic_adam is not None:
+            self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
+        self.value_scale, self.batch_returns = self.value_scale[index].clone(), self.batch_returns[index].clone()
+        self.observation_moments = self.observation_moments.reindexed(source)
+        self.batches = self.batches[index.numpy()].copy()
+        # The unfinished batch is given up: its episodes start again.
+        self._make_rollout()
+        self.ended[:] = True
+
+    def _own_state(self) -> State:
+        state: State = {f"actor/{i}": p for i, p in enumerate(self.actor)}
+        state |= {f"critic/{i}": p for i, p in enumerate(self.critic)}
+        state |= {"value_scale": self.value_scale, "batch_returns": self.batch_returns}
+        state |= {"batches": torch.from_numpy(self.batches.copy()), "waiting": torch.from_numpy(self.waiting.copy())}
+        state |= prefixed("memory", self.memory)
+        for name in ("adam", "critic_adam", "observation_moments", "rollout"):
+            if (part := getattr(self, name)) is not None:
+                state |= prefixed(name, part.state())
+        return state
+
+    def _load_own_state(self, state: State) -> None:
+        for name in ("actor", "critic"):
+            for i, p in enumerate(getattr(self, name)):
+                p.copy_(state[f"{name}/{i}"])
+        self.value_scale.copy_(state["value_scale"])
+        self.batch_returns = state["batch_returns"].to(self.device).clone()
+        self.batches, self.waiting = (state[name].numpy().copy() for name in ("batches", "waiting"))
+        self.memory = {name: value.to(self.device).clone() for name, value in unprefixed("memory", state).items()}
+        for name in ("adam", "critic_adam", "observation_moments", "rollout"):
+            if (part := getattr(self, name)) is not None:
+                part.load_state(unprefixed(name, state))
