@@ -109,6 +109,8 @@ def medians(sides: list[Callable[[], object]], *, threads: int, turns: int = TUR
     try:
         for turn in range(turns + 3):
             for side, times in zip(sides, seconds, strict=True):
+                # The other side's threads may still be waiting for work, and its data fill the caches.
+                side()
                 start = clock()
                 side()
                 # The first turns allocate workspaces and start threads.
