@@ -65,9 +65,8 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         super().reset(seed=seed)
         episode = np.array([int(self.np_random.integers(2**63)) if seed is None else seed])
         models = chosen_models(self.batched, (options or {}).get("params"))
-        if models is None:
-            return self.batched.reset(self._row, episode)[0], {}
-        return self.batched.reset(self._row, episode, models)[0], {"params": self.get_params()}
+        observation = self.batched.reset(self._row, episode, models)[0]
+        return observation, {"params": self.get_params()} if hasattr(self.batched, "parameter_space") else {}
 
     def get_params(self) -> dict[str, float]:
         """The transition model in force, by name; see :meth:`envs.protocols.ParametricDynamics.get_params`."""
@@ -153,12 +152,11 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._keys = episode_keys(seeds)
         self._episodes[:] = 0
         self._ended[:] = False
-        models = chosen_models(self.batched, (options or {}).get("params"))
-        if models is None:
-            return self.batched.reset(self._rows, seeds), {}
-        return self.batched.reset(self._rows, seeds, models), {
-            "params": parametric(self.batched).parameter_space.mapping(models)
-        }
+        observations = self.batched.reset(self._rows, seeds, chosen_models(self.batched, (options or {}).get("params")))
+        if not hasattr(self.batched, "parameter_space"):
+            return observations, {}
+        settable = parametric(self.batched)
+        return observations, {"params": settable.parameter_space.mapping(settable.get_params())}
 
     def step(
         self, actions: npt.NDArray[Any]
@@ -199,10 +197,8 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         self._episodes[rows] += 1
         seeds = derived_seeds(self._keys[rows], self._episodes[rows])
-        if not hasattr(self.batched, "parameter_space"):
-            return self.batched.reset(rows, seeds)
-        # A model stays in force until another one is chosen.
-        return self.batched.reset(rows, seeds, parametric(self.batched).get_params(rows))
+        models = chosen_models(self.batched, None)
+        return self.batched.reset(rows, seeds, None if models is None else models[rows])
 
 
 def parametric(batched: Any) -> NativeParametricEnv:
@@ -220,12 +216,17 @@ def parametric(batched: Any) -> NativeParametricEnv:
 
 
 def chosen_models(batched: Any, params: Any) -> npt.NDArray[np.float64] | None:
-    """The transition model of every row after a reset with ``options={"params": params}``, ``(R, k)``; None if it is fixed.
+    """The transition model of every row after a reset with ``options={"params": params}``, ``(R, k)``.
+
+    A model stays in force until another one is chosen.
+
+    Returns:
+        None if there is nothing to choose: the model is fixed, or the environment draws one by itself (``draws_params``).
 
     Raises:
-        ValueError: The model is unknown or cannot be simulated, or there is nothing to choose.
+        ValueError: The model is unknown or cannot be simulated, or it is fixed.
     """
-    if params is None and not hasattr(batched, "parameter_space"):
+    if params is None and (not hasattr(batched, "parameter_space") or getattr(batched, "draws_params", False)):
         return None
     settable = parametric(batched)
     return settable.parameter_space.vector(params, current=settable.get_params())
