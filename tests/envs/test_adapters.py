@@ -19,13 +19,13 @@ def test_single_form_plays_the_episodes_of_the_batched_form(env_id):
         expected = batched.reset(np.array([1]), np.array([seed]))
         np.testing.assert_array_equal(observation, expected[0])
         assert info.keys() <= {"params"}
-        ended = False
-        while not ended:
+        for _ in range(200):
             action = env.action_space.sample()
             found = env.step(action)[:4]
             for one, many in zip(found, batched.step(np.array([1]), np.asarray(action)[None]), strict=True):
                 np.testing.assert_array_equal(one, many[0])
-            ended = found[2] or found[3]
+            if found[2] or found[3]:
+                break
 
 
 def test_unseeded_episodes_follow_from_the_first_seed():
