@@ -13,6 +13,7 @@ References:
 """
 
 from robust.tabular.ambiguity import KL, L1, Box, Finite, SARectangular, SRectangular, SRectangularL1
+from robust.tabular.fronts import WeightedFront, WorstCaseFront, weighted_front, worst_case_front
 from robust.tabular.mdp import TabularMDP
 from robust.tabular.planning import policy_evaluation, value_iteration, vector_policy_evaluation
 from robust.tabular.robust_planning import (
@@ -31,6 +32,10 @@ __all__ = [
     "robust_value_iteration",
     "robust_vector_policy_evaluation",
     "worst_case",
+    "WeightedFront",
+    "WorstCaseFront",
+    "weighted_front",
+    "worst_case_front",
     "Box",
     "Finite",
     "KL",
