@@ -5,6 +5,7 @@ Loading this package loads torch, in which the set functions are written; ``impo
 
 from __future__ import annotations
 
+from envs.coverage.ant import Ant
 from envs.coverage.bimodal import Bimodal
 from envs.coverage.checks import SetFunctionLawError, check_set_function
 from envs.coverage.experiment_design import ExperimentDesign
@@ -27,6 +28,7 @@ __all__ = [
     "ExperimentDesign",
     "Graph",
     "Hub",
+    "Ant",
     "GraphWorld",
     "SubmodularReward",
     "fit_inverse_dynamics",

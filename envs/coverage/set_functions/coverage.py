@@ -41,7 +41,8 @@ class Coverage(SetFunction):
                 raise ValueError(f"element {element} covers the cells {cells}; the cells are 0 to {number - 1}")
         super().__init__(len(sets), summary_size=number)
         # One more cell, worth nothing, fills up the rows of elements that cover less than others.
-        padded = [[*cells, *[number] * (max(map(len, sets)) - len(cells))] for cells in sets]
+        width = max(map(len, sets), default=0)
+        padded = [[*cells, *[number] * (width - len(cells))] for cells in sets]
         self.cells = torch.tensor(padded, dtype=torch.int64).reshape(len(sets), -1)
         """What each element covers, ``(V, K)``, padded with ``C``."""
         self.weights = worth

@@ -19,9 +19,7 @@ from envs.coverage import GP, ExperimentDesign, Graph, Grid, Hub, Items, Submodu
 from envs.coverage.gaussian_process import matern, posterior
 from envs.coverage.grids import GridMap
 from envs.coverage.set_functions import Coverage, GroupCap, LogDet, Stack
-from envs.registry import OWN_IDS
 
-IDS = [env_id for env_id in OWN_IDS if env_id.startswith("coverage/")]
 # Small sizes for what is tested on every environment.
 SMALL = {
     "coverage/grid-v0": {"rows": 6, "columns": 7, "horizon": 12},
@@ -33,6 +31,7 @@ SMALL = {
     "coverage/graph-v0": {"num_nodes": 12, "horizon": 12},
     "coverage/hub-v0": {},
 }
+IDS = list(SMALL)
 
 
 def chance(env_id):

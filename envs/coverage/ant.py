@@ -1,0 +1,145 @@
+"""A walking robot that covers a field."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from envs.coverage.grids import GridMap
+from envs.coverage.set_functions.coverage import Coverage
+from envs.coverage.set_functions.set_function import SetFunction, restart
+from envs.mujoco.batch import Array, MuJoCoBatch
+from envs.native_env import shorter
+from envs.protocols import Rows
+
+Anchor: TypeAlias = Literal["corner", "centre"]
+"""Where in its window the robot is: in the corner of lowest coordinates, or in the middle."""
+
+_HALF_SIDE = 20.0  # of the field, metres
+_CELL = 0.4  # side of a cell, metres
+_CELLS = 100  # per side
+_WINDOW = 5  # cells per side
+_WORTH = 0.1  # of a cell
+_BLOCKS = 10  # per side of the coarse map in the summary
+
+
+class Ant(MuJoCoBatch):
+    """``coverage/ant-v0``: gymnasium's ``Ant-v5`` has to walk over as much of a field of 40 m by 40 m as it can.
+
+    It sees a window of 5 by 5 cells of 0.4 m; a cell that is seen for the first time is worth 0.1. Leaving the field ends the
+    episode, falling over does not. Episodes terminate after ``horizon`` steps of 0.05 s: the step number is part of the state.
+
+    Observations, float32: positions (``x`` and ``y`` in units of half the field) and velocities, 29 numbers, and the step as a
+    part of the horizon (``"markov"``); and how much was seen of each of 10 by 10 blocks of the field (``"summary"``). Needs the
+    extra ``mujoco``.
+    """
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        horizon: int = 400,
+        anchor: Anchor = "corner",
+        observation: Literal["markov", "summary"] = "markov",
+        set_function: SetFunction | None = None,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        """Build field and robots.
+
+        Args:
+            num_envs: Number of rows.
+            horizon: Actions per episode, at least 1.
+            anchor: Where in its window the robot is; the published task has it in the corner.
+            observation: See the class.
+            set_function: Over the 100 x 100 cells, row by row (``x`` first), in place of the area seen.
+            max_episode_steps: Episodes are truncated at this length.
+
+        Raises:
+            ValueError: An argument is out of range.
+        """
+        if horizon < 1:
+            raise ValueError(f"horizon is {horizon}; expected at least 1 step")
+        if anchor not in ("corner", "centre"):
+            raise ValueError(f"anchor is {anchor!r}; expected corner or centre")
+        if observation not in ("markov", "summary"):
+            raise ValueError(f"observation is {observation!r}; expected markov or summary")
+        window = np.arange(_WINDOW) - (0 if anchor == "corner" else _WINDOW // 2)
+        grid = GridMap.without_walls(_CELLS, _CELLS)
+        if set_function is None:
+            offsets = np.stack(np.meshgrid(window, window, indexing="ij"), -1).reshape(-1, 2)
+            set_function = Coverage(grid.neighbours(offsets), np.full(_CELLS**2, _WORTH))
+        if set_function.num_elements != _CELLS**2:
+            raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {_CELLS**2}")
+        robot: Any = gymnasium.make(
+            "Ant-v5", exclude_current_positions_from_observation=False, include_cfrc_ext_in_observation=False
+        ).unwrapped
+        largest = set_function.singletons().amax(0).clamp(min=0).numpy().astype(np.float32)
+        robot.reward_space = gymnasium.spaces.Box(
+            np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
+        )
+        super().__init__(robot, num_envs, max_episode_steps=shorter(None, max_episode_steps))
+        self.horizon, self.set_function, self.grid = horizon, set_function, grid
+        self._summary = observation == "summary"
+        size = self._model.nq + self._model.nv + 1 + (_BLOCKS**2 if self._summary else 0)
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, shape=(size,), dtype=np.float32)
+        self.cells = np.zeros(num_envs, np.int64)
+        """The cell that each row's robot is in, ``(R,)``."""
+        self._acting = np.zeros(0, np.int64)
+        self._state = set_function.start(num_envs, capacity=horizon + 1)
+        self._empty = set_function.start(1, capacity=horizon + 1)
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Value of what each row has seen in its episode, the start included, ``(R, m)``."""
+        value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
+        return value
+
+    def _velocity_noise(self, rng: np.random.Generator) -> Array:
+        drawn: Array = self._noise * rng.standard_normal(self._model.nv)
+        return drawn
+
+    def _start(self, rows: Rows) -> Array:
+        self._acting = rows
+        super()._start(rows)
+        positions, velocities = self._states(rows.tolist())
+        restart(self._state, torch.from_numpy(rows), self._empty)
+        self._visit(rows, positions)
+        return self._observe(positions, velocities)
+
+    def _advance(
+        self, rows: Rows, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        self._acting = rows
+        return super()._advance(rows, actions)
+
+    def _judge(
+        self, speed: Array, positions: Array, velocities: Array, actions: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        rows = self._acting
+        outside = (np.abs(positions[:, :2]) > _HALF_SIDE).any(1)
+        rewards = np.zeros((rows.size, self.set_function.num_objectives), np.float32)
+        rewards[~outside] = self._visit(rows[~outside], positions[~outside])
+        return rewards, outside | (self._elapsed[rows] >= self.horizon)
+
+    def _visit(self, rows: Rows, positions: Array) -> npt.NDArray[np.float32]:
+        """Let robots see their windows; returns the gains ``(r, m)``."""
+        places = np.clip(((positions[:, :2] + _HALF_SIDE) / _CELL).astype(np.int64), 0, _CELLS - 1)
+        self.cells[rows] = places @ [_CELLS, 1]
+        gains = self.set_function.advance(self._state, torch.from_numpy(self.cells[rows]), torch.from_numpy(rows))
+        rewards: npt.NDArray[np.float32] = gains.numpy().astype(np.float32)
+        return rewards
+
+    def _observe(self, positions: Array, velocities: Array) -> Array:
+        rows = self._acting
+        parts = [positions[:, :2] / _HALF_SIDE, positions[:, 2:], velocities, self._elapsed[rows, None] / self.horizon]
+        if self._summary:
+            seen = self.set_function.summary(self._state, torch.from_numpy(rows)).numpy()
+            width = _CELLS // _BLOCKS
+            blocks = seen.reshape(rows.size, _BLOCKS, width, _BLOCKS, width)
+            parts.append(blocks.mean((2, 4)).reshape(rows.size, -1))
+        observations: Array = np.concatenate(parts, 1).astype(np.float32)
+        return observations
