@@ -75,20 +75,21 @@ class L1:
     def _worst_value_shared(self, outcomes: Array, nominal: Array) -> Array:
         """The same value where all pairs share one list of outcomes: one sort, and only the best outcomes are touched."""
         worst = int(outcomes.argmin())
-        moved = np.minimum(self.radius / 2, 1.0 - nominal[..., worst])
-        value = nominal @ outcomes + moved * outcomes[worst]
+        left = np.minimum(self.radius / 2, 1.0 - nominal[..., worst]).ravel()
+        value = (nominal @ outcomes).ravel() + left * outcomes[worst]
         order = np.argsort(-outcomes, kind="stable")
-        left = moved
+        by_outcome = nominal.reshape(-1, len(outcomes)).T
         for start in range(0, len(order), _CHUNK):
             best = order[start : start + _CHUNK]
-            mass = nominal[..., best]
-            before = np.cumsum(mass, axis=-1) - mass
-            taken = np.clip(left[..., None] - before, 0.0, mass)
-            value = value - taken @ outcomes[best]
-            left = left - taken.sum(axis=-1)
+            taken = by_outcome[best]
+            # One outcome after the other, all pairs at once: several times faster than numpy's cumulative sums.
+            for mass in taken:
+                np.minimum(mass, left, out=mass)
+                left -= mass
+            value -= outcomes[best] @ taken
             if left.max() <= _ROUNDING:
                 break
-        return np.asarray(value)
+        return np.asarray(value.reshape(nominal.shape[:-1]))
 
 
 def _worst_outcome(outcomes: Array, nominal: Array, ball: L1) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int64]], Array]:
