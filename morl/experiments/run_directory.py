@@ -34,6 +34,9 @@ from morl.registry import name_of
 FORMAT_VERSION = 1
 """Version of the layout described above."""
 
+_READ_BACK = ("config.yaml", "front.csv", "summary.json", "metrics.csv", "timing.csv")
+"""Files of every result, beside its policies and tables."""
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -108,6 +111,10 @@ class RunDirectory:
         """Write ``manifest.json``."""
         write_atomically(self.path / "manifest.json", _json(manifest))
 
+    @property
+    def _restore(self) -> str:
+        return f"; restore it from a copy, or write it again with 'morl resume {self.path}'"
+
     def read_manifest(self) -> dict[str, Any]:
         """Read ``manifest.json``.
 
@@ -115,10 +122,16 @@ class RunDirectory:
             CheckpointError: Missing, damaged, or of another format version.
         """
         path = self.path / "manifest.json"
-        manifest = read_json(path)
+        try:
+            manifest = read_json(path)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}{self._restore}") from error
         version = manifest.get("format") if isinstance(manifest, dict) else None
         if not isinstance(manifest, dict) or version != FORMAT_VERSION:
-            raise CheckpointError(f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}")
+            raise CheckpointError(
+                f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}: read the run with the version of "
+                "morl that wrote it"
+            )
         return manifest
 
     # --- results -----------------------------------------------------------------------------------------------------
@@ -127,8 +140,10 @@ class RunDirectory:
         """Write front, policies, summary, tables, plots and, last, the manifest with the checksums.
 
         Args:
-            result: What to write; ``config.yaml``, ``metrics.csv`` and ``timing.csv`` are written as the run goes.
+            result: What to write; ``config.yaml`` must be there.
         """
+        # Written as the run goes, too; what lies there may be damaged, and gets a checksum below.
+        self.write_progress(result.metrics, result.timing)
         names = self._write_policies(result)
         write_table(self.path / "front.csv", _front_table(result, names))
         for name, table in result.tables.items():
@@ -136,7 +151,7 @@ class RunDirectory:
             write_table(self.path / "tables" / f"{name}.csv", table)
         write_atomically(self.path / "summary.json", _json(_summary(result)))
         self.write_plots(result)
-        read_back = ["front.csv", "summary.json", "metrics.csv", "timing.csv"]
+        read_back = list(_READ_BACK)
         read_back += [f"tables/{name}.csv" for name in result.tables]
         read_back += [f"policies/{name}.{suffix}" for name in names for suffix in ("json", "safetensors")]
         self.write_manifest({**result.manifest, "files": {name: sha256(self.path / name) for name in read_back}})
@@ -178,16 +193,17 @@ class RunDirectory:
         manifest = self.read_manifest()
         files = manifest.pop("files", None)
         if manifest.get("status") == "failed":
-            raise CheckpointError(f"the run in {self.path} failed: {manifest.get('cause')}; its last good checkpoint is kept")
+            raise CheckpointError(f"the run in {self.path} has no result, it failed: {manifest.get('cause')}")
         if not isinstance(files, dict):
             raise CheckpointError(f"{self.path} has no results yet: 'morl resume {self.path}' finishes the run")
-        restore = f"; restore it from a copy, or write it again with 'morl resume {self.path}'"
+        if lacking := [name for name in _READ_BACK if name not in files]:
+            raise CheckpointError(f"{self.path / 'manifest.json'} was altered: it lacks {lacking[0]}{self._restore}")
         text: dict[str, str] = {}
         for name, checksum in files.items():
             try:
                 content = read_verified(self.path / name, checksum)
             except CheckpointError as error:
-                raise CheckpointError(f"{error}{restore}") from error
+                raise CheckpointError(f"{error}{self._restore}") from error
             if not name.startswith("policies/"):
                 text[name] = content.decode("utf-8")
         summary = json.loads(text["summary.json"])
@@ -207,7 +223,7 @@ class RunDirectory:
             metrics=parse_table(text["metrics.csv"], "metrics.csv"),
             timing=parse_table(text["timing.csv"], "timing.csv"),
             tables={name[7:-4]: parse_table(content, name) for name, content in text.items() if name.startswith("tables/")},
-            config=self.read_config(),
+            config=text["config.yaml"],
             path=self.path,
         )
 

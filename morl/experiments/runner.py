@@ -84,7 +84,12 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
     text = directory.read_config()
     if text.startswith(NOT_YAML):
         raise CheckpointError(f"{directory.path / 'config.yaml'} says why this run cannot be resumed from its files")
-    config = from_yaml(text, source=str(directory.path / "config.yaml"))
+    try:
+        config = from_yaml(text, source=str(directory.path / "config.yaml"))
+    except ConfigurationError as error:
+        raise CheckpointError(
+            f"{directory.path / 'config.yaml'} is damaged or was changed ({error}); restore it from a copy"
+        ) from error
     state = load_checkpoint(directory.checkpoint)
     if state is not None:
         saved = from_yaml(state["config"])

@@ -78,7 +78,7 @@ class Session:
         )
         self.period, self.checkpoint_period = int(period), max(1, round(config.env_steps / _CHECKPOINTS))
         self.next_evaluation, self.next_checkpoint = 0, 0
-        self.saved, self.saving = 0.0, 0.0
+        self.saved, self.saving, self.saved_steps = 0.0, 0.0, 0
         self.env_steps = 0
         self.spent: dict[str, int] = {}
         self.metrics: Table = []
@@ -101,8 +101,11 @@ class Session:
             try:
                 self._loop(progress, interrupted)
             except Exception as error:
+                remedy = self._remedy()
                 cause = str(error) if isinstance(error, MorlError) else f"{type(error).__name__}: {error}"
-                self._write_manifest("failed", cause=cause)
+                self._write_manifest("failed", cause=cause + remedy)
+                if isinstance(error, MorlError) and remedy:
+                    raise type(error)(f"{error}{remedy}") from error
                 raise
             finally:
                 progress.stop()
@@ -147,6 +150,12 @@ class Session:
         if interrupted() or self._is_finished():
             self._checkpoint(always=True)
 
+    def _remedy(self) -> str:
+        """How to get at what a failed run had found, if there is a way."""
+        if self.directory is None or not self.saved_steps or self.text.startswith(NOT_YAML):
+            return ""
+        return f"; 'morl resume {self.directory.path} --env-steps {self.saved_steps}' ends the run at its last good checkpoint"
+
     def _is_finished(self) -> bool:
         """Whether the algorithm came to its own end; most only know budgets."""
         return bool(getattr(self.learner, "is_finished", False))
@@ -183,7 +192,7 @@ class Session:
         start = time.perf_counter()
         if self.directory is not None and (always or (start - self.saved) * _CHECKPOINT_SHARE >= self.saving):
             save_checkpoint(self.directory.checkpoint, self.state())
-            self.saved = time.perf_counter()
+            self.saved, self.saved_steps = time.perf_counter(), self.env_steps
             self.saving = self.saved - start
 
     # --- state -------------------------------------------------------------------------------------------------------
@@ -221,6 +230,7 @@ class Session:
             "started_at",
         ):
             setattr(self, name, state[name])
+        self.saved_steps = self.env_steps
         self.earlier_seconds = state["seconds"]
         # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
         self.threads = int(state["threads"])

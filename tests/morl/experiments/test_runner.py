@@ -374,39 +374,80 @@ def test_a_callable_environment_runs_and_its_config_says_so(tmp_path):
 
 
 def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
-    directory_config = config_of(MODQN(hidden=(8,), learning_starts=10, batch_size=8), env_steps=400)
-
-    class Poison(Watcher):
-        """Makes a parameter infinite in the middle of the run."""
-
-    current = {}
+    config = config_of(MODQN(hidden=(8,), learning_starts=10, batch_size=8), env_steps=400)
+    sessions = []
     original = Session.__init__
 
     def remember(self, *args):
         original(self, *args)
-        current["session"] = self
+        sessions.append(self)
 
     def poison():
-        for tensor in current["session"].learner.policies()[0].tensors().values():
-            if tensor.is_floating_point():
-                tensor.fill_(float("nan"))
-        for value in vars(current["session"].learner).values():
-            for tensor in value if isinstance(value, list) else ():
-                if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
-                    tensor.data.fill_(float("nan"))
+        for parameter in sessions[0].learner.online:
+            parameter.fill_(float("nan"))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Session, "__init__", remember)
-        with pytest.raises(TrainingDiverged, match="learning_rate"):
-            run_config(directory_config, env=make_one_step, out=tmp_path / "run", progress=Poison(200, poison))
+        with pytest.raises(TrainingDiverged, match=r"learning_rate.*'morl resume .* ends the run at its last good checkpoint"):
+            run_config(config, out=tmp_path / "run", progress=Watcher(200, poison))
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["status"] == "failed"
     assert "learning_rate" in manifest["cause"]
     state = load_checkpoint(tmp_path / "run" / "checkpoint")
     assert state is not None
-    assert 0 < state["env_steps"] < 400
-    with pytest.raises(CheckpointError, match=r"failed: .*its last good checkpoint is kept"):
+    done = state["env_steps"]
+    assert 0 < done < 400
+    with pytest.raises(CheckpointError, match=rf"failed: .*'morl resume .*run --env-steps {done}' ends the run"):
         Run.load(tmp_path / "run")
+    result = resume(tmp_path / "run", env_steps=done)
+    assert result.summary["status"] == "finished"
+    assert np.array_equal(Run.load(tmp_path / "run").front, result.front)
+
+
+def test_an_environment_that_raises_leaves_a_failed_run(tmp_path):
+    class Broken(OneStep):
+        steps = 0
+
+        def step(self, action):
+            Broken.steps += 1
+            if Broken.steps > 300:
+                raise KeyError("joint_7")
+            return super().step(action)
+
+    with pytest.raises(KeyError, match="joint_7"):
+        run(MODQN(hidden=(8,)), Broken, env_steps=400, seed=0, out=tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"no result, it failed: KeyError: 'joint_7'$"):
+        Run.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.csv", "timing.csv", "front.csv", "summary.json", "manifest.json", "tables/population.csv"]
+)
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_resuming_a_finished_run_repairs_its_files(tmp_path, name, damage):
+    run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
+    path = tmp_path / "run" / name
+    before = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(before[: len(before) // 2])
+    else:
+        path.unlink()
+    with pytest.raises(CheckpointError, match=r"write it again with 'morl resume"):
+        Run.load(tmp_path / "run")
+    resume(tmp_path / "run")
+    Run.load(tmp_path / "run")
+    if name != "manifest.json":
+        assert path.read_bytes() == before
+
+
+def test_a_damaged_configuration_is_named(tmp_path):
+    run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(CheckpointError, match=r"config.yaml is truncated or was altered"):
+        Run.load(tmp_path / "run")
+    with pytest.raises((CheckpointError, ConfigurationError), match=r"config.yaml (is damaged or )?was changed"):
+        resume(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
