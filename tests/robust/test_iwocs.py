@@ -27,12 +27,13 @@ from tests.robust.worlds import (
 each_aggregator = pytest.mark.parametrize("aggregator", ["min_q", "hull"])
 
 
-def check_bounds(result: IWOCSResult, kernels: Any, rewards: Any, gamma: float, *, rectangular: bool) -> None:
+def check_bounds(result: IWOCSResult, kernels: Any, rewards: Any, gamma: float, *, rectangular: bool, start: int = 0) -> None:
     """What holds at every iteration: the certificate, and the two properties of the aggregated action values."""
     mdp = TabularMDP(kernels[0], rewards, gamma)
     robust, _ = robust_value_iteration(mdp, Finite(kernels))
-    floor = np.einsum("ksab,b->ksa", kernels, gamma * robust).min(axis=0) + rewards
-    lower, upper, previous = -np.inf, np.inf, np.full(np.shape(rewards), np.inf)
+    per_outcome = rewards if np.ndim(rewards) == 3 else rewards[..., None]
+    floor = np.einsum("ksab,sab->ksa", kernels, per_outcome + gamma * robust).min(axis=0)
+    lower, upper, previous = -np.inf, np.inf, np.full(np.shape(rewards)[:2], np.inf)
     for step in result.history:
         # Never below the exact robust action values of the product of all rows, and never rising.
         assert (step.action_values >= floor - 1e-8).all()
@@ -47,8 +48,8 @@ def check_bounds(result: IWOCSResult, kernels: Any, rewards: Any, gamma: float, 
     assert result.gap == upper - lower
     assert result.solves == len(result.history)
     if rectangular:
-        assert result.lower <= robust[0] + 1e-8
-        assert result.upper >= robust[0] - 1e-8
+        assert result.lower <= robust[start] + 1e-8
+        assert result.upper >= robust[start] - 1e-8
 
 
 @each_aggregator
@@ -76,6 +77,7 @@ def test_duality_gap_is_reported(aggregator: Any) -> None:
     assert result.upper == pytest.approx(0.6075, abs=1e-9)
     assert result.gap == pytest.approx(0.2025, abs=1e-9)
     assert result.semantics == {"min_q": "static", "hull": "rectangular_hull"}[aggregator]
+    check_bounds(result, kernels, rewards, 0.9, rectangular=False)
     if aggregator == "min_q":
         assert [step.estimate for step in result.history] == pytest.approx([0.6075, 0.6075], abs=1e-9)
     # Bounds of the list of kernels, by enumeration: optimal values, and the best deterministic guarantee.
@@ -101,6 +103,7 @@ def test_min_q_stalls_on_the_counter_example() -> None:
     assert (result.status, result.semantics) == ("stalled", "rectangular")
     assert result.policy.tolist() == [0, 0, 0]
     assert 1 - result.lower / 4.22295 == pytest.approx(0.103, abs=1e-3)
+    check_bounds(result, COUNTER_KERNELS, COUNTER_REWARDS, 0.9, rectangular=True)
 
 
 def test_hull_solves_the_counter_example() -> None:
@@ -110,6 +113,7 @@ def test_hull_solves_the_counter_example() -> None:
     assert result.history[-1].estimate == pytest.approx(4.22295, abs=1e-5)
     assert result.lower == pytest.approx(4.22295, abs=1e-5)
     assert (result.status, result.policy.tolist()) == ("converged", [0, 0, 1])
+    check_bounds(result, COUNTER_KERNELS, COUNTER_REWARDS, 0.9, rectangular=True)
 
 
 @pytest.mark.parametrize(("aggregator", "lower"), [("min_q", 3.7894), ("hull", 4.22295)])
@@ -118,6 +122,7 @@ def test_the_counter_example_as_a_list_of_all_64_kernels(aggregator: Any, lower:
     result = IWOCS(aggregator=aggregator).solve_tabular(everything, COUNTER_REWARDS, 0.9)
     named = IWOCS(aggregator=aggregator).solve_tabular(COUNTER_KERNELS, COUNTER_REWARDS, 0.9, rectangular=True)
     assert result.lower == pytest.approx(lower, abs=1e-4)
+    check_bounds(result, everything, COUNTER_REWARDS, 0.9, rectangular=False)
     assert [f"{step.worst_kernel[0, 0]:06b}" for step in result.history][:2] == ["000101", "001010"]
     assert [step.policy.tolist() for step in result.history][:3] == [step.policy.tolist() for step in named.history]
 
@@ -170,6 +175,7 @@ def test_certificates_bracket_the_truth(seed: int, aggregator: Any, rectangular:
         kernels, rewards, gamma, start_state=start, initial_kernel=initial, rectangular=rectangular
     )
     everything = products(kernels) if rectangular else kernels
+    check_bounds(result, kernels, rewards, gamma, rectangular=rectangular, start=start)
     policies = np.array(np.meshgrid(*[range(A)] * S)).reshape(S, -1).T
     worst = {tuple(p): min(policy_evaluation(TabularMDP(k, rewards, gamma), p)[start] for k in everything) for p in policies}
     dual = min(value_iteration(TabularMDP(k, rewards, gamma))[0][start] for k in everything)
@@ -216,7 +222,7 @@ def test_weighted_objectives_give_the_supported_robust_front() -> None:
     [
         ({"aggregator": "mean"}, "expected 'min_q' or 'hull'"),
         ({"tolerance": 0.0}, "expected a positive gap"),
-        ({"max_iterations": 0}, "at least one iteration"),
+        ({"max_iterations": 0}, "at least (one|1)"),
     ],
 )
 def test_bad_fields(fields: dict[str, Any], message: str) -> None:
@@ -230,6 +236,10 @@ def test_bad_fields(fields: dict[str, Any], message: str) -> None:
         ({"kernels": COUNTER_KERNELS[0]}, ShapeError, r"expected \(K, S, A, b\)"),
         ({"kernels": np.full((1, 3, 2, 2), 0.5)}, ShapeError, r"expected \(K, S, A, S\)"),
         ({"kernels": COUNTER_KERNELS * 0.9}, ConfigurationError, r"kernels\[0, 0, 0\] sums to 0.9"),
+        ({"kernels": np.full((2, 3, 2, 3), np.nan)}, ConfigurationError, "kernels contains NaN"),
+        ({"kernels": COUNTER_KERNELS - [1.0, -1.0, 0.0]}, ConfigurationError, r"kernels\[0, 0, 0, 0\] is -0.91"),
+        ({"rewards": COUNTER_REWARDS * np.inf}, ConfigurationError, "rewards contains NaN or infinity"),
+        ({"gamma": float("nan")}, ConfigurationError, "gamma=nan"),
         ({"rewards": np.zeros(3)}, ShapeError, "rewards has shape"),
         ({"gamma": 1.0}, ConfigurationError, "gamma=1.0"),
         ({"start_state": 3}, ConfigurationError, r"start_state=3: expected an integer in \[0, 2\]"),
