@@ -1,0 +1,202 @@
+"""HiGHS sessions: a model that is kept, to which only what changed is sent."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from morl.mip.program import Index, Program
+
+Array = npt.NDArray[np.float64]
+
+TOLERANCE = 1e-7
+"""Feasibility and integrality tolerance: what a switched-off unit may let through is this times its bound."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What the solver found."""
+
+    status: str
+    """``optimal`` (within the gap asked for), ``time_limit``, ``node_limit`` or ``infeasible``."""
+    columns: Array | None
+    """Values of the columns; None if there is no solution."""
+    objective: float
+    """Of these values; ``-inf`` without any."""
+    bound: float
+    """No solution is better."""
+    nodes: int
+    """Of the search tree."""
+    seconds: float
+    """Inside the solver."""
+
+
+class Session:
+    """One HiGHS instance for programs of one pattern.
+
+    A program of another pattern is passed as a whole; otherwise only numbers that differ from the last program's are sent. The
+    answer does not depend on what was solved before: the solver's memory is cleared, its random seed is fixed, it has one
+    thread.
+    """
+
+    def __init__(self) -> None:
+        """Make an instance."""
+        self._highs = _quiet()
+        self._sent: Program | None = None
+        self.passed = self.changed = 0
+        """How many programs were passed as a whole, and how many by their changes."""
+
+    def solve(
+        self,
+        program: Program,
+        *,
+        gap: float,
+        time_limit: float | None = None,
+        node_limit: int | None = None,
+        start: tuple[Index, Array] | None = None,
+    ) -> Solution:
+        """Maximise.
+
+        Args:
+            program: The program.
+            gap: Relative gap at which the search stops.
+            time_limit: In seconds.
+            node_limit: Nodes of the search tree; reproducible, unlike a time limit.
+            start: Values of some columns that a feasible solution can have.
+
+        Raises:
+            RuntimeError: The solver failed.
+        """
+        import highspy
+
+        begin = time.perf_counter()
+        highs = self._highs
+        self._send(program)
+        highs.clearSolver()
+        highs.setOptionValue("mip_rel_gap", gap)
+        highs.setOptionValue("time_limit", math.inf if time_limit is None else max(time_limit, 0.0))
+        highs.setOptionValue("mip_max_nodes", 2**31 - 1 if node_limit is None else node_limit)
+        if start is not None:
+            highs.setSolution(len(start[0]), start[0].astype(np.int32), start[1])
+        highs.run()
+        status, info = highs.getModelStatus(), highs.getInfo()
+        names = {
+            highspy.HighsModelStatus.kOptimal: "optimal",
+            highspy.HighsModelStatus.kTimeLimit: "time_limit",
+            highspy.HighsModelStatus.kSolutionLimit: "node_limit",
+            highspy.HighsModelStatus.kInfeasible: "infeasible",
+        }
+        if status not in names:
+            raise RuntimeError(f"HiGHS stopped with {highs.modelStatusToString(status)}")
+        has = info.primal_solution_status == 2  # a feasible point
+        columns = np.array(highs.getSolution().col_value) if has and names[status] != "infeasible" else None
+        integral = bool(program.integer.any())
+        objective = float(info.objective_function_value) if columns is not None else -math.inf
+        bound = float(info.mip_dual_bound) if integral else objective
+        if names[status] == "infeasible":
+            bound = -math.inf
+        elif not math.isfinite(bound) or abs(bound) >= 1e30:
+            bound = math.inf
+        nodes = int(info.mip_node_count) if integral else 0
+        return Solution(names[status], columns, objective, bound, nodes, time.perf_counter() - begin)
+
+    def _send(self, program: Program) -> None:
+        last = self._sent
+        if last is None or not program.has_pattern_of(last):
+            _pass(self._highs, program)
+            self.passed += 1
+        else:
+            _change(self._highs, last, program)
+            self.changed += 1
+        self._sent = program
+
+
+class LinearProgram:
+    """A linear program whose objective changes; the basis is kept."""
+
+    def __init__(self, program: Program) -> None:
+        """Pass the program without its objective."""
+        self._highs = _quiet()
+        _pass(self._highs, program)
+        self._size = program.num_columns
+        self._all = np.arange(self._size, dtype=np.int32)
+
+    def maximize(self, columns: Index, coefficients: Array) -> float | None:
+        """Largest value of a linear function; None if the solver did not prove one."""
+        import highspy
+
+        cost = np.zeros(self._size)
+        cost[columns] = coefficients
+        self._highs.changeColsCost(self._size, self._all, cost)
+        self._highs.changeObjectiveOffset(0.0)
+        self._highs.run()
+        if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        return float(self._highs.getInfo().objective_function_value)
+
+
+def _quiet() -> Any:
+    import highspy
+
+    highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    for option, value in (
+        ("output_flag", False),
+        ("threads", 1),
+        ("parallel", "off"),
+        ("random_seed", 0),
+        ("mip_feasibility_tolerance", TOLERANCE),
+        ("primal_feasibility_tolerance", TOLERANCE),
+        ("mip_abs_gap", 1e-9),
+    ):
+        highs.setOptionValue(option, value)
+    return highs
+
+
+def _pass(highs: Any, program: Program) -> None:
+    import highspy
+
+    order = np.lexsort((program.row, program.column))
+    starts = np.searchsorted(program.column[order], np.arange(program.num_columns + 1))
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = program.num_columns, program.num_rows
+    model.col_cost_, model.offset_ = program.cost, program.offset
+    model.col_lower_, model.col_upper_ = program.column_lower, program.column_upper
+    model.row_lower_, model.row_upper_ = program.row_lower, program.row_upper
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    model.a_matrix_.start_ = starts.astype(np.int32)
+    model.a_matrix_.index_ = program.row[order].astype(np.int32)
+    model.a_matrix_.value_ = program.value[order]
+    model.sense_ = highspy.ObjSense.kMaximize
+    if program.integer.any():
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        model.integrality_ = [kinds[int(flag)] for flag in program.integer]
+    if highs.passModel(model) == highspy.HighsStatus.kError:
+        raise RuntimeError("HiGHS does not accept the program; please report this")
+
+
+def _change(highs: Any, last: Program, program: Program) -> None:
+    import highspy
+
+    for place in np.flatnonzero(program.value != last.value):
+        highs.changeCoeff(int(program.row[place]), int(program.column[place]), float(program.value[place]))
+    moved = np.flatnonzero((program.row_lower != last.row_lower) | (program.row_upper != last.row_upper)).astype(np.int32)
+    if len(moved):
+        highs.changeRowsBounds(len(moved), moved, program.row_lower[moved], program.row_upper[moved])
+    moved = np.flatnonzero((program.column_lower != last.column_lower) | (program.column_upper != last.column_upper)).astype(
+        np.int32
+    )
+    if len(moved):
+        highs.changeColsBounds(len(moved), moved, program.column_lower[moved], program.column_upper[moved])
+    moved = np.flatnonzero(program.cost != last.cost).astype(np.int32)
+    if len(moved):
+        highs.changeColsCost(len(moved), moved, program.cost[moved])
+    moved = np.flatnonzero(program.integer != last.integer).astype(np.int32)
+    if len(moved):
+        kinds = np.array([int(highspy.HighsVarType.kInteger) if program.integer[c] else 0 for c in moved], np.uint8)
+        highs.changeColsIntegrality(len(moved), moved, kinds)
+    highs.changeObjectiveOffset(program.offset)

@@ -1,0 +1,312 @@
+"""maximize_q against brute force, over every formulation, bound method, kind of objective and family of action sets."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import torch
+
+from envs.cormab import generators
+from envs.cormab.constraints import Budget, ExactCount, Linear
+from envs.cormab.constraints.rows import RowBuilder
+from morl.errors import CapabilityError, ConfigurationError, ShapeError
+from morl.mip import Maximizer, ReLUNetwork, maximize_q, pieces, pyomo_model
+from morl.mip.bounds import CLOSED_FORM, tighten
+from morl.mip.folded import FoldedNetwork, Layer
+from morl.mip.session import Session
+from morl.scalarizations import AugmentedChebyshev, Chebyshev, SmoothChebyshev
+
+FORMULATIONS, BOUNDS = ("big_m", "partition"), ("interval", "polytope", "crown", "lp")
+OBJECTIVES = ("scalar", "weighted", "chebyshev", "worst_of_3")
+OBSERVATION = 3
+
+
+@cache
+def constraint(family: str):
+    if family == "interventions":
+        return generators.interventions_instance(num_arms=8, budget=3, num_interventions=7, seed=3).constraint
+    return getattr(generators, f"{family}_instance")(num_arms=8, budget=2, seed=3).constraint
+
+
+FAMILIES = ("budget", "capacity", "scheduling", "path", "interventions")
+
+
+@cache
+def listed(family: str):
+    return constraint(family).enumerate(1 << 12)
+
+
+def network(num_actions: int, outputs: int, seed: int, hidden=(8, 6)) -> torch.nn.Sequential:
+    generator = torch.Generator().manual_seed(seed)
+    widths = (num_actions + OBSERVATION, *hidden, outputs)
+    layers: list[torch.nn.Module] = []
+    for a, b in pairwise(widths):
+        layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
+        with torch.no_grad():
+            layers[-2].weight.copy_(torch.randn(b, a, generator=generator) / a**0.5)
+            layers[-2].bias.copy_(0.3 * torch.randn(b, generator=generator))
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def values_of(nets, observation, actions):
+    inputs = np.concatenate([actions, np.tile(observation, (len(actions), 1))], 1)
+    with torch.no_grad():
+        return [net.double()(torch.from_numpy(inputs.astype(np.float64))).numpy() for net in nets]
+
+
+CASES = list(product(FAMILIES, OBJECTIVES, FORMULATIONS, BOUNDS))  # 160, and 40 deeper ones below
+
+
+def check(family: str, objective: str, formulation: str, bounds: str, seed: int, hidden: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    feasible, outputs = constraint(family), 3 if objective in ("weighted", "chebyshev") else 1
+    nets = [network(feasible.num_actions, outputs, 10 * seed + k, hidden) for k in range(3 if objective == "worst_of_3" else 1)]
+    observation, weights, ideal = rng.normal(size=OBSERVATION), rng.dirichlet(np.ones(outputs)), rng.normal(size=outputs) + 2
+    kind = Chebyshev() if objective == "chebyshev" else None
+    brute = [
+        v @ weights if kind is None else -(weights * (ideal - v)).max(-1) for v in values_of(nets, observation, listed(family))
+    ]
+    expected = np.min(brute, 0).max()
+    result = maximize_q(
+        nets if len(nets) > 1 else nets[0],
+        observation,
+        feasible,
+        weights=weights,
+        scalarization=kind,
+        ideal_point=ideal,
+        formulation=formulation,
+        bounds=bounds,
+    )
+    assert result.status == "optimal"
+    assert result.value == pytest.approx(expected, abs=1e-6)
+    assert result.bound == pytest.approx(expected, abs=1e-5)
+    assert feasible.contains(result.action[None])[0]
+    [place] = np.flatnonzero((listed(family) == result.action.astype(bool)).all(1))
+    assert np.min(brute, 0)[place] == pytest.approx(result.value, abs=1e-9), "the value is that of the returned action"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_value_is_that_of_brute_force(family, objective):
+    for number, (formulation, bounds) in enumerate(product(FORMULATIONS, BOUNDS)):
+        check(family, objective, formulation, bounds, 100 * CASES.index((family, objective, formulation, bounds)) + 1, (6, 5))
+        if number < 2:
+            check(
+                family,
+                objective,
+                FORMULATIONS[number],
+                "crown",
+                7_000 + 10 * CASES.index((family, objective, formulation, bounds)),
+                (5, 4, 4),
+            )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_objective_of_the_program_is_the_network(seed):
+    feasible = constraint("capacity")
+    net = network(feasible.num_actions, 1, seed)
+    folded = ReLUNetwork.from_torch(net).fold(np.full(OBSERVATION, 0.5), feasible.num_actions)
+    for formulation in FORMULATIONS:
+        model = Maximizer(feasible, formulation=formulation).program([folded], pieces(1))
+        solution = Session().solve(model.program, gap=0.0)
+        action = solution.columns[model.actions].round()
+        assert solution.objective == pytest.approx(folded(action[None])[0, 0], abs=1e-5)
+
+
+# --- bounds --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bounds_hold_and_each_method_is_at_least_as_tight_as_the_one_before(family):
+    feasible, everything = constraint(family), listed(family)
+    for seed in range(4):
+        folded = ReLUNetwork.from_torch(network(feasible.num_actions, 1, seed)).fold(np.ones(OBSERVATION), feasible.num_actions)
+        maximizer = Maximizer(feasible)
+        methods = [CLOSED_FORM[name](folded, maximizer.polytope) for name in ("interval", "polytope", "crown")]
+        model = maximizer.program([folded], pieces(1))
+
+        def write(given, folded=folded, maximizer=maximizer):
+            from morl.mip.model import build
+
+            return build([folded], pieces(1), maximizer.constraint, maximizer.polytope, given=given)
+
+        methods.append(tighten([folded], write, model.bounds)[0])
+        hidden = folded.activations(everything)
+        for number, layer in enumerate(folded.hidden):
+            true = layer(hidden[number], everything.astype(float))
+            widths = []
+            for method in methods:
+                lower, upper = method[number]
+                assert (lower <= true.min(0) + 1e-9).all()
+                assert (upper >= true.max(0) - 1e-9).all()
+                widths.append(upper - lower)
+            for looser, tighter in pairwise(widths):
+                assert (tighter <= looser + 1e-6).all()
+            assert widths[3].sum() <= widths[2].sum() + 1e-3
+
+
+# --- networks without binaries -------------------------------------------------------------------------------------------
+
+
+def concave(num_actions: int, rng: np.random.Generator) -> FoldedNetwork:
+    """Minus a convex function of the action."""
+    first = Layer(np.zeros((6, 0)), rng.normal(size=(6, num_actions)), rng.normal(size=6))
+    second = Layer(rng.random((5, 6)), rng.normal(size=(5, num_actions)), rng.normal(size=5))
+    return FoldedNetwork((first, second), Layer(-rng.random((1, 5)), rng.normal(size=(1, num_actions)), rng.normal(size=1)))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_concave_and_linear_networks_need_no_binaries(family):
+    rng = np.random.default_rng(5)
+    feasible = constraint(family)
+    linear = FoldedNetwork((), Layer(np.zeros((1, 0)), rng.normal(size=(1, feasible.num_actions)), rng.normal(size=1)))
+    for folded in (concave(feasible.num_actions, rng), concave(feasible.num_actions, rng), linear):
+        for formulation in FORMULATIONS:
+            maximizer = Maximizer(feasible, formulation=formulation)
+            model = maximizer.program([folded], pieces(1))
+            switches = [units.switch for units in model.units[0]]
+            assert not any(model.program.integer[columns].any() for columns in switches)
+            result = maximizer([folded], pieces(1))
+            assert result.value == pytest.approx(folded(listed(family)).max(), abs=1e-6)
+
+
+# --- sessions ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_sends_changes_only_and_answers_do_not_depend_on_the_order():
+    feasible = constraint("scheduling")
+    net = ReLUNetwork.from_torch(network(feasible.num_actions, 1, 1))
+    states = np.random.default_rng(0).normal(size=(5, OBSERVATION))
+    kept = Maximizer(feasible)
+    forward = [kept([net.fold(state, feasible.num_actions)], pieces(1)) for state in states]
+    assert (kept.session.passed, kept.session.changed) == (1, 4)
+    backward = [kept([net.fold(state, feasible.num_actions)], pieces(1)) for state in states[::-1]][::-1]
+    alone = [Maximizer(feasible)([net.fold(state, feasible.num_actions)], pieces(1)) for state in states]
+    for a, b, c, state in zip(forward, backward, alone, states, strict=True):
+        expected = net.fold(state, feasible.num_actions)(listed("scheduling")).max()
+        assert a.value == pytest.approx(expected, abs=1e-6)
+        assert np.array_equal(a.action, b.action)
+        assert a.value == b.value
+        assert c.value == pytest.approx(a.value, abs=1e-6)
+
+
+def test_members_share_a_model_whose_objective_alone_differs():
+    feasible = constraint("budget")
+    folded = ReLUNetwork.from_torch(network(feasible.num_actions, 3, 2)).fold(np.zeros(OBSERVATION), feasible.num_actions)
+    maximizer = Maximizer(feasible)
+    for weights in np.random.default_rng(1).dirichlet(np.ones(3), 4):
+        result = maximizer([folded], pieces(3, weights=weights))
+        assert result.value == pytest.approx((folded(listed("budget")) @ weights).max(), abs=1e-6)
+    assert maximizer.session.passed == 1
+
+
+def test_the_pyomo_form_is_the_same_program():
+    import pyomo.environ as pyo
+
+    feasible = constraint("capacity")
+    folded = ReLUNetwork.from_torch(network(feasible.num_actions, 2, 3)).fold(np.zeros(OBSERVATION), feasible.num_actions)
+    maximizer = Maximizer(feasible)
+    objective = pieces(2, scalarization=AugmentedChebyshev(), ideal_point=[2.0, 2.0])
+    model = pyomo_model(maximizer.program([folded], objective))
+    solver = pyo.SolverFactory("appsi_highs")
+    solver.solve(model)
+    expected = maximizer([folded], objective).value
+    assert pyo.value(model.value) == pytest.approx(expected, abs=1e-5)
+    assert feasible.contains(np.round([[pyo.value(v) for v in model.action.values()]]))[0]
+    model.mine = pyo.Constraint(expr=model.action[0] + model.action[1] == 0)
+    solver.solve(model)
+    allowed = listed("capacity")[~listed("capacity")[:, :2].any(1)]
+    assert pyo.value(model.value) == pytest.approx(objective(folded(allowed)).max(), abs=1e-5)
+
+
+# --- honest answers ------------------------------------------------------------------------------------------------------
+
+
+class Nothing(Budget):
+    """No action at all."""
+
+    def rows(self):
+        builder = RowBuilder(self.size)
+        builder.entries(builder.rows(1.0, 1.0, 1), np.arange(self.size), 2.0)
+        return builder.build()
+
+    def _contains(self, actions):
+        return np.zeros(len(actions), np.bool_)
+
+
+def test_an_empty_set_is_called_infeasible():
+    result = maximize_q(network(4, 1, 0), np.zeros(OBSERVATION), Nothing(4, 2))
+    assert (result.status, result.action, result.value) == ("infeasible", None, -np.inf)
+
+
+@pytest.mark.parametrize(("limit", "status"), [({"time_limit": 0.0}, "time_limit"), ({"node_limit": 0}, "node_limit")])
+def test_a_limit_gives_a_feasible_action_and_is_not_called_optimal(limit, status):
+    feasible = Budget(30, 8)
+    result = maximize_q(network(30, 1, 1, (24, 24)), np.zeros(OBSERVATION), feasible, **limit)
+    assert result.status == status
+    assert feasible.contains(result.action[None])[0]
+    assert result.bound >= result.value
+    assert result.gap > 1e-6
+
+
+def test_a_loose_gap_is_called_gap_unless_the_answer_is_proven():
+    feasible = Budget(16, 5)
+    result = maximize_q(network(16, 1, 2, (16, 16)), np.zeros(OBSERVATION), feasible, gap=10.0)
+    assert result.status == ("optimal" if result.gap <= 1e-6 else "gap")
+    assert result.gap <= 10.0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda net: net[0].weight.data.fill_(float("nan")), ConfigurationError, "NaN"),
+        (lambda net: net.insert(1, torch.nn.Tanh()), ConfigurationError, "Tanh"),
+        (lambda net: net.append(torch.nn.ReLU()), ConfigurationError, "end with a Linear"),
+        (lambda net: net.insert(2, torch.nn.ReLU()), ConfigurationError, "alternate"),
+    ],
+)
+def test_networks_that_cannot_be_held_are_refused(change, error, message):
+    net = network(4, 1, 0)
+    change(net)
+    with pytest.raises(error, match=message):
+        maximize_q(net, np.zeros(OBSERVATION), Budget(4, 2))
+
+
+def test_wrong_shapes_names_and_numbers_are_refused():
+    net, feasible = network(4, 2, 0), Budget(4, 2)
+    zeros = np.zeros(OBSERVATION)
+    with pytest.raises(ShapeError, match="inputs"):
+        maximize_q(net, np.zeros(5), feasible)
+    with pytest.raises(ShapeError, match="one encoded observation"):
+        maximize_q(net, np.zeros((2, OBSERVATION)), feasible)
+    with pytest.raises(ShapeError, match="weights"):
+        maximize_q(net, zeros, feasible, weights=[1.0])
+    with pytest.raises(ShapeError, match="differ"):
+        maximize_q([net, network(4, 1, 1)], zeros, feasible)
+    with pytest.raises(ConfigurationError, match="empty"):
+        maximize_q([], zeros, feasible)
+    with pytest.raises(ConfigurationError, match="NaN"):
+        maximize_q(net, np.full(OBSERVATION, np.nan), feasible)
+    with pytest.raises(ConfigurationError, match="nonnegative"):
+        maximize_q(net, zeros, feasible, weights=[-1.0, 2.0])
+    with pytest.raises(ConfigurationError, match="ideal_point"):
+        maximize_q(net, zeros, feasible, scalarization=Chebyshev())
+    with pytest.raises(CapabilityError, match="Chebyshev"):
+        maximize_q(net, zeros, feasible, scalarization=SmoothChebyshev(), ideal_point=[1.0, 1.0])
+    with pytest.raises(ConfigurationError, match="partition"):
+        maximize_q(net, zeros, feasible, formulation="hull")
+    with pytest.raises(ConfigurationError, match="time_limit"):
+        maximize_q(net, zeros, feasible, time_limit=-1.0)
+    with pytest.raises(ConfigurationError, match="Sequential"):
+        maximize_q(torch.nn.Linear(7, 1), zeros, feasible)
+
+
+def test_a_users_rows_with_a_lower_side_work():
+    feasible = Linear(matrix=[[1, 1, 1, 0], [0, 1, 0, 1]], lower=[2, 0], upper=[3, 1])
+    net = network(4, 1, 4)
+    [brute] = values_of([net], np.zeros(OBSERVATION), feasible.enumerate(16))
+    assert maximize_q(net, np.zeros(OBSERVATION), feasible).value == pytest.approx(brute.max(), abs=1e-6)
+    assert maximize_q(network(5, 1, 0), np.zeros(OBSERVATION), ExactCount(5, 5)).action.tolist() == [1] * 5
