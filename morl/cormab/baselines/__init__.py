@@ -1,0 +1,34 @@
+"""Policies to compare a learned one with: from doing nothing to the optimum. All act for a batch of environments at once.
+
+.. [Xu2025] L. Xu, B. Wilder, E. Khalil, M. Tambe. Reinforcement learning with combinatorial actions for coupled restless
+   bandits. ICLR 2025. arXiv:2503.01919.
+"""
+
+from __future__ import annotations
+
+from morl.cormab.baselines.base import Contender, Decision
+from morl.cormab.baselines.greedy import Greedy
+from morl.cormab.baselines.iterative_q import IterativeQ
+from morl.cormab.baselines.joint_optimum import JointOptimum
+from morl.cormab.baselines.lagrange_index import LagrangeIndex
+from morl.cormab.baselines.look_ahead import LookAhead
+from morl.cormab.baselines.myopic import Myopic
+from morl.cormab.baselines.null import Null
+from morl.cormab.baselines.random import Random
+from morl.cormab.baselines.sampling import Sampling
+from morl.cormab.baselines.whittle_index import WhittleIndex
+
+__all__ = [
+    "Contender",
+    "Decision",
+    "Greedy",
+    "IterativeQ",
+    "JointOptimum",
+    "LagrangeIndex",
+    "LookAhead",
+    "Myopic",
+    "Null",
+    "Random",
+    "Sampling",
+    "WhittleIndex",
+]
