@@ -82,7 +82,9 @@ class Ant(MuJoCoBatch):
             np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
         )
         super().__init__(robot, num_envs, max_episode_steps=shorter(None, max_episode_steps))
-        self.horizon, self.set_function, self.grid = horizon, set_function, grid
+        self.horizon, self.set_function = horizon, set_function
+        self.grid = grid
+        """Cells of the field."""
         self._summary = observation == "summary"
         size = self._model.nq + self._model.nv + 1 + (_BLOCKS**2 if self._summary else 0)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, shape=(size,), dtype=np.float32)

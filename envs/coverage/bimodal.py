@@ -43,6 +43,8 @@ class Bimodal(GraphWorld):
         """
         x, y = np.linspace(-1.0, 1.0, rows), np.linspace(-1.0, 1.0, columns)
         grid = GridMap.without_walls(rows, columns)
+        self.grid = grid
+        """Cells and walls."""
         self.field = 1.0 / (1.0 + np.exp(-np.outer(x, y)))
         """Worth of the cells, ``(rows, columns)``."""
         super().__init__(

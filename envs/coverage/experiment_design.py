@@ -53,6 +53,8 @@ class ExperimentDesign(GraphWorld):
             max_episode_steps: Episodes are truncated at this length.
         """
         grid = GridMap.without_walls(rows, columns)
+        self.grid = grid
+        """Cells and walls."""
         known = np.random.default_rng(instance_seed).uniform(0.0, _SPAN, size=(_KNOWN, 2))
         _, covariance = posterior(
             np.asarray(1.0 + 0.1 * grid.cells, np.float64),

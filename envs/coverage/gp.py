@@ -52,6 +52,8 @@ class GP(GraphWorld):
             max_episode_steps: Episodes are truncated at this length.
         """
         grid = GridMap.without_walls(rows, columns)
+        self.grid = grid
+        """Cells and walls."""
         self.field = _field(rows, columns, instance_seed)
         """Worth of the cells, ``(rows, columns)``."""
         super().__init__(

@@ -57,6 +57,8 @@ class Graph(GraphWorld):
             if num_nodes < 5:
                 raise ValueError(f"num_nodes is {num_nodes}; expected at least 5 for a random graph")
             graph = networkx.connected_watts_strogatz_graph(num_nodes, 4, 0.1, tries=1000, seed=instance_seed)
+        self.graph = graph
+        """The networkx graph."""
         self.names = list(graph.nodes)
         """The graph's names of the nodes ``0 .. V - 1``."""
         if not self.names:

@@ -44,6 +44,8 @@ class Grid(GraphWorld):
             max_episode_steps: Episodes are truncated at this length.
         """
         grid = GridMap.without_walls(rows, columns)
+        self.grid = grid
+        """Cells and walls."""
         super().__init__(
             num_envs,
             successors=grid.successors,

@@ -51,6 +51,8 @@ class Items(GraphWorld):
             ValueError: There are more items than cells, or not one cap for each kind.
         """
         grid = GridMap.without_walls(rows, columns)
+        self.grid = grid
+        """Cells and walls."""
         if len(group_sizes) != len(caps) or min(group_sizes, default=-1) < 0:
             raise ValueError(f"group_sizes is {tuple(group_sizes)} and caps {tuple(caps)}; expected one cap for each group")
         if sum(group_sizes) > rows * columns:

@@ -42,6 +42,8 @@ class TwoRooms(GraphWorld):
         free = np.zeros((7, 14), np.bool_)
         free[:, :4] = free[:, 10:] = free[2:4] = True
         grid = GridMap(free)
+        self.grid = grid
+        """Cells and walls."""
         super().__init__(
             num_envs,
             successors=grid.successors,

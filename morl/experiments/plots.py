@@ -65,7 +65,7 @@ class Labels:
         return f"{self.objectives[objective]} [{unit}]" if unit else self.objectives[objective]
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw with this module's style, and leave matplotlib's settings as they were."""
 
     @wraps(draw)
@@ -78,7 +78,7 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return styled
 
 
-@_styled
+@styled
 def front_figure(
     front: Array,
     labels: Labels,
@@ -103,7 +103,7 @@ def front_figure(
     """
     m = front.shape[1]
     if m == 1:
-        figure, axes = _figure(5.0, 2.2)
+        figure, axes = _figure(7.2, 2.2)
         error = None if standard_errors is None else 2 * standard_errors[:, 0]
         axes.errorbar(front[:, 0], np.zeros(len(front)), xerr=error, fmt="o", color=PALETTE[0], capsize=4)
         axes.set(xlabel=labels.axis(0), yticks=[])
@@ -184,6 +184,7 @@ def _pair(
             ecolor="#A6A6A6",
             elinewidth=1.0,
             zorder=2,
+            label="± 2 standard errors",
         )
     colour = _preference(weights, i)
     style: dict[str, Any] = (
@@ -291,7 +292,7 @@ _INDICATORS = (
 )
 
 
-@_styled
+@styled
 def indicator_figure(metrics: Sequence[dict[str, Any]], labels: Labels) -> Figure:
     """Draw the indicators over training.
 
@@ -339,7 +340,7 @@ def _finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and bool(np.isfinite(value))
 
 
-@_styled
+@styled
 def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Figure:
     """Draw the members' weights: one bar per member, split by objective; a triangle for three objectives.
 
