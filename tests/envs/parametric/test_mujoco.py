@@ -318,3 +318,10 @@ def test_bad_input():
 def test_parameters_of_ones_own():
     batched = envs.batched_form("parametric/hopper-v0", 1, parameter_set=(BodyMass(name="m", body="foot", low=1.0, high=9.0),))
     assert batched.parameter_space.nominal[0] == pytest.approx(5.31557, abs=1e-5)
+
+
+def test_a_broken_simulation_is_seen():
+    batched, row = Hopper(1), np.zeros(1, np.int64)
+    batched.reset(row, row)
+    batched.data[0].qvel[0] = np.nan
+    assert not np.isfinite(batched.step(row, np.zeros((1, 3)))[0]).all()
