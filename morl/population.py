@@ -13,7 +13,7 @@ from torch import Tensor
 
 from morl.errors import CapabilityError, ConfigurationError, ShapeError, TrainingDiverged
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
-from morl.seeding import stream_seed, torch_stream
+from morl.seeding import stream_seeds, torch_stream
 from morl.spaces import ObservationEncoder
 from morl.task import Task, Utility
 
@@ -144,12 +144,9 @@ class PopulationLearner(ABC):
         ended = rows[self.ended[rows]]
         if not len(ended):
             return
-        seeds = [
-            stream_seed(
-                self.seed, f"episode/{row % self.rows_per_member}", self.uids[self.row_member[row]], int(self.episodes[row])
-            )
-            for row in ended
-        ]
+        purposes = [f"episode/{row % self.rows_per_member}" for row in ended]
+        uids = np.asarray(self.uids)[self.row_member[ended]]
+        seeds = stream_seeds(self.seed, purposes, uids, self.episodes[ended]).tolist()
         dynamics = None if self.task.dynamics is None else self.task.dynamics[torch.from_numpy(self.row_member[ended])]
         observations = self.rows.reset(ended, seeds, dynamics)
         if self.observations is None:

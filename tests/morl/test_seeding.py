@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morl.seeding import stream, stream_seed, torch_stream
+from morl.seeding import stream, stream_seed, stream_seeds, torch_stream
 
 KEY = st.tuples(st.integers(0, 2**40), st.text(max_size=5), st.integers(0, 2**20), st.integers(0, 2**40))
 
@@ -21,6 +21,18 @@ def test_the_same_key_gives_the_same_numbers(key: tuple[int, str, int, int]) -> 
     assert stream_seed(*key) == stream_seed(*key)
     assert torch.rand((), generator=torch_stream(*key)) == torch.rand((), generator=torch_stream(*key))
     assert 0 <= stream_seed(*key) < 2**31
+
+
+@given(
+    seed=st.integers(0, 2**70),
+    keys=st.lists(
+        st.tuples(st.text(max_size=5), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)), min_size=1, max_size=40
+    ),
+)
+def test_many_seeds_at_once_are_the_same_seeds(seed: int, keys: list[tuple[str, int, int]]) -> None:
+    purposes, uids, indices = zip(*keys, strict=True)
+    many = stream_seeds(seed, purposes, np.array(uids), np.array(indices))
+    assert many.tolist() == [stream_seed(seed, *key) for key in keys]
 
 
 @pytest.mark.parametrize("draw", [lambda *k: stream(*k).random(), stream_seed, lambda *k: torch_stream(*k).initial_seed()])
