@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import ConfigurationError
+from morl.planners.modular_policy import backward_induction
 from morl.planners.planner import Planner, Walks, walk
 
 
@@ -19,13 +20,18 @@ class BeamSearch(Planner):
 
     width: int = 300
     """Partial walks that are kept."""
+    lookahead: float = 0.0
+    """Weight of what is to come, in the judgement of partial walks: the largest sum of gains of which each remembers only the
+    node before, an optimistic guess that leads to worth far away. 0 judges by what was gained."""
 
     def __post_init__(self) -> None:
-        """Check the width.
+        """Check the numbers.
 
         Raises:
-            ConfigurationError: It is below 1.
+            ConfigurationError: The width is below 1, or the weight is negative.
         """
+        if self.lookahead < 0:
+            raise ConfigurationError(f"lookahead is {self.lookahead}; expected a nonnegative weight")
         if self.width < 1:
             raise ConfigurationError(f"width is {self.width}; expected at least 1 walk")
 
@@ -34,12 +40,13 @@ class BeamSearch(Planner):
         state, nodes = walks.begin(1), torch.tensor([walks.start])
         number_of_actions = walks.successors.shape[1]
         parents, actions = [], []
-        for _ in range(walks.horizon):
+        hope = self.lookahead * backward_induction(walks, walks.move_gains())[0]
+        for step in range(1, walks.horizon + 1):
             state = {name: tensor.repeat_interleave(number_of_actions, 0) for name, tensor in state.items()}
             nodes = walks.successors[nodes].reshape(-1)
             walks.function.advance(state, nodes)
             # The best first, so that it is the one that is kept of its kind.
-            order = walks.scalar(state["value"]).argsort(descending=True, stable=True)
+            order = (walks.scalar(state["value"]) + hope[step, nodes]).argsort(descending=True, stable=True)
             first, _ = distinct(nodes[order], walks.function.summary(state, order))
             kept = order[first[: self.width]]
             state, nodes = {name: tensor[kept] for name, tensor in state.items()}, nodes[kept]

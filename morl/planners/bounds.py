@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 
 from morl.planners.lazy_greedy import lazy_greedy, repeats_gain
 from morl.planners.modular_policy import backward_induction
@@ -40,13 +39,8 @@ def upper_bounds(env: Any, weights: Sequence[float] | None = None) -> dict[str, 
     picked = lazy_greedy(
         walks.function, walks.horizon, given=[walks.start], candidates=reached.tolist(), weights=walks.weights.tolist()
     )
-    nodes = torch.arange(walks.successors.shape[0])
-    state = walks.function.start(nodes.shape[0], capacity=2)
-    walks.function.advance(state, nodes)
-    rewards = torch.stack([walks.scalar(walks.function.gain(state, column)) for column in walks.successors.T], -1)
-    begin = walks.begin(1)
-    first = float(walks.scalar(begin["value"]))
-    bounds = {"moves": first + float(backward_induction(walks, rewards)[0][walks.start])}
+    first = float(walks.scalar(walks.begin(1)["value"]))
+    bounds = {"moves": first + float(backward_induction(walks, walks.move_gains())[0][0, walks.start])}
     bounds["sites"] = picked.bound
     if not repeats_gain(walks.function):
         bounds["everything"] = float(walks.scalar(walks.function.trajectory_gains(reached[None]).sum(1)))

@@ -20,16 +20,16 @@ def backward_induction(walks: Walks, rewards: Tensor) -> tuple[Tensor, Tensor]:
         rewards: Of executing action ``b`` at node ``v``, ``(V, A)``.
 
     Returns:
-        Values of the nodes with all steps to go, ``(V,)``, and the policy ``(H, V)``: of several best actions the first.
+        Values to come at every step and node, ``(H + 1, V)``, and the policy ``(H, V)``: of several best actions the first.
     """
-    values = torch.zeros(rewards.shape[0], dtype=torch.float64)
+    values = [torch.zeros(rewards.shape[0], dtype=torch.float64)]
     policy = []
     for _ in range(walks.horizon):
-        outcome = rewards + values[walks.successors]
+        outcome = rewards + values[-1][walks.successors]
         choices = (walks.executed * outcome[:, None]).sum(-1)
         policy.append(torch.from_numpy(choices.numpy().argmax(-1)))
-        values = choices.amax(-1)
-    return values, torch.stack(policy[::-1])
+        values.append(choices.amax(-1))
+    return torch.stack(values[::-1]), torch.stack(policy[::-1])
 
 
 @dataclass(frozen=True, kw_only=True)

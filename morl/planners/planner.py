@@ -108,6 +108,13 @@ class Walks:
         self.function.advance(state, torch.full((sets,), self.start))
         return state
 
+    def move_gains(self) -> Tensor:
+        """Gain of every move if only the node before it was visited, ``(V, A)``: with more history it gains at most that."""
+        nodes = torch.arange(self.successors.shape[0])
+        state = self.function.start(nodes.shape[0], capacity=2)
+        self.function.advance(state, nodes)
+        return torch.stack([self.scalar(self.function.gain(state, column)) for column in self.successors.T], -1)
+
     def reachable(self) -> Tensor:
         """Whether a node can be reached in exactly ``h`` steps, ``(H + 1, V)`` bool."""
         possible = (self.executed > 0).any(1)

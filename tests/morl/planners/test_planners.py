@@ -114,7 +114,7 @@ def test_planners_and_bounds_against_all_sequences(kind, seed):
         if planner is not exact[1]:
             assert plan.status == "optimal"
             assert plan.bound == pytest.approx(best, abs=1e-5)
-    for planner in (Greedy(), ModularPolicy(), BeamSearch(width=2)):
+    for planner in (Greedy(), ModularPolicy(), BeamSearch(width=2), BeamSearch(width=2, lookahead=0.7)):
         plan = planner.plan(world, weights)
         assert plan.value <= best + 1e-9
         assert plan.bound is None
@@ -204,6 +204,16 @@ def test_two_rooms_optimum():
     assert Greedy().plan(world).value == 28
     plan = MixedInteger(relaxation=True).plan(world)
     assert (plan.value, plan.status, plan.bound) == (68, "optimal", pytest.approx(68))
+
+
+def test_lookahead_finds_what_is_far_away():
+    # Little things near the start; the treasure is at the other end of the corridor.
+    weights = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 50.0])
+    world = Grid(
+        1, rows=1, columns=8, start=(0, 2), horizon=5, disc="cell", set_function=Coverage(np.arange(8)[:, None], weights)
+    )
+    assert BeamSearch(width=1).plan(world).value == 2
+    assert BeamSearch(width=1, lookahead=1.0).plan(world).value == 51 == Exhaustive().plan(world).value
 
 
 def test_bimodal_references():
@@ -356,6 +366,8 @@ def test_what_cannot_be_planned_is_refused():
         MixedInteger().plan(design)
     with pytest.raises(ConfigurationError, match="width is 0"):
         BeamSearch(width=0)
+    with pytest.raises(ConfigurationError, match="lookahead is -1"):
+        BeamSearch(lookahead=-1)
     with pytest.raises(ConfigurationError, match="time_limit is 0"):
         MixedInteger(time_limit=0.0)
 
