@@ -33,8 +33,18 @@ class BatchedWrapper:
 
         Args:
             env: Any batched environment, also a wrapped one.
+
+        Raises:
+            TypeError: It is an ordinary gymnasium environment.
         """
+        import gymnasium
+
         self.env: Any = env
+        if isinstance(self.env, gymnasium.Env) or not isinstance(self.env, BatchedEnv):
+            raise TypeError(
+                f"{type(self).__name__} wraps batched environments; found {type(env).__name__}. Wrap envs.batched_form(id, 1) "
+                "and put the result into envs.adapters.SingleEnv, or make 'parametric/wrapped-v0' with base=id, wrappers=[...]"
+            )
         self.num_envs = env.num_envs
         self.observation_space = env.observation_space
         self.action_space = env.action_space

@@ -48,7 +48,8 @@ WRAPPED = {
 
 @pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED.keys())
 def test_promises_of_a_batched_environment(wrap):
-    check_batched_env(lambda number: wrap(pendulum(number)), steps=250)
+    short = {"max_episode_steps": 20}
+    check_batched_env(lambda number: wrap(batched_form("parametric/pendulum-v0", number, **short)), steps=50)
 
 
 # --- domain randomisation --------------------------------------------------------------------------------------------
@@ -235,6 +236,13 @@ def test_a_configuration_can_name_wrappers():
 def test_bad_configurations(wrappers, message):
     with pytest.raises(ValueError, match=message):
         batched_form("parametric/wrapped-v0", 1, wrappers=wrappers)
+
+
+def test_ordinary_environments_are_refused_with_the_way_out():
+    ordinary = gymnasium.make("parametric/pendulum-v0")
+    for env in (ordinary, ordinary.unwrapped, None):
+        with pytest.raises(TypeError, match=r"wraps batched environments.*parametric/wrapped-v0"):
+            DomainRandomization(env)
 
 
 def test_bad_input():
