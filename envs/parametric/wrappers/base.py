@@ -19,7 +19,7 @@ class BatchedWrapper:
     """Base of the wrappers; passes everything on.
 
     Like what it wraps it fulfils :class:`envs.protocols.BatchedEnv`: a row's randomness is a function of its episode seed and
-    the number of steps, of nothing else. Each kind of wrapper draws from a stream of its own.
+    the number of steps, of nothing else. Each wrapper draws from a stream of its own.
     """
 
     num_envs: int
@@ -37,14 +37,12 @@ class BatchedWrapper:
         Raises:
             TypeError: It is an ordinary gymnasium environment.
         """
-        import gymnasium
-
-        self.env: Any = env
-        if isinstance(self.env, gymnasium.Env) or not isinstance(self.env, BatchedEnv):
+        if not _is_batched(env):
             raise TypeError(
                 f"{type(self).__name__} wraps batched environments; found {type(env).__name__}. Wrap envs.batched_form(id, 1) "
                 "and put the result into envs.adapters.SingleEnv, or make 'parametric/wrapped-v0' with base=id, wrappers=[...]"
             )
+        self.env: Any = env
         self.num_envs = env.num_envs
         self.observation_space = env.observation_space
         self.action_space = env.action_space
@@ -52,7 +50,8 @@ class BatchedWrapper:
         self.max_episode_steps = env.max_episode_steps
         self._keys: Keys = np.zeros(env.num_envs, np.uint64)
         self._elapsed = np.zeros(env.num_envs, np.int64)
-        self._stream = np.uint64(crc32(type(self).__name__.encode()) << 32)
+        self._depth: int = env._depth + 1 if isinstance(env, BatchedWrapper) else 0
+        self._stream = np.uint64(crc32(f"{type(self).__name__} {self._depth}".encode()) << 32)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "env":
@@ -81,6 +80,13 @@ class BatchedWrapper:
     def _uniforms(self, rows: Rows, draws: int) -> npt.NDArray[np.float64]:
         """Random numbers of the rows at their present steps, ``(r, draws)``."""
         return uniforms(self._keys[rows], self._elapsed[rows], np.arange(draws))
+
+
+def _is_batched(env: object) -> bool:
+    """Whether something is a batched environment, and not a single one that passes on what it is asked."""
+    import gymnasium
+
+    return isinstance(env, BatchedEnv) and not isinstance(env, gymnasium.Env)
 
 
 def parametric_space(env: Any, wrapper: str) -> Any:

@@ -199,6 +199,17 @@ def test_noise_reaches_the_agent_and_nothing_else():
     )
 
 
+def test_nested_wrappers_of_one_kind_draw_different_numbers():
+    rows = np.arange(500)
+    once, twice = (
+        ObservationNoise(pendulum(500), scale=1.0),
+        ObservationNoise(ObservationNoise(pendulum(500), scale=1.0), scale=1.0),
+    )
+    first, both = (env.reset(rows, rows) - pendulum(500).reset(rows, rows) for env in (once, twice))
+    assert_allclose(both.std(), np.sqrt(2), rtol=0.1)
+    assert np.corrcoef(first.ravel(), (both - first).ravel())[0, 1] == pytest.approx(0.0, abs=0.1)
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3])
 def test_delay_shows_earlier_observations(steps):
     rows = np.arange(ROWS)
