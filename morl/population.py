@@ -147,8 +147,7 @@ class PopulationLearner(ABC):
         purposes = [f"episode/{row % self.rows_per_member}" for row in ended]
         uids = np.asarray(self.uids)[self.row_member[ended]]
         seeds = stream_seeds(self.seed, purposes, uids, self.episodes[ended]).tolist()
-        dynamics = None if self.task.dynamics is None else self.task.dynamics[torch.from_numpy(self.row_member[ended])]
-        observations = self.rows.reset(ended, seeds, dynamics)
+        observations = self.rows.reset(ended, seeds, self._dynamics_of(ended))
         if self.observations is None:
             self.observations = torch.zeros(
                 len(self._all_rows), *observations.shape[1:], dtype=observations.dtype, device=self.device
@@ -158,6 +157,10 @@ class PopulationLearner(ABC):
         self.ended[ended] = False
         self.returns[ended] = 0.0
         self.discounts[ended] = 1.0
+
+    def _dynamics_of(self, rows: Rows) -> Tensor | None:
+        """Transition model of the next episode of some rows, ``(r, k)``: their member's; None for the nominal one."""
+        return None if self.task.dynamics is None else self.task.dynamics[torch.from_numpy(self.row_member[rows])]
 
     def _ready(self, rows: Rows) -> Rows:
         """Which of the participating rows take part in the next round; at least one."""

@@ -69,13 +69,13 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Draw with this module's style, and leave matplotlib's settings as they were."""
 
     @wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         from matplotlib import rc_context
 
         with rc_context(_STYLE):
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
 @styled

@@ -5,7 +5,17 @@ from morl.scalarizations.augmented_chebyshev import AugmentedChebyshev
 from morl.scalarizations.base import Scalarization
 from morl.scalarizations.chebyshev import Chebyshev
 from morl.scalarizations.pbi import PBI
+from morl.scalarizations.saturate import Saturate
 from morl.scalarizations.smooth_chebyshev import SmoothChebyshev
 from morl.scalarizations.weighted_sum import WeightedSum
 
-__all__ = ["PBI", "Achievement", "AugmentedChebyshev", "Chebyshev", "Scalarization", "SmoothChebyshev", "WeightedSum"]
+__all__ = [
+    "PBI",
+    "Achievement",
+    "AugmentedChebyshev",
+    "Chebyshev",
+    "Saturate",
+    "Scalarization",
+    "SmoothChebyshev",
+    "WeightedSum",
+]

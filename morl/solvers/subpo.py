@@ -29,7 +29,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError
+from morl.errors import CapabilityError, ConfigurationError
+from morl.experiments.result import Report
 from morl.functional.advantages import generalised_advantages
 from morl.functional.marginal_gains import (
     Credit,
@@ -47,13 +48,13 @@ from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, member_slice, select, write_
 from morl.policies.mlp import box_scale, clip_to_box
 from morl.policies.network import NetworkPolicy
-from morl.population import PopulationLearner, default_task
+from morl.population import RETURN_SMOOTHING, PopulationLearner, default_task
 from morl.protocols import EnvFactory, Memory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
 from morl.solvers.base import RunnableSolver, check_common, require
 from morl.spaces import ComponentEncoder, StateIndexer
 from morl.stores import Rollout
-from morl.task import Task
+from morl.task import Task, Utility
 
 Batch = dict[str, Tensor]
 
@@ -114,6 +115,10 @@ class SubPO(RunnableSolver):
     """Shift and scale real-valued observations by each member's running mean and standard deviation."""
     share_rollouts: bool = False
     """Learn from the episodes of all members that take part, by importance weights against the mixture of their policies."""
+    kernels: tuple[tuple[float, ...], ...] = ()
+    """Transition models as objectives, ``(K, k)``: episodes are spread over them, and the worst value is maximised."""
+    kernel_temperature: float = 0.02
+    """Softness of that minimum: a value lower by this part of the mean makes a model's episodes weigh e times more."""
     max_gradient_norm: float = 10.0
     """Each member's gradient is clipped to this Euclidean norm (Adam)."""
     initial_log_std: float = -0.5
@@ -136,20 +141,39 @@ class SubPO(RunnableSolver):
             not self.share_rollouts or (self.credit == "to_go" and self.baseline != "critic"),
             f"{name}.share_rollouts needs credit='to_go' and a baseline other than the critic",
         )
+        require(self.kernel_temperature > 0, f"{name}.kernel_temperature must be positive, found {self.kernel_temperature}")
+        if self.kernels:
+            require(
+                self.rows_per_member % len(self.kernels) == 0,
+                f"{name}.rows_per_member is {self.rows_per_member}; it must be a multiple of the {len(self.kernels)} kernels",
+            )
+            require(not self.share_rollouts, f"{name}.share_rollouts and kernels exclude each other")
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> SubPOLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
         task = default_task(task, env.spec.num_objectives, device)
-        space = env.spec.action_space
-        real_box = isinstance(space, spaces.Box) and space.dtype.kind == "f"
-        if not (real_box or isinstance(space, spaces.Discrete)):
+        actions = env.spec.action_space
+        real_box = isinstance(actions, spaces.Box) and actions.dtype.kind == "f"
+        if not (real_box or isinstance(actions, spaces.Discrete)):
             raise CapabilityError(
-                f"SubPO needs a Discrete or a real-valued Box action space, found {space}; wrap the environment to take one"
+                f"SubPO needs a Discrete or a real-valued Box action space, found {actions}; wrap the environment to take one"
             )
         if self.share_rollouts and task.dynamics is not None:
             raise CapabilityError(
                 "share_rollouts: episodes in another member's transition model say nothing about one's own; switch it off"
             )
+        if self.kernels:
+            space = env.spec.parameter_space
+            if space is None:
+                raise CapabilityError(
+                    f"SubPO.kernels needs an environment whose transition model can be set, which {env.spec.env_id} has not"
+                )
+            try:
+                space.checked(self.kernels)
+            except ValueError as error:
+                raise ConfigurationError(f"SubPO.kernels: {error}") from error
+            if task.dynamics is not None:
+                raise CapabilityError("SubPO.kernels and a task with dynamics exclude each other: set one of them")
         return SubPOLearner(self, env=env, task=task, seed=seed, device=device)
 
 
@@ -201,6 +225,8 @@ class SubPOLearner(PopulationLearner):
         self.batches = np.zeros(self.n, dtype=np.int64)
         self.batch_returns = torch.zeros(self.n, self.rows_per_member, self.m, device=device)
         """Values of the episodes of each member's latest batch, ``(n, E, m)``, return units."""
+        self.kernel_values = torch.full((self.n, max(len(solver.kernels), 1)), float("nan"), device=device)
+        """Running value of each member under each of the kernels, ``(n, K)``, utility units."""
         names = ("policy_loss", "entropy", "entropy_coefficient", "utility", "spread")
         self.stats = {name: torch.zeros(self.n, device=device) for name in names}
         self._make_rollout()
@@ -236,6 +262,12 @@ class SubPOLearner(PopulationLearner):
         # Members may have waited for somebody who does not take part any more.
         self._learn_from_complete_batch()
         super()._round(rows)
+
+    def _dynamics_of(self, rows: Rows) -> Tensor | None:
+        kernels = self.solver.kernels
+        if not kernels:
+            return super()._dynamics_of(rows)
+        return torch.tensor(kernels)[torch.from_numpy(rows % self.rows_per_member % len(kernels))]
 
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         inputs = self.components(observations)
@@ -482,10 +514,41 @@ class SubPOLearner(PopulationLearner):
         else:
             gains = (gains * spread_weights).sum(-1, keepdim=True)
             credited = credited_gains(gains if ratio is None else gains * ratio.unsqueeze(-1), solver.credit, gamma).squeeze(-1)
-            baseline = leave_one_out(credited.unsqueeze(-1), mask).squeeze(-1) if solver.baseline == "leave_one_out" else 0.0
+            baseline = self._leave_one_out(credited, mask) if solver.baseline == "leave_one_out" else 0.0
             advantages = credited - baseline * counts
         advantages = torch.where(mask, advantages, 0.0)
+        if solver.kernels:
+            advantages = advantages * self._kernel_weights(chosen, utility)
         return {"advantage": self._scaled(advantages, mask, members), "count": counts, **extra}
+
+    def _leave_one_out(self, credited: Tensor, mask: Tensor) -> Tensor:
+        """Baseline ``(n', E, T)`` from the other episodes in the same transition model."""
+        n, kernels = len(mask), max(len(self.solver.kernels), 1)
+
+        def fold(part: Tensor) -> Tensor:
+            """Kernels beside members: ``(n', E, T) -> (n' K, E / K, T)``."""
+            folded: Tensor = part.unflatten(1, (-1, kernels)).transpose(1, 2).flatten(0, 1)
+            return folded
+
+        others = leave_one_out(fold(credited).unsqueeze(-1), fold(mask)).squeeze(-1)
+        baseline: Tensor = others.unflatten(0, (n, kernels)).transpose(1, 2).flatten(1, 2)
+        return baseline
+
+    def _kernel_weights(self, chosen: Selection, utility: Utility) -> Tensor:
+        r"""How much the episodes of each transition model count, ``(n', E, 1)``, 1 on average.
+
+        The gradient of a smooth minimum of the values :math:`J_k`:
+        :math:`\lambda_k \propto \exp(-J_k / (t \lvert \bar J \rvert))`, at running values.
+        """
+        kernels = len(self.solver.kernels)
+        returns = self.batch_returns[chosen].unflatten(1, (-1, kernels))
+        found = utility(returns).mean(1) if utility.criterion == "esr" else utility(returns.mean(1))
+        before = self.kernel_values[chosen]
+        values = torch.where(before.isnan(), found, before.lerp(found, RETURN_SMOOTHING))
+        self.kernel_values[chosen] = values
+        temperature = self.solver.kernel_temperature * values.mean(1, keepdim=True).abs().clamp_min(1e-6)
+        shares = kernels * (-values / temperature).softmax(1)
+        return shares.repeat(1, self.rows_per_member // kernels).unsqueeze(-1)
 
     def _scaled(self, advantages: Tensor, mask: Tensor, members: Sequence[int]) -> Tensor:
         """Divide by the standard deviation over the batch."""
@@ -710,6 +773,12 @@ class SubPOLearner(PopulationLearner):
         values = self.batch_returns @ weights.to(self.device).T
         return values.mean(1), values.std(1) / values.shape[1] ** 0.5
 
+    def report(self) -> Report:
+        """What the members' walks look like and how the planners compare, where the environment is a walk on a graph."""
+        from morl.experiments.walk_report import walk_report
+
+        return walk_report(self.env, self._world, self.policies(), self.uids, self.task.utility)
+
     def policies(self, weights: Tensor | None = None) -> list[Policy]:
         """One snapshot per member."""
         del weights
@@ -753,7 +822,9 @@ class SubPOLearner(PopulationLearner):
         self.adam = self.adam.reindexed(self.actor, source, fresh)
         if self.critic_adam is not None:
             self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
-        self.value_scale, self.batch_returns = self.value_scale[index].clone(), self.batch_returns[index].clone()
+        self.value_scale, self.batch_returns, self.kernel_values = (
+            part[index].clone() for part in (self.value_scale, self.batch_returns, self.kernel_values)
+        )
         self.observation_moments = self.observation_moments.reindexed(source)
         self.batches = self.batches[index.numpy()].copy()
         # The unfinished batch is given up: its episodes start again.
@@ -763,7 +834,7 @@ class SubPOLearner(PopulationLearner):
     def _own_state(self) -> State:
         state: State = {f"actor/{i}": p for i, p in enumerate(self.actor)}
         state |= {f"critic/{i}": p for i, p in enumerate(self.critic)}
-        state |= {"value_scale": self.value_scale, "batch_returns": self.batch_returns}
+        state |= {"value_scale": self.value_scale, "batch_returns": self.batch_returns, "kernel_values": self.kernel_values}
         state |= {"batches": torch.from_numpy(self.batches.copy()), "waiting": torch.from_numpy(self.waiting.copy())}
         state |= prefixed("memory", self.memory)
         for name in ("adam", "critic_adam", "observation_moments", "rollout"):
@@ -776,6 +847,7 @@ class SubPOLearner(PopulationLearner):
             for i, p in enumerate(getattr(self, name)):
                 p.copy_(state[f"{name}/{i}"])
         self.value_scale.copy_(state["value_scale"])
+        self.kernel_values.copy_(state["kernel_values"])
         self.batch_returns = state["batch_returns"].to(self.device).clone()
         self.batches, self.waiting = (state[name].numpy().copy() for name in ("batches", "waiting"))
         self.memory = {name: value.to(self.device).clone() for name, value in unprefixed("memory", state).items()}

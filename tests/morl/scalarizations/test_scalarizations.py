@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from morl.errors import ConfigurationError, ShapeError
-from morl.scalarizations import PBI, Achievement, AugmentedChebyshev, Chebyshev, Scalarization, SmoothChebyshev, WeightedSum
+from morl.scalarizations import (
+    PBI,
+    Achievement,
+    AugmentedChebyshev,
+    Chebyshev,
+    Saturate,
+    Scalarization,
+    SmoothChebyshev,
+    WeightedSum,
+)  # fmt: skip
 from morl.testing import check_scalarization
 
 Z, HALF = np.array([10.0, 10.0]), np.array([0.5, 0.5])
@@ -21,6 +30,7 @@ ALL: list[Any] = [
     PBI(),
     Achievement(),
     Achievement(rho=0.1),
+    Saturate(level=0.5),
 ]
 
 
@@ -49,6 +59,7 @@ def test_exceeding_the_ideal_point_is_not_punished() -> None:
         (PBI(theta=0.0), -(0.75 * 8) / np.sqrt(0.625)),
         (Achievement(), -8 / 0.75),
         (Achievement(rho=0.5), -8 / 0.75 - 4),
+        (Saturate(level=0.6), 0.25 * 6 + 0.75 * 2),
     ],
     ids=repr,
 )

@@ -15,7 +15,7 @@ from morl.errors import CapabilityError, ConfigurationError
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.functional import credited_gains, marginal_gain_loss, utility_gains
 from morl.problem import Problem, make_problem
-from morl.scalarizations import Chebyshev
+from morl.scalarizations import Chebyshev, Saturate
 from morl.solvers.moppo import MOPPO
 from morl.solvers.morld import MORLD
 from morl.solvers.subpo import SubPO, SubPOLearner
@@ -374,6 +374,66 @@ def test_an_esr_utility_is_maximised_as_a_whole(baseline: Any) -> None:
     learner = solver.make(problem_of(make), Task(utility=utility), seed=0, device=CPU)
     learner.learn(60 * 3 * learner.round_steps)
     assert learner.batch_returns.mean(1).tolist() == [[pytest.approx(1.0, abs=0.1)] * 2]
+
+
+def test_saturate_maximises_the_worst_of_two_objectives() -> None:
+    """Three steps reach one cell to the left and one to the right, or two to the right; targets are one of each."""
+    left, right = Coverage([[], [0], [], []]), Coverage([[], [], [0], [1]])
+    make = walk([[1, 2], [1, 0], [0, 3], [2, 3]], Stack([left, right]), 3)
+    found = {}
+    for level in (0.5, 1.0):
+        utility = Utility(
+            scalarization=Saturate(level=level),
+            criterion="esr",
+            weights=torch.tensor([[0.4, 0.6]]),
+            ideal_point=torch.tensor([2.0, 2.0]),
+        )
+        solver = SubPO(network="table", rows_per_member=64, learning_rate=0.1, entropy_coefficient=0.02)
+        learner = solver.make(problem_of(make), Task(utility=utility), seed=0, device=CPU)
+        learner.learn(60 * 3 * learner.round_steps)
+        found[level] = [round(x, 1) for x in learner.batch_returns.mean(1)[0].tolist()]
+    assert found == {0.5: [1.0, 1.0], 1.0: [0.0, 2.0]}
+
+
+# --- transition models as objectives -------------------------------------------------------------------------------------
+
+
+def test_the_worst_of_several_transition_models() -> None:
+    """Hub without memory: for chance p the best answer is pure and worth 1 if chance is the other way round; 1.5 is robust."""
+    problem = problem_of(lambda n: Hub(n, p=0.3, observation="index"))
+    settings: dict[str, Any] = {
+        "network": "table", "rows_per_member": 400, "learning_rate": 0.05, "entropy_coefficient": 0.02, "entropy_steps": 20_000
+    }  # fmt: skip
+    worst = {}
+    for kernels in ((), ((0.0,), (1.0,))):
+        learner = SubPO(**settings, kernels=kernels).make(problem, None, seed=0, device=CPU)
+        learner.learn(60 * 3 * 400)
+        judge = Evaluator(problem, Evaluation(episodes=2000, deterministic=False, max_rows=4000), gamma=1.0, device=CPU)
+        returns = judge(learner.policies(), dynamics=torch.tensor([[0.0], [1.0]])).undiscounted
+        worst[len(kernels)] = returns.mean((0, 2, 3)).min()
+    assert worst[0] == pytest.approx(1.0, abs=0.05)
+    assert worst[2] == pytest.approx(1.5, abs=0.1)
+
+
+def test_memory_is_robust_by_itself() -> None:
+    problem = problem_of(lambda n: Hub(n, observation="index"))
+    solver = SubPO(
+        network="gru", hidden=(16,), rows_per_member=64, learning_rate=0.02, kernels=((0.1,), (0.9,)), entropy_steps=8000
+    )
+    learner = solver.make(problem, None, seed=0, device=CPU)
+    learner.learn(60 * 3 * 64)
+    assert (learner.kernel_values > 1.6).all()  # a running mean, behind what is learned
+    assert learner.batch_returns.mean() > 1.95
+
+
+def test_kernels_that_do_not_fit_are_refused() -> None:
+    problem = problem_of(lambda n: Hub(n, observation="index"))
+    with pytest.raises(ConfigurationError, match="multiple"):
+        SubPO(rows_per_member=5, kernels=((0.1,), (0.2,)))
+    with pytest.raises(ConfigurationError, match="in the order p"):
+        SubPO(rows_per_member=4, kernels=((0.1, 0.2),)).make(problem, None, seed=0, device=CPU)
+    with pytest.raises(CapabilityError, match="transition model can be set"):
+        SubPO(rows_per_member=4, kernels=((0.1,),)).make(make_problem("tabular/treasure-corridor-v0"), None, seed=0, device=CPU)
 
 
 # --- continuous actions, natural gradient --------------------------------------------------------------------------------
