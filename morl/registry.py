@@ -41,6 +41,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "smooth_chebyshev": "morl.scalarizations.smooth_chebyshev:SmoothChebyshev",
         "pbi": "morl.scalarizations.pbi:PBI",
         "achievement": "morl.scalarizations.achievement:Achievement",
+        "saturate": "morl.scalarizations.saturate:Saturate",
     },
     "weights": {
         "simplex_lattice": "morl.weights.simplex_lattice:simplex_lattice",
