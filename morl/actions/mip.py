@@ -1,0 +1,96 @@
+"""The best action by mixed-integer programming, beginning with what local search finds: exact, or with a proven gap."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from morl.actions.base import ActionProblem, as_tensor
+from morl.actions.local_search import LocalSearch
+from morl.errors import ConfigurationError
+from morl.mip import Maximizer, MIPResult, pieces
+from morl.mip.bounds import Bounds
+from morl.mip.formulations import Formulation
+
+
+@dataclass(frozen=True, kw_only=True)
+class MIP:
+    """One mixed-integer program per member and observation; members share the model, only the objective differs."""
+
+    gap: float = 0.02
+    """Relative gap at which a search may stop."""
+    node_limit: int | None = None
+    """Nodes of a search tree; reproducible."""
+    time_limit: float | None = None
+    """Seconds per decision; what is found then depends on the machine, so keep it for deployment."""
+    formulation: Formulation = "big_m"
+    """How units become rows."""
+    bounds: Bounds = "crown"
+    """How units are bounded."""
+    start: LocalSearch = LocalSearch()
+    """Finds the action that the search begins with."""
+    workers: int = 1
+    """Programs solved side by side; answers do not depend on it."""
+
+    def __post_init__(self) -> None:
+        for name in ("gap", "node_limit", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ConfigurationError(f"MIP.{name} must not be negative, found {value}")
+        if self.workers < 1:
+            raise ConfigurationError(f"MIP.workers must be at least 1, found {self.workers}")
+
+    def make(self, constraint: Any) -> MIPMaximizer:
+        """Prepare for an action set."""
+        return MIPMaximizer(self, constraint)
+
+
+class MIPMaximizer:
+    """Solves over one action set."""
+
+    def __init__(self, settings: MIP, constraint: Any) -> None:
+        """Make a session for each worker."""
+        self.settings = settings
+        self.heuristic = settings.start.make(constraint)
+        self._solvers = [
+            Maximizer(constraint, formulation=settings.formulation, bounds=settings.bounds) for _ in range(settings.workers)
+        ]
+        self.results: list[MIPResult] = []
+        """Of the last call, by member and observation."""
+
+    def __call__(self, problem: ActionProblem) -> Tensor:
+        """See :class:`morl.actions.base.ActionMaximizer`."""
+        n, batch, size = problem.shape
+        starts = self.heuristic(problem).cpu().numpy().reshape(n * batch, size)
+        outputs = problem.weights.shape[1]
+        objectives = [pieces(outputs, weights=w) for w in problem.weights]
+        places = list(product(range(n), range(batch)))
+
+        def solve(worker: int) -> list[tuple[int, MIPResult]]:
+            found = []
+            for number in range(worker, len(places), len(self._solvers)):
+                member, observation = places[number]
+                result = self._solvers[worker](
+                    [problem.values.network(member, observation)], objectives[member],
+                    gap=self.settings.gap, node_limit=self.settings.node_limit, time_limit=self.settings.time_limit,
+                    start=starts[number],
+                )  # fmt: skip
+                found.append((number, result))
+            return found
+
+        if len(self._solvers) == 1:
+            answers = solve(0)
+        else:
+            with ThreadPoolExecutor(len(self._solvers)) as pool:
+                answers = sorted(
+                    (pair for part in pool.map(solve, range(len(self._solvers))) for pair in part), key=lambda pair: pair[0]
+                )
+        self.results = [result for _, result in answers]
+        actions = np.stack([result.action for result in self.results if result.action is not None]).astype(np.bool_)
+        found: Tensor = as_tensor(actions, problem.values.output.constant).view(n, batch, size)
+        return found
