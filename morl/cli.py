@@ -43,10 +43,11 @@ Config = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the configuration, such as seed=1 solver.gamma=0.98."),
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the configuration, such as seed=1 solver.gamma=0.98."),
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the run directory only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else, for scripts.")]
 
 _SHOWN_ROWS = 25
 _PIPE_WIDTH = 200
@@ -71,6 +72,10 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
+        except BrokenPipeError:
+            # Whoever reads has seen enough; what is still buffered must not complain at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
         except Exception as error:
             if _settings["debug"]:
                 raise
@@ -103,6 +108,7 @@ def run(
     overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run directory; by default runs/CONFIG/TIME-SEED.")] = None,
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Train, and leave a run directory with the Pareto front, the policies and the plots."""
     from morl.experiments.config import load_config
@@ -110,7 +116,7 @@ def run(
 
     loaded = load_config(config, overrides or ())
     out = out or _free(Path("runs") / Path(config).stem / f"{strftime('%Y%m%d-%H%M%S')}-{loaded.seed}")
-    _report(run_config(loaded, out=out, progress=_Watcher(quiet)), quiet)
+    _report(run_config(loaded, out=out, progress=_Watcher(quiet or as_json)), quiet, as_json)
 
 
 @app.command(epilog="Example: morl resume runs/quickstart/20260101-120000-0 --env-steps 100000")
@@ -119,11 +125,12 @@ def resume(
     run: RunPath,
     env_steps: Annotated[int | None, typer.Option(help="New total of environment steps; extends a finished run.")] = None,
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Go on with an interrupted run, to the very result it would have had; or extend a finished one."""
     from morl.experiments.runner import resume
 
-    _report(resume(run, env_steps=env_steps, progress=_Watcher(quiet)), quiet)
+    _report(resume(run, env_steps=env_steps, progress=_Watcher(quiet or as_json)), quiet, as_json)
 
 
 @app.command(epilog="Example: morl evaluate runs/quickstart/20260101-120000-0 --episodes 50")
@@ -131,11 +138,15 @@ def resume(
 def evaluate(
     run: RunPath,
     episodes: Annotated[int, typer.Option(min=1, help="Fresh episodes per policy.")] = 20,
+    as_json: Json = False,
 ) -> None:
     """Judge the archived policies again, in episodes that had no part in choosing them."""
     from morl.experiments.reevaluation import reevaluate_run
 
     result, rows, indicators, path = reevaluate_run(run, episodes=episodes)
+    if as_json:
+        _print_json({"table": str(path), "indicators": indicators, "policies": rows})
+        return
     console = _console()
     table = Table(title=f"{len(rows)} policies in {episodes} fresh episodes", title_justify="left")
     table.add_column("policy")
@@ -173,19 +184,20 @@ def list_(
     ] = None,
 ) -> None:
     """List components, shipped configurations and known environments."""
-    from morl.experiments.shipped import shipped_configs
+    from morl.experiments.shipped import describe_config, shipped_configs
     from morl.registry import kinds, names, target
 
     if kind == "configs":
         for name, path in shipped_configs().items():
-            typer.echo(f"{name}\t{path}")
+            typer.echo(f"{name}\t{describe_config(path)}")
     elif kind == "benchmarks":
         from morl.benchmarks import benchmark, benchmark_ids
 
         for env_id in benchmark_ids():
             known = benchmark(env_id)
             assert known is not None
-            typer.echo(f"{env_id}\t{', '.join(known.objective_names)}")
+            point = ", ".join(f"{x:g}" for x in known.reference_point())
+            typer.echo(f"{env_id}\t{', '.join(known.objective_names)}\t({point})")
     elif kind is not None:
         for name in names(kind):
             typer.echo(f"{name}\t{target(kind, name)}")
@@ -198,15 +210,17 @@ def list_(
 
 @app.command(epilog="Example: morl doctor")
 @_reported
-def doctor() -> None:
+def doctor(as_json: Json = False) -> None:
     """Say what is installed, what trains where, and what is missing."""
     from morl.experiments.machine import diagnose
 
-    problems = 0
-    for name, good, text in diagnose():
-        problems += not good
-        typer.echo(f"{'ok     ' if good else 'PROBLEM'}  {name}: {text}")
-    if problems:
+    checks = diagnose()
+    if as_json:
+        _print_json([{"check": name, "ok": good, "found": text} for name, good, text in checks])
+    else:
+        for name, good, text in checks:
+            typer.echo(f"{'ok     ' if good else 'PROBLEM'}  {name}: {text}")
+    if not all(good for _, good, _ in checks):
         raise typer.Exit(1)
 
 
@@ -311,10 +325,21 @@ class _Watcher:
             self._bar.stop()
 
 
-def _report(result: RunResult, quiet: bool) -> None:
+def _print_json(content: Any) -> None:
+    from morl.experiments.run_directory import json_text
+
+    typer.echo(json_text(content), nl=False)
+
+
+def _report(result: RunResult, quiet: bool, as_json: bool) -> None:
     """Print the front and where everything lies."""
     path = result.path
     assert path is not None
+    if as_json:
+        from morl.experiments.run_directory import summary_of
+
+        _print_json({"run_directory": str(path), **summary_of(result), "manifest": result.manifest})
+        return
     if quiet:
         typer.echo(path)
         return

@@ -117,7 +117,10 @@ def read_checkpoint(path: Path) -> State:
     manifest = read_json(path / _MANIFEST)
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path / _MANIFEST} has format version {version!r}, this program reads {FORMAT_VERSION}")
+        raise CheckpointError(
+            f"{path / _MANIFEST} has format version {version!r}, this program reads {FORMAT_VERSION}: use the version of morl "
+            "that wrote it"
+        )
     content = {
         name: read_verified(path / name, manifest.get("files", {}).get(name, {}).get("sha256")) for name in (_TENSORS, _VALUES)
     }

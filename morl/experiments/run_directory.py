@@ -109,7 +109,7 @@ class RunDirectory:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write ``manifest.json``."""
-        write_atomically(self.path / "manifest.json", _json(manifest))
+        write_atomically(self.path / "manifest.json", json_text(manifest))
 
     @property
     def _restore(self) -> str:
@@ -129,10 +129,22 @@ class RunDirectory:
         version = manifest.get("format") if isinstance(manifest, dict) else None
         if not isinstance(manifest, dict) or version != FORMAT_VERSION:
             raise CheckpointError(
-                f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}: read the run with the version of "
+                f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}: use the version of "
                 "morl that wrote it"
             )
         return manifest
+
+    def check_version(self) -> None:
+        """Refuse a run of another version; a manifest that is missing or damaged can be written again.
+
+        Raises:
+            CheckpointError: The manifest says that another version wrote the run.
+        """
+        try:
+            read_json(self.path / "manifest.json")
+        except CheckpointError:
+            return
+        self.read_manifest()
 
     # --- results -----------------------------------------------------------------------------------------------------
 
@@ -149,7 +161,7 @@ class RunDirectory:
         for name, table in result.tables.items():
             (self.path / "tables").mkdir(exist_ok=True)
             write_table(self.path / "tables" / f"{name}.csv", table)
-        write_atomically(self.path / "summary.json", _json(_summary(result)))
+        write_atomically(self.path / "summary.json", json_text(summary_of(result)))
         self.write_plots(result)
         read_back = list(_READ_BACK)
         read_back += [f"tables/{name}.csv" for name in result.tables]
@@ -262,7 +274,8 @@ def _front_table(result: RunResult, names: list[str]) -> Table:
     return rows
 
 
-def _summary(result: RunResult) -> dict[str, Any]:
+def summary_of(result: RunResult) -> dict[str, Any]:
+    """Content of ``summary.json``."""
     registered = name_of(result.preference.scalarization, "scalarization")
     preference = {
         # What is not registered can be used from Python only; a loaded run then says so when it is asked for a policy.
@@ -290,12 +303,12 @@ def _read_preference(saved: dict[str, Any]) -> Preference:
     return Preference(scalarization=scalarization, **vectors)
 
 
-def _json(content: Mapping[str, Any]) -> str:
+def json_text(content: Any) -> str:
+    """Write JSON; numbers that it does not know become null."""
     return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
 
 
 def _finite(content: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
     if isinstance(content, Mapping):
         return {key: _finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):

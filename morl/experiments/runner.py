@@ -81,6 +81,7 @@ def run_config(
 def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress | None = None) -> RunResult:
     """Continue a run; see :meth:`morl.experiments.result.Run.resume`."""
     directory = RunDirectory.open(Path(path))
+    directory.check_version()
     text = directory.read_config()
     if text.startswith(NOT_YAML):
         raise CheckpointError(f"{directory.path / 'config.yaml'} says why this run cannot be resumed from its files")
@@ -92,6 +93,8 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
         ) from error
     state = load_checkpoint(directory.checkpoint)
     if state is not None:
+        if missing := {"config", "env_steps"} - state.keys():
+            raise CheckpointError(f"the checkpoint lacks {min(missing)}: it was written by another version; start a new run")
         saved = from_yaml(state["config"])
         if dataclasses.replace(saved, env_steps=config.env_steps) != config:
             raise ConfigurationError(
@@ -99,10 +102,9 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
                 f"'morl run {directory.path / 'config.yaml'}'"
             )
     if env_steps is not None:
-        done = 0 if state is None else state["env_steps"]
-        if env_steps < done:
-            raise ConfigurationError(f"--env-steps {env_steps} is less than the {done} steps already done")
         config = dataclasses.replace(config, env_steps=env_steps)
+    if state is not None and config.env_steps < state["env_steps"]:
+        raise ConfigurationError(f"env_steps {config.env_steps} is less than the {state['env_steps']} steps already done")
     session = Session(config, make_problem(config.env, evaluation=config.evaluation))
     session.directory = directory
     if state is not None:

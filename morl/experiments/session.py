@@ -35,6 +35,12 @@ _CHECKPOINTS = 20
 _CHECKPOINT_SHARE = 0.03
 _PURPOSES = ("acting", "environment", "learning", "search", "evaluating")
 
+_COUNTERS = (
+    "env_steps", "spent", "period", "checkpoint_period", "next_evaluation", "next_checkpoint",
+    "metrics", "timing", "started_at",
+)  # fmt: skip
+"""Attributes of a session that a checkpoint holds as they are."""
+
 NOT_YAML = "# This run cannot be written as YAML"
 
 
@@ -201,48 +207,33 @@ class Session:
         """Everything needed to go on exactly."""
         own: State = {
             "config": self.text,
-            "env_steps": self.env_steps,
-            "spent": self.spent,
-            "period": self.period,
-            "checkpoint_period": self.checkpoint_period,
-            "next_evaluation": self.next_evaluation,
-            "next_checkpoint": self.next_checkpoint,
-            "metrics": self.metrics,
-            "timing": self.timing,
+            **{name: getattr(self, name) for name in _COUNTERS},
             "seconds": self._seconds(),
-            "started_at": self.started_at,
             "threads": self.threads,
         }
         own |= prefixed("learner", self.learner.state()) | prefixed("measures", self.measures.state())
         return own if isinstance(self.learner, HasAssessor) else own | prefixed("assessor", self.assessor.state())
 
     def load_state(self, state: State) -> None:
-        """Go on from a saved state."""
-        for name in (
-            "env_steps",
-            "spent",
-            "period",
-            "checkpoint_period",
-            "next_evaluation",
-            "next_checkpoint",
-            "metrics",
-            "timing",
-            "started_at",
-        ):
-            setattr(self, name, state[name])
-        self.saved_steps = self.env_steps
-        self.earlier_seconds = state["seconds"]
-        # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
-        self.threads = int(state["threads"])
-        self.measures.load_state(unprefixed("measures", state))
+        """Go on from a saved state.
+
+        Raises:
+            CheckpointError: Something is missing, or its parts do not belong together.
+        """
         try:
+            for name in _COUNTERS:
+                setattr(self, name, state[name])
+            self.saved_steps = self.env_steps
+            self.earlier_seconds = state["seconds"]
+            # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
+            self.threads = int(state["threads"])
+            self.measures.load_state(unprefixed("measures", state))
             self.learner.load_state(unprefixed("learner", state))
             if not isinstance(self.learner, HasAssessor):
                 self.assessor.load_state(unprefixed("assessor", state))
-        except KeyError as error:
-            raise CheckpointError(
-                f"the checkpoint lacks {error}: it was written by another version; start a new run"
-            ) from error
+        except (KeyError, IndexError) as error:
+            problem = f"lacks {error}" if isinstance(error, KeyError) else f"contradicts itself ({error})"
+            raise CheckpointError(f"the checkpoint {problem}: it was written by another version; start a new run") from error
 
     # --- reports -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from morl.errors import ConfigurationError, closest
@@ -19,6 +20,20 @@ def shipped_configs() -> dict[str, Path]:
     if folder is None:
         return {}
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def describe_config(path: Path) -> str:
+    """First sentence of the comment at the top of a configuration; empty if it has none.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The sentence, in one line.
+    """
+    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
+    comment = " ".join(line.lstrip("# ") for line in lines)
+    return comment.partition(". ")[0].rstrip(".")
 
 
 def find_config(config: str | Path) -> Path:

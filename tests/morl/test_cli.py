@@ -146,14 +146,39 @@ def test_debug_shows_the_traceback(config):
     assert found.returncode == 1
 
 
+def test_json_for_scripts(config):
+    told = json.loads(morl("run", "small.yaml", "--out", "told", "--json").stdout)
+    assert told["run_directory"] == "told"
+    assert told["status"] == "finished"
+    assert told["indicators"]["hypervolume"] > 0
+    assert told["manifest"]["env_steps"]["training"] == 500
+    again = json.loads(morl("resume", "told", "--json").stdout)
+    assert again["indicators"] == told["indicators"]
+    judged = json.loads(morl("evaluate", "told", "--episodes", "2", "--json").stdout)
+    assert judged["policies"][0]["policy"] == "policy-000"
+    assert judged["indicators"]["hypervolume"] == told["indicators"]["hypervolume"]
+    checks = json.loads(morl("doctor", "--json", code=None).stdout)
+    assert {"check", "ok", "found"} == set(checks[0])
+
+
 def test_list():
     text = morl("list").output
     assert "solver: morld, mosac" in text
     assert "scalarization: weighted_sum" in text
     assert "quickstart" in text
     assert "chebyshev\tmorl.scalarizations.chebyshev:Chebyshev" in morl("list", "scalarization").output
-    assert "quickstart\t" in morl("list", "configs").output
-    assert "mo-halfcheetah-v4\t" in morl("list", "benchmarks").output
+    assert "quickstart\tWhat `make quickstart` runs" in morl("list", "configs").output
+    assert all(line.partition("\t")[2] for line in morl("list", "configs").output.splitlines()), (
+        "a configuration says what it is"
+    )
+    assert "mo-halfcheetah-v4\tspeed, energy\t(-100, -100)" in morl("list", "benchmarks").output
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(config):
+    command = f"{sys.executable} -m morl list benchmarks | head -1"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, env=environment())
+    assert found.stdout.count("\n") == 1
+    assert found.stderr == ""
 
 
 def test_doctor_finds_the_installation_whole():

@@ -256,7 +256,7 @@ def test_a_finished_run_can_be_extended(tmp_path):
     assert "env_steps: 900" in (tmp_path / "run" / "config.yaml").read_text()
     again = resume(tmp_path / "run")
     assert again.metrics == result.metrics, "resuming a finished run changes nothing"
-    with pytest.raises(ConfigurationError, match=r"--env-steps 100 is less than the 900 steps already done"):
+    with pytest.raises(ConfigurationError, match=r"env_steps 100 is less than the 900 steps already done"):
         resume(tmp_path / "run", env_steps=100)
 
 
@@ -438,6 +438,30 @@ def test_resuming_a_finished_run_repairs_its_files(tmp_path, name, damage):
     Run.load(tmp_path / "run")
     if name != "manifest.json":
         assert path.read_bytes() == before
+
+
+def test_a_run_of_another_version_is_left_alone(tmp_path):
+    run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    text = path.read_text().replace('"format": 1', '"format": 2')
+    path.write_text(text)
+    for use in (Run.load, resume):
+        with pytest.raises(
+            CheckpointError, match=r"format version 2, this program reads 1: use the version of morl that wrote it"
+        ):
+            use(tmp_path / "run")
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("lost", ["config", "env_steps", "spent", "threads", "measures/", "learner/own/q", "assessor/"])
+def test_a_checkpoint_that_lacks_something_says_what(tmp_path, monkeypatch, lost):
+    run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
+    state = load_checkpoint(tmp_path / "run" / "checkpoint")
+    less = {key: value for key, value in state.items() if not key.startswith(lost)}
+    monkeypatch.setattr("morl.experiments.runner.load_checkpoint", lambda folder: less)
+    assert len(less) < len(state)
+    with pytest.raises(CheckpointError, match=r"the checkpoint lacks .*another version"):
+        resume(tmp_path / "run")
 
 
 def test_a_damaged_configuration_is_named(tmp_path):
