@@ -90,7 +90,7 @@ class SubPO(RunnableSolver):
     criterion: Literal["ser", "esr"] = "ser"
     """Utility of the expected values, or expected utility of the values, if the task does not say."""
     entropy_coefficient: float = 0.1
-    """Weight of the policy's mean entropy (nats) at the start, beside advantages of standard deviation 1."""
+    """Weight of the policy's mean entropy (nats) at the start, beside advantages in their unit."""
     entropy_schedule: Literal["linear", "constant", "inverse"] = "linear"
     """How the weight falls: to zero at ``entropy_steps``, not at all, or with one over the number of batches."""
     entropy_steps: int = 1_000_000
@@ -109,8 +109,9 @@ class SubPO(RunnableSolver):
     """Updates of the critic per batch."""
     gae_lambda: float = 1.0
     """Weight of longer horizons in the advantages of a critic; 1 is unbiased."""
-    normalise_advantages: bool = True
-    """Divide advantages by their standard deviation over the batch, so that units do not matter."""
+    advantage_unit: Literal["batch", "first_batch", "none"] = "batch"
+    """Divide advantages by their standard deviation over the batch, so that units do not matter; or over the member's first
+    batch: then the entropy's weight is a temperature, and its fall an annealing, however concentrated the policy is."""
     normalise_observations: bool = False
     """Shift and scale real-valued observations by each member's running mean and standard deviation."""
     share_rollouts: bool = False
@@ -220,6 +221,7 @@ class SubPOLearner(PopulationLearner):
         )
         self.critic_adam = PopulationAdam(self.critic, learning_rate=solver.critic_learning_rate) if has_critic else None
         self.value_scale = torch.zeros(self.n, self.m, device=device)
+        self.first_spread = torch.zeros(self.n, 1, device=device)
         self.follows_observations = solver.normalise_observations and sizes is None
         self.observation_moments = RunningMoments(self.n, self.components.width, device=device)
         self.batches = np.zeros(self.n, dtype=np.int64)
@@ -551,17 +553,21 @@ class SubPOLearner(PopulationLearner):
         return shares.repeat(1, self.rows_per_member // kernels).unsqueeze(-1)
 
     def _scaled(self, advantages: Tensor, mask: Tensor, members: Sequence[int]) -> Tensor:
-        """Divide by the standard deviation over the batch."""
+        """Divide by the standard deviation over a batch."""
         flat, valid = advantages.flatten(1), mask.flatten(1)
         number = valid.sum(1, keepdim=True).clamp_min(1)
         centred = torch.where(valid, flat - flat.sum(1, keepdim=True) / number, 0.0)
         deviation = (centred.square().sum(1, keepdim=True) / number).sqrt()
-        self.stats["spread"][torch.tensor(list(members), device=self.device)] = deviation.squeeze(1)
-        if not self.solver.normalise_advantages:
+        index = torch.tensor(list(members), device=self.device)
+        self.stats["spread"][index] = deviation.squeeze(1)
+        if self.solver.advantage_unit == "none":
             return advantages
         # The floor keeps rounding errors of equal credits from being blown up into a signal.
-        largest = flat.abs().amax(1, keepdim=True)
-        return advantages / torch.maximum(deviation, 1e-5 * largest + 1e-6).unsqueeze(-1)
+        unit = torch.maximum(deviation, 1e-5 * flat.abs().amax(1, keepdim=True) + 1e-6)
+        if self.solver.advantage_unit == "first_batch":
+            before = self.first_spread[index]
+            unit = self.first_spread[index] = torch.where(before > 0, before, unit)
+        return advantages / unit.unsqueeze(-1)
 
     def _critic_advantages(self, chosen: Selection, episodes: Batch, gains: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
         """Advantages and value targets of the critic, ``(n', E, T, q)`` each; the critic has not seen this batch."""
@@ -822,9 +828,8 @@ class SubPOLearner(PopulationLearner):
         self.adam = self.adam.reindexed(self.actor, source, fresh)
         if self.critic_adam is not None:
             self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
-        self.value_scale, self.batch_returns, self.kernel_values = (
-            part[index].clone() for part in (self.value_scale, self.batch_returns, self.kernel_values)
-        )
+        for name in ("value_scale", "first_spread", "batch_returns", "kernel_values"):
+            setattr(self, name, getattr(self, name)[index].clone())
         self.observation_moments = self.observation_moments.reindexed(source)
         self.batches = self.batches[index.numpy()].copy()
         # The unfinished batch is given up: its episodes start again.
@@ -834,7 +839,7 @@ class SubPOLearner(PopulationLearner):
     def _own_state(self) -> State:
         state: State = {f"actor/{i}": p for i, p in enumerate(self.actor)}
         state |= {f"critic/{i}": p for i, p in enumerate(self.critic)}
-        state |= {"value_scale": self.value_scale, "batch_returns": self.batch_returns, "kernel_values": self.kernel_values}
+        state |= {name: getattr(self, name) for name in ("value_scale", "first_spread", "batch_returns", "kernel_values")}
         state |= {"batches": torch.from_numpy(self.batches.copy()), "waiting": torch.from_numpy(self.waiting.copy())}
         state |= prefixed("memory", self.memory)
         for name in ("adam", "critic_adam", "observation_moments", "rollout"):
@@ -846,9 +851,8 @@ class SubPOLearner(PopulationLearner):
         for name in ("actor", "critic"):
             for i, p in enumerate(getattr(self, name)):
                 p.copy_(state[f"{name}/{i}"])
-        self.value_scale.copy_(state["value_scale"])
-        self.kernel_values.copy_(state["kernel_values"])
-        self.batch_returns = state["batch_returns"].to(self.device).clone()
+        for name in ("value_scale", "first_spread", "batch_returns", "kernel_values"):
+            getattr(self, name).copy_(state[name])
         self.batches, self.waiting = (state[name].numpy().copy() for name in ("batches", "waiting"))
         self.memory = {name: value.to(self.device).clone() for name, value in unprefixed("memory", state).items()}
         for name in ("adam", "critic_adam", "observation_moments", "rollout"):

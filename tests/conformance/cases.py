@@ -17,6 +17,7 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
 from morl.weights.adaptation import PSA
@@ -24,10 +25,22 @@ from morl.weights.adaptation import PSA
 CPU = torch.device("cpu")
 DST, CORRIDOR, TARGETS = "deep-sea-treasure-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0"
 
+RESTLESS = (("id", "cormab/capacity-v0"), ("num_arms", 6), ("budget", 2), ("reward", "vector"), ("horizon", 5))
+
 _sac: dict[str, Any] = {"hidden": (8, 8), "batch_size": 8, "learning_starts": 3, "capacity": 200}
 _dqn = MODQN(hidden=(8,), batch_size=8, learning_starts=4, epsilon_decay_steps=50, capacity=200, rows_per_member=2)
 _ppo = MOPPO(hidden=(8, 8), rows_per_member=2, horizon=6, epochs=2, minibatch_size=5, entropy_coefficient=0.01)
 _eupg = EUPG(hidden=(8,), rows_per_member=4)
+_sequoia: dict[str, Any] = {
+    "hidden": (6, 5),
+    "batch_size": 8,
+    "learning_starts": 6,
+    "warm_start_updates": 3,
+    "capacity": 300,
+    "rows_per_member": 2,
+    "target_period": 4,
+    "epsilon_decay_steps": 50,
+}
 _subpo: dict[str, Any] = {"hidden": (8, 6), "rows_per_member": 4, "entropy_steps": 200}
 
 
@@ -38,7 +51,7 @@ class Case:
     name: str
     """Registered name of the solver."""
     solver: Any
-    env: str
+    env: Any
     native: bool = True
 
     def problem(self) -> Problem:
@@ -47,13 +60,15 @@ class Case:
     def make(self, n: int = 3, *, seed: int = 0) -> Any:
         """A learner of ``n`` members (of the population's own size for MORL/D)."""
         first = (torch.arange(n) + 1.0) / 6  # the weights of a member do not depend on n
-        utility = Utility(weights=torch.stack([first, 1 - first], 1), criterion=getattr(self.solver, "criterion", "ser"))
+        others = self.problem().spec.num_objectives - 1
+        weights = torch.cat([first[:, None], ((1 - first) / others)[:, None].expand(-1, others)], 1)
+        utility = Utility(weights=weights, criterion=getattr(self.solver, "criterion", "ser"))
         return self.solver.make(self.problem(), Task(utility=utility), seed=seed, device=CPU)
 
 
 @cache
-def _problem(env: str, native: bool) -> Problem:
-    return make_problem(env, native=native)
+def _problem(env: Any, native: bool) -> Problem:
+    return make_problem(dict(env) if isinstance(env, tuple) else env, native=native)
 
 
 LEAVES = {
@@ -86,11 +101,16 @@ LEAVES = {
     "moq_per_member": Case("moq", MOQLearning(epsilon_steps=50, replay="per_member"), CORRIDOR),
     "eupg": Case("eupg", _eupg, CORRIDOR),
     "eupg_plain_rows": Case("eupg", EUPG(hidden=(8,), rows_per_member=2), DST, native=False),
+    "sequoia": Case("sequoia", SEQUOIA(**_sequoia, l1=0.01, stability=0.01), RESTLESS),
+    "sequoia_concave_double_prioritised_n_step": Case(
+        "sequoia", SEQUOIA(**_sequoia, q_model="concave", double_q=True, prioritised=True, n_step=2), RESTLESS
+    ),
+    "sequoia_linear_shared": Case("sequoia", SEQUOIA(**_sequoia, q_model="linear", replay="shared", loss="mse"), RESTLESS),
     "subpo": Case("subpo", SubPO(**_subpo, baseline="critic", gae_lambda=0.9, critic_updates=2), CORRIDOR),
     "subpo_table_natural": Case("subpo", SubPO(**_subpo, network="table", optimiser="natural", iterations=3), CORRIDOR),
     "subpo_gru": Case("subpo", SubPO(**_subpo, network="gru", entropy_schedule="inverse", share_rollouts=True), CORRIDOR),
     "subpo_attention": Case("subpo", SubPO(**_subpo, network="attention", baseline="critic"), CORRIDOR),
-    "subpo_continuous": Case("subpo", SubPO(**_subpo, normalise_observations=True), TARGETS),
+    "subpo_continuous": Case("subpo", SubPO(**_subpo, normalise_observations=True, advantage_unit="first_batch"), TARGETS),
     "subpo_continuous_gru_natural": Case("subpo", SubPO(**_subpo, network="gru", optimiser="natural", iterations=3), TARGETS),
 }
 """Solvers that train a population themselves."""
