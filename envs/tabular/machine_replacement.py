@@ -20,8 +20,7 @@ class MachineReplacement(ParametricFiniteEnv):
     States are two repair states R1 and R2 (0 and 1) and eight levels of use u1 to u8 (2 to 9). Left alone, a machine wears
     by one level with probability ``wear``, from R1 to u1. A repair leads to R1 with probability ``repair``; where it fails,
     a machine in use wears on in three of four cases and goes to the expensive R2 in the fourth, one in R2 stays there.
-    Being used when it is worn out (u8) costs 20, R1 costs 2 and R2 costs 10 where a repair goes on or was needed; all other
-    transitions are free.
+    Reaching u8 costs 20. From R1, R2 and u8, reaching R1 costs 2 and R2 costs 10. All other transitions are free.
 
     Observation: the state, 0 to 9. Episodes begin in u1.
 

@@ -23,8 +23,8 @@ class RiverSwim(ParametricFiniteEnv):
     Observation: the state, 0 to 5.
 
     Source:
-        Strehl and Littman 2008, rewards divided by 10,000. Deviations: where they agree with a source of the probabilities was
-        not checked; the known values in the tests belong to exactly the chain described here.
+        Strehl and Littman 2008. Deviations: rewards are divided by 10,000; the probabilities are those stated here and were not
+        compared with the original's.
     """
 
     def __init__(self, num_envs: int, *, horizon: int = 200, max_episode_steps: int | None = None) -> None:
