@@ -21,6 +21,7 @@ from envs.parametric.inverted_pendulum import InvertedPendulum
 from envs.parametric.mo_hopper import MOHopper
 from envs.parametric.physics import BodyMass
 from envs.parametric.walker2d import Walker2d
+from envs.protocols import ParametricDynamics
 from envs.registry import OWN_IDS
 
 mujoco = pytest.importorskip("mujoco")
@@ -294,7 +295,19 @@ def test_11_ids_are_those_of_the_documentation_and_carry_a_time_limit():
     for env_id in ids:
         env = gymnasium.make(env_id).unwrapped
         assert env.max_episode_steps >= 200
-        assert len(env.parameter_space) >= 1
+        assert isinstance(env, ParametricDynamics)
+        assert env.get_params().keys() == set(env.parameter_space.names)
+
+
+def test_each_environment_of_a_vector_has_its_own_model():
+    vector = gymnasium.make_vec("parametric/half-cheetah-v0", num_envs=3)
+    masses = np.array([0.5, 3.0, 6.5])
+    _, info = vector.reset(seed=0, options={"params": {"torso_mass": masses, "friction": 1.0}})
+    assert_array_equal(info["params"]["torso_mass"], masses)
+    assert_array_equal(info["params"]["friction"], np.ones(3))
+    assert [model.body("torso").mass[0] for model in vector.batched.models] == masses.tolist()
+    observations = vector.step(np.ones((3, 6)))[0]
+    assert len(np.unique(observations[:, 8:], axis=0)) == 3
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
