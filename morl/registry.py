@@ -32,6 +32,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "modqn": "morl.solvers.modqn:MODQN",
         "moq": "morl.solvers.moq:MOQLearning",
         "eupg": "morl.solvers.eupg:EUPG",
+        "sequoia": "morl.solvers.sequoia:SEQUOIA",
         "subpo": "morl.solvers.subpo:SubPO",
     },
     "scalarization": {
@@ -68,9 +69,15 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "mixed_integer": "morl.planners.mixed_integer:MixedInteger",
         "exhaustive": "morl.planners.exhaustive:Exhaustive",
     },
+    "action_optimizer": {
+        "enumerate": "morl.actions.enumerate:Enumerate",
+        "local_search": "morl.actions.local_search:LocalSearch",
+        "mip": "morl.actions.mip:MIP",
+    },
     "policy": {
         "mlp": "morl.policies.mlp:MLPPolicy",
         "tabular": "morl.policies.tabular:TabularPolicy",
+        "mip": "morl.policies.mip:MIPPolicy",
         "network": "morl.policies.network:NetworkPolicy",
     },
 }

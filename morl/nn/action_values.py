@@ -175,7 +175,8 @@ class ActionValueNet:
 
     def _init_member(self, generator: torch.Generator) -> Parameters:
         def normal(*shape: int, fan: int) -> Tensor:
-            return torch.randn(shape, generator=generator) * (2.0 / max(fan, 1)) ** 0.5
+            drawn: Tensor = torch.randn(shape, generator=generator) * (2.0 / max(fan, 1)) ** 0.5
+            return drawn
 
         parameters: Parameters = []
         active = self.num_actions if self.categories else min(self.observation, self.num_actions)

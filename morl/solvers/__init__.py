@@ -6,6 +6,7 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 
-__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "SubPO"]
+__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "SEQUOIA", "SubPO"]

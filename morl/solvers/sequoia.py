@@ -1,0 +1,424 @@
+r"""SEQUOIA: Q-learning over combinatorial actions, whose argmax is solved instead of listed.
+
+The network takes the action as an *input*, :math:`Q(s, a) \in \mathbb R^m`, and an action optimiser finds
+:math:`\arg\max_{a \in \mathcal A} w^\top Q(s, a)`: for the behaviour, for the target, and for the policy that comes out.
+
+1. act at random (feasible actions only); then fit the network to immediate rewards: the *myopic* warm start;
+2. act greedily up to exploration; store transitions;
+3. target :math:`y = r + \gamma\, Q'(s', a^*)`, :math:`a^* = \arg\max_{a'} w^\top Q'(s', a')`, with a target network
+   :math:`Q'` that is copied from the online network every ``target_period`` updates. Between two copies each next state is
+   solved once.
+
+References:
+    L. Xu, B. Wilder, E. Khalil, M. Tambe, "Reinforcement learning with combinatorial actions for coupled restless bandits",
+    ICLR 2025, arXiv 2503.01919.
+
+Deviations: see the page of SEQUOIA in the documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from morl.actions import ActionOptimizer, ActionProblem, LocalSearch
+from morl.errors import CapabilityError
+from morl.nn.action_values import ActionValueNet, FoldedValues, QModel
+from morl.nn.population_adam import PopulationAdam
+from morl.nn.stacked import Parameters, Selection, blend_, member_slice, select, write_
+from morl.policies.mip import MIPPolicy
+from morl.population import default_task, require_ser
+from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
+from morl.registry import component_field
+from morl.seeding import torch_stream
+from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.off_policy import OffPolicyLearner
+from morl.task import Task
+
+Batch = dict[str, Tensor]
+
+_SCALE_SAMPLE = 4_096
+"""Transitions by which values are put on a scale, once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SEQUOIA(RunnableSolver):
+    """Q-learning over binary actions from a combinatorial set.
+
+    Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation, as in ``MODQN``.
+    """
+
+    hidden: tuple[int, ...] = (16, 32)
+    """Width of each hidden layer; small, because every unit may cost the integer program a binary."""
+    q_model: QModel = "mlp"
+    """``mlp``, ``concave`` (no binaries, no complementary actions) or ``linear`` in the action."""
+    product_inputs: bool = True
+    """Give the network the product of each action component and its arm's one-hot state, where components are arms."""
+    training_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
+    """Finds the best action for behaviour and targets."""
+    policy_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch(rounds=4, swaps=4))
+    """Finds the best action for the policies that come out."""
+    learning_rate: float = 1e-3
+    """Of the network at the first update."""
+    final_learning_rate: float = 1e-4
+    """Of the network after ``learning_rate_decay`` updates; linear in between."""
+    learning_rate_decay: int = 4_000
+    """Updates of a member until its learning rate has fallen."""
+    batch_size: int = 128
+    """Transitions per member and update."""
+    learning_starts: int = 640
+    """Random environment steps per member before the first update."""
+    warm_start_updates: int = 1_000
+    """Updates towards immediate rewards before the first one towards returns; 0 for none."""
+    updates_per_step: float = 0.5
+    """Gradient updates per member and environment step of that member."""
+    gamma: float = 0.95
+    """Discount factor."""
+    tau: float = 1.0
+    """Blend of the target network per target update."""
+    target_period: int = 100
+    """Updates between target updates."""
+    double_q: bool = False
+    """Let the online network choose the action that the target network values; every update then solves anew."""
+    epsilon_start: float = 0.5
+    """Probability of a random action after the warm-up."""
+    epsilon_end: float = 0.05
+    """Probability of a random action after the decay."""
+    epsilon_decay_steps: int = 4_000
+    """Environment steps per member over which the probability falls linearly."""
+    capacity: int = 50_000
+    """Transitions kept: of each member, or of all together if shared."""
+    replay: Literal["per_member", "shared"] = "per_member"
+    """Whether members learn from their own transitions or from everybody's."""
+    prioritised: bool = False
+    """Draw transitions in proportion to their last scalarised temporal-difference error instead of uniformly."""
+    n_step: int = 1
+    """Length of the return before bootstrapping, environment steps; beyond 1, exploring actions inside it bias the values."""
+    loss: Literal["huber", "mse"] = "huber"
+    """Of each objective's temporal-difference error, in units of the values' scale."""
+    l1: float = 0.0
+    """Factor of the mean absolute weight in the loss."""
+    stability: float = 0.0
+    r"""Factor of the mean of :math:`-\tanh(1 + l u)` over units with bounds :math:`[l, u]`, which makes units stable."""
+    max_gradient_norm: float = 10.0
+    """Each member's gradient is clipped to this Euclidean norm."""
+    rows_per_member: int = 16
+    """Environment rows of each member."""
+
+    def __post_init__(self) -> None:
+        check_common(self)
+        require(
+            0.0 <= self.epsilon_end <= self.epsilon_start <= 1.0,
+            f"SEQUOIA needs 0 <= epsilon_end <= epsilon_start <= 1, found {self.epsilon_end} and {self.epsilon_start}",
+        )
+        for name in ("epsilon_decay_steps", "learning_rate_decay"):
+            require(getattr(self, name) >= 1, f"SEQUOIA.{name} must be at least 1, found {getattr(self, name)}")
+        require(
+            0.0 < self.final_learning_rate <= self.learning_rate,
+            f"SEQUOIA.final_learning_rate must be in (0, learning_rate], found {self.final_learning_rate}",
+        )
+        for name in ("warm_start_updates", "l1", "stability"):
+            require(getattr(self, name) >= 0, f"SEQUOIA.{name} must not be negative, found {getattr(self, name)}")
+        require(self.max_gradient_norm > 0, f"SEQUOIA.max_gradient_norm must be positive, found {self.max_gradient_norm}")
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> SEQUOIALearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        task = default_task(task, env.spec.num_objectives, device)
+        require_ser(task, "SEQUOIA")
+        return SEQUOIALearner(self, env=env, task=task, seed=seed, device=device)
+
+
+class SEQUOIALearner(OffPolicyLearner):
+    """A live SEQUOIA population."""
+
+    solver: SEQUOIA
+
+    def __init__(self, solver: SEQUOIA, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
+        space = env.spec.action_space
+        if not isinstance(space, spaces.MultiBinary) or len(space.shape) != 1:
+            raise CapabilityError(f"SEQUOIA needs a MultiBinary action space, found {space}; use MODQN, MOSAC or MOPPO")
+        self.constraint = _constraint(env)
+        super().__init__(solver, env=env, task=task, seed=seed, device=device)
+        self.net = ActionValueNet(
+            self.num_actions, self.encoder.width, solver.hidden, self.m, solver.q_model,
+            _categories(env.spec.observation_space, self.num_actions, self.encoder) if solver.product_inputs else 0,
+        )  # fmt: skip
+        self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
+        self.target = [p.clone() for p in self.online]
+        self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
+        self.maximizer = solver.training_optimizer.make(self.constraint)
+        self.updates = torch.zeros(self.n, dtype=torch.int64)
+        self.warm = np.zeros(self.n, dtype=np.bool_)
+        self.scale = torch.ones(self.n, self.m, device=device)
+        self.offset = torch.zeros(self.n, self.m, device=device)
+        # Best actions of next states under the present target network, one table per member.
+        self.cache: list[dict[bytes, np.ndarray[Any, Any]]] = [{} for _ in self.uids]
+        self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
+
+    # ------------------------------------------------------------------ acting
+
+    def _random_actions(self, count: int) -> Tensor:
+        """Feasible actions, ``(count, N)``."""
+        seed = int(torch.randint(2**62, (1,), generator=self.acting, device=self.device))
+        return torch.from_numpy(self.constraint.sample(np.random.default_rng(seed), count)).to(self.device)
+
+    def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
+        per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
+        owners = self.row_member[rows[::per_member]]
+        members = member_slice(owners.tolist(), self.n)
+        steps = np.minimum(self.member_steps[owners] / self.solver.epsilon_decay_steps, 1.0)
+        epsilon = self.solver.epsilon_start + (self.solver.epsilon_end - self.solver.epsilon_start) * steps
+        explore = torch.rand(len(rows), generator=self.acting, device=self.device) < torch.from_numpy(
+            np.repeat(epsilon, per_member)
+        ).to(self.device, torch.float32)
+        drawn = self._random_actions(len(rows))
+        with torch.no_grad():
+            folded = self._folded(self.online, members, encoded.view(len(owners), per_member, -1))
+            greedy = self.maximizer(ActionProblem(folded, self.linear_weights[members])).flatten(0, 1)
+        return torch.where(explore.unsqueeze(1), drawn, greedy)
+
+    def _folded(self, parameters: Parameters, members: Selection, encoded: Tensor) -> FoldedValues:
+        """Values in return units as functions of the action."""
+        return self.net.fold(select(parameters, members), encoded).in_units(self.scale[members], self.offset[members])
+
+    # ------------------------------------------------------------------ learning
+
+    def gradient_update(self, members: Sequence[int] | None) -> None:
+        """One step towards returns of some members, the first time after the warm start; None for all."""
+        everybody = list(range(self.n)) if members is None else list(members)
+        cold = [i for i in everybody if not self.warm[i]]
+        if cold:
+            self._warm_start(cold)
+        chosen = member_slice(members, self.n)
+        batch = self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
+        best = self._best_next(everybody, chosen, batch["next_observation"])
+        with torch.no_grad():
+            values = self._folded(self.target, chosen, batch["next_observation"])
+            targets = batch["reward"] + batch["discount"] * values(best.unsqueeze(2)).squeeze(2)
+        errors = self.gradient_step(chosen, batch, targets)
+        if self.solver.prioritised:
+            self.ring.update_priorities(batch["index"], errors)
+        self.updates[chosen] += 1
+        due = [i for i in everybody if int(self.updates[i]) % self.solver.target_period == 0]
+        if due:
+            self._move_target(due)
+
+    def _warm_start(self, members: list[int]) -> None:
+        """Put values on a scale, and fit immediate rewards."""
+        chosen = member_slice(members, self.n)
+        rewards = self.ring.sample(_SCALE_SAMPLE, generator=self.learning, members=members)["reward"]
+        spread = rewards.std(1)
+        steps = min(1.0 / max(1.0 - self.gamma, 1e-9), float(self.spec.max_episode_steps or 1_000))
+        self.scale[chosen] = torch.where(spread > 1e-6, spread, torch.ones_like(spread))
+        self.offset[chosen] = mean = rewards.mean(1)
+        for _ in range(self.solver.warm_start_updates):
+            batch = self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
+            self.gradient_step(chosen, batch, batch["reward"])
+        # The same differences between actions, at the level of returns.
+        self.offset[chosen] = mean * steps
+        self.warm[members] = True
+        self._move_target(members)
+
+    def gradient_step(self, members: Selection, batch: Batch, targets: Tensor) -> Tensor:
+        """The update as tensor operations: nothing is read back to the host.
+
+        Args:
+            members: Who is updated.
+            batch: From the store, ``(n', B, width)`` each.
+            targets: In return units, ``(n', B, m)``.
+
+        Returns:
+            Size of the scalarised temporal-difference errors, ``(n', B)``, return units.
+        """
+        weights, scale = self.linear_weights[members], self.scale[members].unsqueeze(1)
+        leaves = [p.detach().requires_grad_() for p in select(self.online, members)]
+        folded = self.net.fold(leaves, batch["observation"])
+        q = folded(batch["action"].unsqueeze(2)).squeeze(2)
+        y = (targets - self.offset[members].unsqueeze(1)) / scale
+        if self.solver.loss == "huber":
+            errors = torch.nn.functional.smooth_l1_loss(q, y, reduction="none").mean(-1)
+        else:
+            errors = (q - y).square().mean(-1)
+        loss = (errors * batch["importance"] if self.solver.prioritised else errors).mean(-1)
+        total = loss
+        bounds = folded.bounds()
+        if self.solver.l1:
+            total = total + self.solver.l1 * torch.stack([p.abs().flatten(1).mean(1) for p in leaves]).mean(0)
+        if self.solver.stability and bounds:
+            total = total - self.solver.stability * torch.cat([torch.tanh(1 + low * up) for low, up in bounds], -1).mean((1, 2))
+        self.adam.learning_rate = self._learning_rate(members)
+        self.adam.step(list(torch.autograd.grad(total.sum(), leaves)), members)
+        self.stats["loss"][members] = loss.detach()
+        self.stats["mean_value"][members] = ((q.detach() * scale + self.offset[members].unsqueeze(1)).mean(1) * weights).sum(-1)
+        if bounds:
+            open_ = [((low < 0) & (up > 0)).float().sum(-1).mean(1) for low, up in bounds]
+            self.stats["open_units"][members] = torch.stack(open_).sum(0).detach()
+        return ((q.detach() - y) * scale * weights.unsqueeze(1)).sum(-1).abs()
+
+    def _learning_rate(self, members: Selection) -> float:
+        done = min(float(self.updates[members].max()) / self.solver.learning_rate_decay, 1.0)
+        return self.solver.learning_rate + (self.solver.final_learning_rate - self.solver.learning_rate) * done
+
+    def _best_next(self, everybody: list[int], members: Selection, encoded: Tensor) -> Tensor:
+        """Best actions at next states ``(n', B, d)``, ``(n', B, N)``: each state is solved once per target network."""
+        if self.solver.double_q:
+            with torch.no_grad():
+                folded = self._folded(self.online, members, encoded)
+                return self.maximizer(ActionProblem(folded, self.linear_weights[members]))
+        host = encoded.detach().cpu().numpy()
+        keys = [[row.tobytes() for row in states] for states in host]
+        missing = [
+            {key: b for b, key in enumerate(found) if key not in self.cache[i]}
+            for i, found in zip(everybody, keys, strict=True)
+        ]
+        most = max(len(part) for part in missing)
+        self.stats["solved"][members] = torch.tensor([float(len(part)) for part in missing], device=self.device)
+        if most:
+            # All are solved in one batch: members with fewer open states get the first one again.
+            picks = torch.tensor([[*part.values(), *[0] * (most - len(part))] for part in missing]).to(self.device)
+            asked = torch.take_along_dim(encoded, picks.unsqueeze(-1), 1)
+            with torch.no_grad():
+                folded = self._folded(self.target, members, asked)
+                solved = self.maximizer(ActionProblem(folded, self.linear_weights[members])).cpu().numpy()
+            for member, part, actions in zip(everybody, missing, solved, strict=True):
+                self.cache[member].update(zip(part, actions, strict=False))
+        found = np.stack([[self.cache[i][key] for key in part] for i, part in zip(everybody, keys, strict=True)])
+        return torch.from_numpy(found).to(self.device)
+
+    def _move_target(self, members: list[int]) -> None:
+        index = torch.as_tensor(members)
+        blended = [p[index] for p in self.target]
+        blend_(blended, [p[index] for p in self.online], self.solver.tau)
+        write_(self.target, index, blended)
+        for member in members:
+            self.cache[member] = {}
+
+    def _refresh_weights(self) -> None:
+        super()._refresh_weights()
+        # Answers hold for the weights that they were asked with.
+        self.cache = [{} for _ in self.uids]
+
+    # ------------------------------------------------------------------ values, policies, state
+
+    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Vector values by each member's network; see :class:`morl.protocols.HasValues`."""
+        encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
+        chosen = actions.to(self.device).expand(self.n, -1, -1)
+        with torch.no_grad():
+            return self._folded(self.online, slice(0, self.n), encoded)(chosen.unsqueeze(2)).squeeze(2)
+
+    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+        """One greedy snapshot per member, with the weights it was trained for."""
+        del weights
+        return [
+            MIPPolicy(
+                self.spec.observation_space, self.spec.action_space, self.net, self.solver.policy_optimizer, self.constraint,
+                [p[i : i + 1].clone() for p in self.online],
+                {
+                    "weights": self.linear_weights[i : i + 1].clone(),
+                    "scale": self.scale[i : i + 1].clone(),
+                    "offset": self.offset[i : i + 1].clone(),
+                },
+            )
+            for i in range(self.n)
+        ]  # fmt: skip
+
+    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
+        """Overwrite a member's network by another's and start its optimiser anew.
+
+        Args:
+            source: Member to copy from.
+            target: Member to overwrite.
+            payload: Makes no difference: the network is actor and critic at once, and its scale and target belong to it.
+        """
+        del payload
+        for parameter in (*self.online, *self.target, self.scale, self.offset):
+            parameter[target] = parameter[source]
+        self.warm[target] = self.warm[source]
+        self.adam.reset(target)
+        self.cache[target] = {}
+
+    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
+        super()._reindex_networks(source, fresh)
+        index = torch.as_tensor(list(source))
+        self.online, self.target = ([p[index].clone() for p in group] for group in (self.online, self.target))
+        self.adam = self.adam.reindexed(self.online, source, fresh)
+        self.updates, self.scale, self.offset = self.updates[index].clone(), self.scale[index], self.offset[index]
+        self.warm = self.warm[index.numpy()].copy()
+
+    def _own_state(self) -> State:
+        state = super()._own_state()
+        for name in ("online", "target"):
+            state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
+        for i, table in enumerate(self.cache):
+            keys = np.frombuffer(b"".join(table), np.float32).reshape(len(table), self.encoder.width).copy()
+            actions = np.array(list(table.values()), np.bool_).reshape(len(table), self.num_actions)
+            state |= {f"cache/{i}/states": torch.from_numpy(keys), f"cache/{i}/actions": torch.from_numpy(actions)}
+        own = {"updates": self.updates, "warm": torch.from_numpy(self.warm.copy()), "scale": self.scale, "offset": self.offset}
+        return {**state, **own, **prefixed("adam", self.adam.state())}
+
+    def _load_own_state(self, state: State) -> None:
+        super()._load_own_state(state)
+        for name in ("online", "target"):
+            for i, p in enumerate(getattr(self, name)):
+                p.copy_(state[f"{name}/{i}"])
+        for name in ("updates", "scale", "offset"):
+            getattr(self, name).copy_(state[name])
+        self.warm = state["warm"].numpy().copy()
+        self.adam.load_state(unprefixed("adam", state))
+        self._saved_cache = {key: value for key, value in state.items() if key.startswith("cache/")}
+
+    def load_state(self, state: State) -> None:
+        """Go on from a saved state; see :meth:`morl.protocols.Learner.load_state`."""
+        super().load_state(state)
+        # Only now: refreshing the weights empties the tables.
+        saved = self._saved_cache
+        for i in range(self.n):
+            states, actions = (saved[f"cache/{i}/{part}"].cpu().numpy() for part in ("states", "actions"))
+            self.cache[i] = {row.tobytes(): action for row, action in zip(states, actions, strict=True)}
+
+
+def _constraint(env: EnvFactory) -> Any:
+    """The feasible actions of an environment: of its action space, of itself, or all of them."""
+    from envs.cormab.constraints import Budget
+
+    space: Any = env.spec.action_space
+    found = getattr(space, "constraint", None)
+    if found is None and hasattr(env, "make_env"):
+        made = env.make_env()
+        found = getattr(made.unwrapped, "constraint", None)
+        made.close()
+    return Budget(int(space.shape[0]), int(space.shape[0])) if found is None else found
+
+
+def _categories(space: Any, num_actions: int, encoder: Any) -> int:
+    """Categories of each observed component, if there is one component per action and all have equally many; else 0."""
+    if not isinstance(space, spaces.MultiDiscrete) or not encoder.is_one_hot or space.shape != (num_actions,):
+        return 0
+    return int(space.nvec[0]) if (space.nvec == space.nvec[0]).all() else 0
+
+
+PAPER = replace(
+    SEQUOIA(),
+    product_inputs=False,
+    gamma=0.99,
+    learning_rate=2.5e-4,
+    final_learning_rate=2.5e-4,
+    batch_size=32,
+    updates_per_step=1.0,
+    tau=1e-6,
+    target_period=1,
+    epsilon_start=0.9,
+    epsilon_end=0.05,
+    epsilon_decay_steps=2_000,
+    capacity=10_000,
+    rows_per_member=1,
+)
+"""The published code's settings, frozen target included, as far as they have a counterpart here."""

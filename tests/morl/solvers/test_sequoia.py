@@ -1,0 +1,156 @@
+"""What is special about SEQUOIA; the laws of learners are checked in tests/conformance and tests/laws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from envs.cormab import budget_instance
+from envs.cormab.constraints import Constraint, Linear
+from morl.actions import MIP, Enumerate, LocalSearch
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError
+from morl.nn.population_adam import PopulationAdam
+from morl.policies import load_policy
+from morl.policies.mip import constraint_from_json, constraint_to_json
+from morl.problem import make_problem
+from morl.solvers import SEQUOIA
+from morl.testing import one_device
+from morl.testing.policy import check_policy
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+SMALL = SEQUOIA(
+    hidden=(6, 5),
+    batch_size=16,
+    learning_starts=20,
+    warm_start_updates=5,
+    rows_per_member=4,
+    target_period=5,
+    updates_per_step=0.5,
+)
+ENV = {"id": "cormab/capacity-v0", "num_arms": 6, "budget": 2, "horizon": 5, "expected_rewards": True}
+
+
+def trained(solver=SMALL, env=ENV, steps=80):
+    learner = solver.make(make_problem(env), None, seed=0, device=CPU)
+    learner.learn(steps)
+    return learner
+
+
+@pytest.mark.parametrize("optimizer", [LocalSearch(), Enumerate(), MIP(gap=0.0)])
+def test_a_policy_loads_without_what_it_was_trained_with(tmp_path, optimizer):
+    [policy] = trained(replace(SMALL, policy_optimizer=optimizer)).policies()
+    check_policy(policy, batch=6)
+    loaded = load_policy(policy.save(tmp_path))
+    assert loaded.optimizer == optimizer
+    states = np.random.default_rng(0).integers(4, size=(7, 6))
+    actions = policy.act(states)
+    assert np.array_equal(loaded.act(states), actions)
+    assert policy.constraint.contains(actions).all()
+    torch.testing.assert_close(loaded.values(states, actions), policy.values(states, actions))
+
+
+def test_the_three_optimisers_agree_where_the_answer_is_exact():
+    learner = trained()
+    states = np.random.default_rng(1).integers(4, size=(6, 6))
+    worth = []
+    for optimizer in (Enumerate(), MIP(gap=0.0), LocalSearch(rounds=4, swaps=8)):
+        learner.solver = replace(SMALL, policy_optimizer=optimizer)
+        [policy] = learner.policies()
+        worth.append(policy.values(states, policy.act(states)).numpy())
+    np.testing.assert_allclose(worth[0], worth[1], rtol=1e-6)
+    assert (worth[2] <= worth[0] + 1e-9).all()
+
+
+def test_every_next_state_is_solved_once_per_target_network():
+    learner = trained(replace(SMALL, target_period=10_000))
+    solved = []
+    inner = learner.maximizer
+    learner.maximizer = lambda problem: solved.append(problem.shape[1]) or inner(problem)
+    states = torch.nn.functional.one_hot(torch.tensor([[0] * 6, [1] * 6, [0] * 6]), 4).flatten(1).float().unsqueeze(0)
+    learner.cache = [{}]
+    first = learner._best_next([0], slice(0, 1), states)
+    again = learner._best_next([0], slice(0, 1), states)
+    assert solved == [2]
+    assert torch.equal(first, again)
+    assert torch.equal(first[0, 0], first[0, 2])
+    learner._move_target([0])
+    assert not learner.cache[0]
+    assert all(torch.equal(a, b) for a, b in zip(learner.target, learner.online, strict=True))
+
+
+def test_all_actions_taken_in_training_are_feasible():
+    learner = trained()  # the environment refuses others
+    batch = learner.ring.sample(200, generator=learner.learning)
+    assert learner.constraint.contains(batch["action"][0].numpy()).all()
+
+
+@pytest.mark.parametrize("model", ["mlp", "concave", "linear"])
+def test_a_gradient_step_stays_on_one_device_and_reads_nothing(model):
+    learner = trained(replace(SMALL, q_model=model, stability=0.1, l1=0.1), steps=4)
+    learner.online = [p.to(META) for p in learner.online]
+    learner.adam = PopulationAdam(learner.online, learning_rate=1e-3)
+    learner.adam._fused = False
+    for name in ("scale", "offset", "linear_weights"):
+        setattr(learner, name, getattr(learner, name).to(META))
+    learner.stats = {key: value.to(META) for key, value in learner.stats.items()}
+    batch = {"observation": torch.zeros(1, 8, 24, device=META), "action": torch.zeros(1, 8, 6, device=META)}
+    with one_device():
+        errors = learner.gradient_step(slice(0, 1), batch, torch.zeros(1, 8, 1, device=META))
+    assert errors.shape == (1, 8)
+
+
+def test_regularisers_make_more_units_stable():
+    plain, steady = (trained(replace(SMALL, hidden=(16, 16), stability=s), steps=400) for s in (0.0, 1.0))
+    assert steady.statistics()["open_units"] < plain.statistics()["open_units"]
+
+
+def test_action_sets_survive_json():
+    class Mine(Constraint):
+        """Somebody's own class."""
+
+        num_actions = 3
+
+        def rows(self):
+            return Linear(matrix=[[1, 1, 0], [0, 1, 1]], lower=[0, 1], upper=[1, np.inf]).rows()
+
+        def sample(self, rng, size):
+            raise AssertionError
+
+        def enumerate(self, limit):
+            raise AssertionError
+
+        def _contains(self, actions):
+            raise AssertionError
+
+    import json
+
+    back = constraint_from_json(json.loads(json.dumps(constraint_to_json(Mine()))))
+    assert back.enumerate(10).tolist() == Linear([[1, 1, 0], [0, 1, 1]], [0, 1], [1, np.inf]).enumerate(10).tolist()
+    with pytest.raises(CheckpointError, match="unknown kind of action set"):
+        constraint_from_json({"name": "Instance"})
+
+
+def test_what_it_cannot_do_is_refused():
+    with pytest.raises(CapabilityError, match="MultiBinary"):
+        SMALL.make(make_problem("deep-sea-treasure-v0"), None, seed=0, device=CPU)
+    for field, value in (("epsilon_end", 0.9), ("final_learning_rate", 1.0), ("l1", -1.0), ("gamma", 1.1), ("hidden", ())):
+        with pytest.raises(ConfigurationError, match=field):
+            replace(SMALL, **{field: value})
+    with pytest.raises(CapabilityError, match="more than 3 actions"):
+        trained(replace(SMALL, training_optimizer=Enumerate(limit=3)), steps=4)
+
+
+def test_an_environment_that_projects_needs_no_special_space():
+    learner = trained(env={**ENV, "infeasible": "project", "reward": "vector"})
+    assert learner.constraint.num_actions == 6
+    assert learner.values(torch.zeros(2, 6, dtype=torch.int64), torch.zeros(2, 6)).shape == (1, 2, 3)
+
+
+def test_an_instance_of_ones_own_runs_end_to_end(tmp_path):
+    instance = budget_instance(num_arms=5, budget=2, seed=4)
+    result = SMALL.run({"id": "cormab/budget-v0", "instance": instance, "horizon": 4}, env_steps=60, seed=1)
+    assert result.front.shape == (1, 1)
+    assert np.isfinite(result.front).all()
