@@ -26,6 +26,7 @@ OWN_IDS = {
     "coverage/graph-v0": "envs.coverage.graph:Graph",
     "coverage/hub-v0": "envs.coverage.hub:Hub",
     "coverage/ant-v0": "envs.coverage.ant:Ant",
+    "coverage/car-v0": "envs.coverage.car:Car",
     "coverage/ant-v0": "envs.coverage.ant:Ant",
     "parametric/pendulum-v0": "envs.parametric.pendulum:Pendulum",
     "parametric/cartpole-v0": "envs.parametric.cartpole:CartPole",

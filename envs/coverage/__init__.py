@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from envs.coverage.ant import Ant
 from envs.coverage.bimodal import Bimodal
+from envs.coverage.car import Car
 from envs.coverage.checks import SetFunctionLawError, check_set_function
 from envs.coverage.experiment_design import ExperimentDesign
 from envs.coverage.gp import GP
@@ -29,6 +30,7 @@ __all__ = [
     "Graph",
     "Hub",
     "Ant",
+    "Car",
     "GraphWorld",
     "SubmodularReward",
     "fit_inverse_dynamics",

@@ -47,8 +47,8 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
 
     inner = getattr(world, "unwrapped", world)
     world = getattr(inner, "batched", inner)
-    if not hasattr(world, "set_function"):
-        raise CapabilityError(f"{type(world).__name__} has no set function over places: there is no map to draw")
+    if not (hasattr(world, "set_function") and (hasattr(world, "grid") or hasattr(world, "successors"))):
+        raise CapabilityError(f"{type(world).__name__} has no set function over a grid or graph: there is no map to draw")
     paths = {name: np.atleast_2d(np.asarray(nodes, np.int64)) for name, nodes in walks.items()}
     if not paths or not all(path.size for path in paths.values()):
         raise ShapeError("there is no walk to draw; expected nodes (H + 1,) or (E, H + 1) under at least one name")
