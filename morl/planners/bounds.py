@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-
 from morl.planners.lazy_greedy import lazy_greedy, repeats_gain
 from morl.planners.modular_policy import backward_induction
 from morl.planners.planner import Walks
