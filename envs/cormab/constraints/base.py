@@ -23,6 +23,11 @@ class Constraint(ABC):
     numbers, so that an instance can be stored.
     """
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Lists and solver models are worked out again where they are needed.
+        own = type(self)
+        return {name: value for name, value in vars(self).items() if not isinstance(getattr(own, name, None), cached_property)}
+
     @property
     @abstractmethod
     def num_actions(self) -> int:
@@ -43,6 +48,18 @@ class Constraint(ABC):
         Returns:
             ``(size, N)``.
         """
+
+    def sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+        """Draw feasible actions to which little can be added, as far as the family knows how: not all need have a chance.
+
+        Args:
+            rng: Where the randomness comes from.
+            size: How many.
+
+        Returns:
+            ``(size, N)``.
+        """
+        return self.sample(rng, size)
 
     @abstractmethod
     def enumerate(self, limit: int) -> Actions | None:
@@ -150,11 +167,11 @@ class DownwardClosed(Constraint):
 
         The other half has ones left out at random, so that every feasible action can come up.
         """
-        actions = self._sample_large(rng, size)
+        actions = self.sample_large(rng, size)
         keep = rng.random((size, self.num_actions)) < rng.random((size, 1))
         return actions & (keep | (rng.random((size, 1)) < 0.5))
 
-    def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+    def sample_large(self, rng: np.random.Generator, size: int) -> Actions:
         """Actions to which nothing can be added: components in random order, each set if that stays feasible."""
         actions = np.zeros((size, self.num_actions), np.bool_)
         each = np.arange(size)

@@ -41,7 +41,8 @@ class Budget(DownwardClosed):
         within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) <= self.budget
         return within
 
-    def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+    def sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+        """Actions that use up the budget."""
         return random_subsets(rng, size, self.size, self.budget)
 
     def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:

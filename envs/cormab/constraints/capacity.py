@@ -147,7 +147,7 @@ class Capacity(DownwardClosed):
         within &= self._table.ravel()[(np.minimum(counts, self._top) * strides).sum(1)]
         return within
 
-    def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+    def sample_large(self, rng: np.random.Generator, size: int) -> Actions:
         """First fit with arms and workers in random order: reaches every maximal set."""
         actions = np.zeros((size, self.num_actions), np.bool_)
         room = rng.permuted(np.tile(self.capacities, (size, 1)), axis=1)

@@ -15,7 +15,7 @@ from envs.cormab.constraints.counts import CountMemo
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
 
 _TOLERANCE = 1e-6  # the one to which integer programs satisfy their rows
-_LISTED, _LISTED_BY_PROGRAMS = 14, 8
+_LISTED, _LISTED_BY_PROGRAMS = 14, 10
 _BLOCK = 1 << 14
 
 

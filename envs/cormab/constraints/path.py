@@ -196,7 +196,7 @@ class Path(DownwardClosed):
         shortest: npt.NDArray[np.int64] = (best[:, -1] + home).min(axis=1)
         return shortest
 
-    def _sample_large(self, rng: np.random.Generator, size: int) -> Actions:
+    def sample_large(self, rng: np.random.Generator, size: int) -> Actions:
         """Nodes of a random closed walk, that turns back in time; of more than the budget a random part."""
         home = self.distances[self.source]
         moves = self._adjacent.copy()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from envs.cormab.constraints.program import Program
 
 Array = npt.NDArray[Any]
 
@@ -91,7 +94,7 @@ class LinearRows:
         return columns[self.num_actions :]
 
     def solve(self, objective: Array, *, fixed: Array | None = None) -> npt.NDArray[np.bool_] | None:
-        """Maximise a linear function of the action exactly, with HiGHS through scipy.
+        """Maximise a linear function of the action exactly, with HiGHS.
 
         Args:
             objective: Coefficients of the action, ``(N,)``.
@@ -103,24 +106,17 @@ class LinearRows:
         Raises:
             RuntimeError: The solver gave up.
         """
-        from scipy.optimize import Bounds, LinearConstraint, milp
+        low = np.zeros(self.num_actions) if fixed is None else np.asarray(fixed, np.float64)
+        high = np.ones(self.num_actions) if fixed is None else low
+        return self._program.maximize(np.asarray(objective, np.float64), low, high)
 
-        size, extra = self.num_actions, self.auxiliary_lower.size
-        low = np.zeros(size) if fixed is None else np.asarray(fixed, np.float64)
-        high = np.ones(size) if fixed is None else low
-        found = milp(
-            -np.concatenate([objective, np.zeros(extra)]),
-            integrality=np.concatenate([np.ones(size), self.auxiliary_integer]),
-            bounds=Bounds(np.concatenate([low, self.auxiliary_lower]), np.concatenate([high, self.auxiliary_upper])),
-            constraints=LinearConstraint(self.matrix(), self.lower, self.upper) if self.lower.size else (),
-            options={"mip_rel_gap": 0.0},
-        )
-        if found.status == 2:
-            return None
-        if found.status != 0:
-            raise RuntimeError(f"the integer program was not solved: {found.message}")
-        action: npt.NDArray[np.bool_] = found.x[:size] > 0.5
-        return action
+    @cached_property
+    def _program(self) -> Program:
+        return Program(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A solver's model does not travel between processes.
+        return {name: value for name, value in self.__dict__.items() if name != "_program"}
 
 
 class RowBuilder:

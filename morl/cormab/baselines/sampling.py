@@ -13,7 +13,7 @@ from morl.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Sampling:
-    """Of ``samples`` random feasible actions, the one with the largest expected reward of the step [Xu2025]_."""
+    """Of some random actions to which little can be added, the one with the largest expected reward of the step [Xu2025]_."""
 
     samples: int = 100
     """Actions drawn for each decision."""
@@ -27,7 +27,7 @@ class Sampling:
         """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
 
         def decide(states: States, _: int, rng: np.random.Generator) -> Actions:
-            drawn = instance.constraint.sample(rng, len(states) * self.samples)
+            drawn = instance.constraint.sample_large(rng, len(states) * self.samples)
             worth = instance.expected_reward(np.repeat(states, self.samples, axis=0), drawn).reshape(len(states), self.samples)
             best: Actions = drawn.reshape(*worth.shape, instance.num_actions)[np.arange(len(states)), worth.argmax(axis=1)]
             return best

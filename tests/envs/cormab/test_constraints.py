@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import networkx
@@ -252,6 +253,22 @@ def test_capacity_and_scheduling_programs_do_not_grow_with_workers():
     for generator, most in ((capacity_instance, 60), (scheduling_instance, 130)):
         constraint = generator(num_arms=100, budget=20).constraint
         assert constraint.rows().num_columns - 100 <= most
+
+
+def test_copies_of_constraints():
+    for constraint in (*CONSTRAINTS.values(), OWN, WITH_AUXILIARY):
+        c = np.arange(constraint.num_actions) - 1.5
+        best = constraint.rows().solve(c)
+        again = copy.deepcopy(constraint)
+        np.testing.assert_array_equal(again.rows().solve(c), best)
+        np.testing.assert_array_equal(again.maximize_linear(c), constraint.maximize_linear(c))
+
+
+def test_answers_do_not_depend_on_earlier_queries():
+    first, second = (scheduling_instance(num_arms=30, budget=8).constraint.rows() for _ in range(2))
+    functions = np.random.default_rng(0).integers(0, 3, size=(6, 30))
+    forward, backward = [first.solve(c) for c in functions], [second.solve(c) for c in functions[::-1]]
+    np.testing.assert_array_equal(forward, backward[::-1])
 
 
 class Collected:
