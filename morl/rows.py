@@ -14,7 +14,7 @@ from torch import Tensor
 
 from morl.errors import CapabilityError, EnvironmentFault
 from morl.protocols import State
-from morl.spaces import raw_observations
+from morl.spaces import integral_bounds, raw_observations
 
 Index = npt.NDArray[np.int64]
 
@@ -42,6 +42,7 @@ class PlainBatch:
         reward_space = getattr(first.unwrapped, "reward_space", None)
         self._m = int(reward_space.shape[0]) if reward_space is not None and len(reward_space.shape) == 1 else 1
         self._dtype = first.observation_space.dtype
+        self._bounds = integral_bounds(first.observation_space)
         self.parameter_space = getattr(first.unwrapped, "parameter_space", None)
 
     def reset(self, rows: Index, seeds: Index, dynamics: npt.NDArray[np.floating] | None = None) -> npt.NDArray[Any]:
@@ -51,7 +52,11 @@ class PlainBatch:
             # A plain environment keeps its model until it is told otherwise.
             nominal = None if self.parameter_space is None else {"params": "nominal"}
             options = nominal if dynamics is None else {"params": np.asarray(dynamics[i])}
-            observations[i] = self._envs[row].reset(seed=int(seeds[i]), options=options)[0]
+            try:
+                observations[i] = self._envs[row].reset(seed=int(seeds[i]), options=options)[0]
+            except Exception as error:
+                raise self._fault("reset", "an observation and a mapping", error) from error
+        self._check_range(observations)
         return observations
 
     def step(
@@ -64,7 +69,10 @@ class PlainBatch:
         terminated, truncated = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.bool_)
         choices: Any = actions.tolist() if self._num_actions is not None else actions
         for i, row in enumerate(rows.tolist()):
-            observations[i], reward, terminated[i], truncated[i], _ = self._envs[row].step(choices[i])
+            try:
+                observations[i], reward, terminated[i], truncated[i], _ = self._envs[row].step(choices[i])
+            except Exception as error:
+                raise self._fault("step", "an observation, a reward, two truth values and a mapping", error) from error
             # Assigning alone would spread one number over all objectives.
             if (reward.size if isinstance(reward, np.ndarray) else np.size(reward)) != self._m:
                 raise EnvironmentFault(
@@ -72,7 +80,28 @@ class PlainBatch:
                     "correct either of them"
                 )
             rewards[i] = reward
+        self._check_range(observations)
         return observations, rewards, terminated, truncated
+
+    def _fault(self, method: str, result: str, error: Exception) -> EnvironmentFault:
+        text = " ".join(str(error).split())
+        return EnvironmentFault(
+            f"the environment's {method} failed: {type(error).__name__}: {text}; it must return {result}, the observation of "
+            f"shape {self.observation_space.shape}"
+        )
+
+    def _check_range(self, observations: npt.NDArray[Any]) -> None:
+        """Refuse integers outside their space, which would pick somebody else's entry of a table or a one-hot vector."""
+        if self._bounds is None:
+            return
+        low, count = self._bounds
+        flat = observations.reshape(len(observations), -1)
+        outside = ((flat < low) | (flat > low + (count - 1))).any(1)
+        if outside.any():
+            raise EnvironmentFault(
+                f"the environment returned the observation {observations[int(outside.argmax())].tolist()}, which is not in its "
+                f"observation space {self.observation_space}; correct either of them"
+            )
 
     def close(self) -> None:
         """Close every copy."""

@@ -86,8 +86,8 @@ def _number_to_json(x: Any) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _integral_bounds(space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lowest value and number of values of every component of an integral space, each ``(components,)``."""
+def integral_bounds(space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lowest value and number of values of every component of an integral space, each ``(components,)``; else None."""
     if isinstance(space, spaces.Discrete):
         return np.array([int(space.start)]), np.array([int(space.n)])
     if isinstance(space, spaces.MultiDiscrete):
@@ -126,13 +126,13 @@ class ObservationEncoder:
     @property
     def is_one_hot(self) -> bool:
         """Whether components are one-hot encoded."""
-        bounds = _integral_bounds(self.space)
+        bounds = integral_bounds(self.space)
         return bounds is not None and not isinstance(self.space, spaces.MultiBinary) and int(bounds[1].max()) <= ONE_HOT_LIMIT
 
     @property
     def width(self) -> int:
         """Size ``d`` of an encoded observation."""
-        bounds = _integral_bounds(self.space)
+        bounds = integral_bounds(self.space)
         if self.is_one_hot and bounds is not None:
             return int(bounds[1].sum())
         return int(np.prod(self.space.shape)) if self.space.shape else 1
@@ -175,7 +175,7 @@ class ComponentEncoder:
 
         Those are real-valued and binary components, and integral ones that are too many or too large for tables.
         """
-        bounds = _integral_bounds(self.space)
+        bounds = integral_bounds(self.space)
         if bounds is None or isinstance(self.space, spaces.MultiBinary):
             return None
         if len(bounds[1]) > ONE_HOT_LIMIT or int(bounds[1].sum()) > TABLE_LIMIT:
@@ -212,7 +212,7 @@ def _one_hot_layout(space: gym.Space[Any], device: torch.device) -> tuple[Tensor
     """Lowest values and first one-hot positions of the components, on ``device`` (made once per space and device)."""
     key = (repr(space_to_json(space)), str(device))
     if key not in _LAYOUTS:
-        bounds = _integral_bounds(space)
+        bounds = integral_bounds(space)
         assert bounds is not None
         low, count = bounds
         first = np.concatenate([[0], np.cumsum(count)[:-1]])
@@ -227,7 +227,7 @@ class StateIndexer:
     space: gym.Space[Any]
 
     def __post_init__(self) -> None:
-        bounds = _integral_bounds(self.space)
+        bounds = integral_bounds(self.space)
         if bounds is None:
             raise CapabilityError(
                 f"a table needs integral observations, but the observation space is {self.space}; use MODQN, MOSAC or MOPPO"
@@ -240,13 +240,13 @@ class StateIndexer:
     @property
     def num_states(self) -> int:
         """Number of table rows."""
-        bounds = _integral_bounds(self.space)
+        bounds = integral_bounds(self.space)
         assert bounds is not None
         return math.prod(int(x) for x in bounds[1])
 
     def __call__(self, observations: Tensor) -> Tensor:
         """Index raw observations ``(..., *space.shape)`` -> ``(...)`` int64."""
-        bounds = _integral_bounds(self.space)
+        bounds = integral_bounds(self.space)
         assert bounds is not None
         low, count = bounds
         components = len(self.space.shape or ())

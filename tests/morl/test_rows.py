@@ -60,7 +60,7 @@ def test_true_final_observations_and_no_reset_by_itself() -> None:
     assert observations[1, 0] < first[1, 0] - 0.2
     torch.testing.assert_close(rewards[:, 0], observations[:, 0])
     assert not truncated.any()
-    with pytest.raises(AssertionError, match="after its end"):
+    with pytest.raises(EnvironmentFault, match="after its end"):
         rows.step(torch.tensor([0]), np.array([0]))
     rows.step(torch.tensor([0]), np.array([1]))
 
@@ -185,3 +185,56 @@ def test_reading_the_spec_makes_one_copy_and_rows_make_theirs() -> None:
     assert Walk.made == 1
     problem.rows(5, device=CPU)
     assert Walk.made == 6
+
+
+class _Breaks(Walk):
+    """Ends its step in some way of its own."""
+
+    def __init__(self, ending: Any) -> None:
+        super().__init__()
+        self.ending = ending
+
+    def step(self, action: Any) -> Any:
+        return self.ending(super().step(action))
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        (lambda result: 1 / 0, r"step failed: ZeroDivisionError: division by zero; it must return"),
+        (lambda result: result[:4], r"step failed: ValueError: not enough values to unpack .* two truth values and a mapping"),
+        (lambda result: (np.zeros(5), *result[1:]), r"step failed: ValueError: could not broadcast .* of shape \(2,\)"),
+    ],
+)
+def test_what_an_environment_raises_names_the_method_and_the_cause(ending: Any, message: str) -> None:
+    rows = make_problem(lambda: _Breaks(ending)).rows(2, device=CPU)
+    rows.reset(np.arange(2), [5, 6])
+    with pytest.raises(EnvironmentFault, match=message) as caught:
+        rows.step(torch.zeros(2, dtype=torch.int64), np.arange(2))
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("value", [-1, 4])
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_integer_outside_its_space_is_refused(value: int, at: int) -> None:
+    """A table would answer with somebody else's entry."""
+
+    class Counts(Walk):
+        observation_space = spaces.Discrete(4)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            super().reset(seed=seed, options=options)
+            return value if at == 0 else 1, {}
+
+        def step(self, action: Any) -> Any:
+            return value, *super().step(action)[1:]
+
+    rows = make_problem(Counts).rows(1, device=CPU)
+    message = rf"observation {value}, which is not in its observation space Discrete\(4\)"
+    if at == 0:
+        with pytest.raises(EnvironmentFault, match=message):
+            rows.reset(np.arange(1), [5])
+        return
+    rows.reset(np.arange(1), [5])
+    with pytest.raises(EnvironmentFault, match=message):
+        rows.step(torch.zeros(1, dtype=torch.int64), np.arange(1))
