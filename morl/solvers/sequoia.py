@@ -158,8 +158,9 @@ class SEQUOIALearner(OffPolicyLearner):
         self.warm = np.zeros(self.n, dtype=np.bool_)
         self.scale = torch.ones(self.n, self.m, device=device)
         self.offset = torch.zeros(self.n, self.m, device=device)
-        # Best actions of next states under the present target network, one table per member.
+        # Best actions of next states under the present target network, one table per member, and for which weights they hold.
         self.cache: list[dict[bytes, np.ndarray[Any, Any]]] = [{} for _ in self.uids]
+        self.cache_weights = self.linear_weights.clone()
         self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
 
     # ------------------------------------------------------------------ acting
@@ -272,6 +273,9 @@ class SEQUOIALearner(OffPolicyLearner):
             with torch.no_grad():
                 folded = self._folded(self.online, members, encoded)
                 return self.maximizer(ActionProblem(folded, self.linear_weights[members]))
+        for i in everybody:
+            if not torch.equal(self.cache_weights[i], self.linear_weights[i]):
+                self.cache[i], self.cache_weights[i] = {}, self.linear_weights[i]
         host = encoded.detach().cpu().numpy()
         keys = [[row.tobytes() for row in states] for states in host]
         missing = [
@@ -299,11 +303,6 @@ class SEQUOIALearner(OffPolicyLearner):
         write_(self.target, index, blended)
         for member in members:
             self.cache[member] = {}
-
-    def _refresh_weights(self) -> None:
-        super()._refresh_weights()
-        # Answers hold for the weights that they were asked with.
-        self.cache = [{} for _ in self.uids]
 
     # ------------------------------------------------------------------ values, policies, state
 
@@ -352,6 +351,7 @@ class SEQUOIALearner(OffPolicyLearner):
         self.adam = self.adam.reindexed(self.online, source, fresh)
         self.updates, self.scale, self.offset = self.updates[index].clone(), self.scale[index], self.offset[index]
         self.warm = self.warm[index.numpy()].copy()
+        self.cache, self.cache_weights = [dict(self.cache[i]) for i in source], self.cache_weights[index].clone()
 
     def _own_state(self) -> State:
         state = super()._own_state()
@@ -362,6 +362,7 @@ class SEQUOIALearner(OffPolicyLearner):
             actions = np.array(list(table.values()), np.bool_).reshape(len(table), self.num_actions)
             state |= {f"cache/{i}/states": torch.from_numpy(keys), f"cache/{i}/actions": torch.from_numpy(actions)}
         own = {"updates": self.updates, "warm": torch.from_numpy(self.warm.copy()), "scale": self.scale, "offset": self.offset}
+        own["cache_weights"] = self.cache_weights
         return {**state, **own, **prefixed("adam", self.adam.state())}
 
     def _load_own_state(self, state: State) -> None:
@@ -369,19 +370,12 @@ class SEQUOIALearner(OffPolicyLearner):
         for name in ("online", "target"):
             for i, p in enumerate(getattr(self, name)):
                 p.copy_(state[f"{name}/{i}"])
-        for name in ("updates", "scale", "offset"):
+        for name in ("updates", "scale", "offset", "cache_weights"):
             getattr(self, name).copy_(state[name])
         self.warm = state["warm"].numpy().copy()
         self.adam.load_state(unprefixed("adam", state))
-        self._saved_cache = {key: value for key, value in state.items() if key.startswith("cache/")}
-
-    def load_state(self, state: State) -> None:
-        """Go on from a saved state; see :meth:`morl.protocols.Learner.load_state`."""
-        super().load_state(state)
-        # Only now: refreshing the weights empties the tables.
-        saved = self._saved_cache
         for i in range(self.n):
-            states, actions = (saved[f"cache/{i}/{part}"].cpu().numpy() for part in ("states", "actions"))
+            states, actions = (state[f"cache/{i}/{part}"].cpu().numpy() for part in ("states", "actions"))
             self.cache[i] = {row.tobytes(): action for row, action in zip(states, actions, strict=True)}
 
 

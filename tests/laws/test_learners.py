@@ -183,9 +183,10 @@ def test_a_new_task_touches_nothing_else(case: Case) -> None:
     learner.learn(9 * learner.round_steps)
     before = copied(learner.state())
     utility = learner.task.utility
-    learner.set_task(Task(utility=replace(utility, weights=torch.tensor([[0.9, 0.1]]))), members=[1])
+    moved = torch.tensor([0.9, 0.1, 0.0][: learner.m])
+    learner.set_task(Task(utility=replace(utility, weights=moved[None])), members=[1])
     after = copied(learner.state())
-    weights = torch.stack([before.pop("weights")[0], torch.tensor([0.9, 0.1]), utility.weights[2]])
+    weights = torch.stack([before.pop("weights")[0], moved, utility.weights[2]])
     assert torch.equal(after.pop("weights"), weights)
     assert difference(before, after) is None
     learner.set_task(Task(utility=utility))
