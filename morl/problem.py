@@ -186,6 +186,7 @@ def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.
         while wrapped is not env.unwrapped and limit is None:
             limit = getattr(wrapped, "_max_episode_steps", None)
             wrapped = wrapped.env
+        limit = getattr(env.unwrapped, "max_episode_steps", None) if limit is None else limit
     spec = ProblemSpec(
         env_id=env_id,
         env_arguments=dict(arguments),

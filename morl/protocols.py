@@ -240,7 +240,7 @@ class HasValues(Protocol):
 
 @runtime_checkable
 class HasAssessor(Protocol):
-    """A learner that evaluates its own population as part of its algorithm (MORL/D, IWOCS)."""
+    """A learner that evaluates its own population as part of its algorithm (MORL/D)."""
 
     assessor: Any
     """The :class:`morl.experiments.assessment.Assessor` that holds its archive and its latest evaluation."""

@@ -1,6 +1,20 @@
 """What this package adds to the registry (:mod:`morl.registry`), by the door that every plug-in uses."""
 
 COMPONENTS = {
+    "solver": {
+        "iwocs": "robust.iwocs:IWOCS",
+        "nominal": "robust.baselines.nominal:Nominal",
+        "domain_randomisation": "robust.baselines.domain_randomisation:DomainRandomisation",
+        "m2td3": "robust.baselines.m2td3:M2TD3",
+    },
+    "policy": {
+        "composite": "robust.policies.composite:CompositePolicy",
+    },
+    "validity": {
+        "predictive_coding": "robust.validity.predictive_coding:PredictiveCoding",
+        "ensemble_disagreement": "robust.validity.ensemble_disagreement:EnsembleDisagreement",
+        "always_valid": "robust.validity.always_valid:AlwaysValid",
+    },
     "uncertainty": {
         "box": "robust.uncertainty.box:Box",
         "ball": "robust.uncertainty.ball:Ball",

@@ -1,102 +1,71 @@
-"""IWOCS: a robust problem as a sequence of ordinary ones, with a certificate. The tabular form, with exact parts."""
+r"""IWOCS: a robust problem as a sequence of ordinary ones, with a certificate.
+
+1. Make a policy: train it over models drawn from the uncertainty set, or in the nominal model.
+2. Search for the model in which it is worst.
+3. Train a specialist in that model; act like the specialist that expects least among those that can be trusted where one
+   stands; go to 2.
+
+On tables every part is exact (:meth:`IWOCS.solve_tabular`). In simulators the parts are a solver with critics, a search
+over the parameters of the environment, and a model of where a specialist is valid (:meth:`IWOCS.run`).
+
+References:
+    A. Zouitine et al., "Incremental worst-case search for robust reinforcement learning: solving robust MDPs as a sequence
+    of static problems", arXiv 2410.06212 (2024), algorithms 1 and 2.
+
+Deviations: see the page of IWOCS in the documentation.
+"""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
 import numpy.typing as npt
+import torch
 
-from morl.errors import ConfigurationError, ShapeError
-from robust.tabular.ambiguity import Finite
-from robust.tabular.mdp import TabularMDP
-from robust.tabular.planning import policy_evaluation, value_iteration
-from robust.tabular.robust_planning import outcomes, robust_policy_evaluation, robust_value_iteration
-from robust.tabular.ties import first_best
+from morl.errors import CapabilityError, ConfigurationError
+from morl.population import default_task
+from morl.protocols import EnvFactory, Solver
+from morl.registry import component_field
+from morl.solvers.base import RunnableSolver, require
+from morl.solvers.mosac import MOSAC
+from morl.task import Task
+from robust.critics import with_critic
+from robust.evaluation import WorstCaseJudgement
+from robust.iwocs_learner import IWOCSLearner
+from robust.search import CornerSearch, WorstCaseSearch
+from robust.tabular import iwocs as tabular
+from robust.tabular.iwocs import Iteration, IWOCSResult
+from robust.tabular_learner import TabularLearner
+from robust.uncertainty import Box, UncertaintySet
+from robust.validity import PredictiveCoding, ValidityModel
 
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+__all__ = ["IWOCS", "IWOCSResult", "Iteration"]
 
-Aggregator = Literal["min_q", "hull"]
-Status = Literal["converged", "stalled", "exhausted"]
-Semantics = Literal["static", "rectangular", "rectangular_hull"]
-
-
-@dataclass(frozen=True, eq=False)
-class Iteration:
-    """What happened in one iteration of IWOCS: one ordinary process solved, one worst kernel sought."""
-
-    kernel: IntArray
-    """The kernel that was solved: for every state-action pair which of the given kernels its row is from, ``(S, A)``."""
-    kernel_value: float
-    """Its optimal value at the start state: no policy can be guaranteed more than this."""
-    action_values: Array
-    """Aggregated action values, ``(S, A)``."""
-    policy: IntArray
-    """Their greedy policy, ``(S,)``."""
-    estimate: float
-    """Aggregated action value of the policy's action at the start state."""
-    worst_kernel: IntArray
-    """Worst kernel for the policy, written as ``kernel``, ``(S, A)``."""
-    worst_value: float
-    """The policy's value at the start state in its worst kernel: what it guarantees."""
-    lower: float
-    """Best guarantee so far."""
-    upper: float
-    """Smallest upper bound so far."""
-    solve_seconds: float
-    """Seconds spent on solving and aggregating."""
-    search_seconds: float
-    """Seconds spent on the worst kernel."""
-
-
-@dataclass(frozen=True, eq=False)
-class IWOCSResult:
-    """A robust policy and how good it provably is."""
-
-    policy: IntArray
-    """The policy with the best guarantee of all iterations, ``(S,)``."""
-    lower: float
-    """Its value at the start state in its worst kernel: a guarantee, return units."""
-    upper: float
-    """No policy can be guaranteed more than this at the start state, return units."""
-    gap: float
-    """``upper - lower``: how much a better policy could add at most, return units."""
-    status: Status
-    """`converged`: the gap is within the tolerance. `stalled`: the worst kernel was known already, so nothing would change
-    any more. `exhausted`: the iterations ran out.
-    """
-    semantics: Semantics
-    """What was solved for. `static`: one kernel of the list for the whole trajectory. `rectangular`: the product of the rows,
-    where it makes no difference whether nature chooses once or at every step. `rectangular_hull`: policies were made for the
-    product of the rows found, which is more pessimistic than the list; both bounds are those of the list.
-    """
-    solves: int
-    """Number of ordinary processes solved."""
-    history: tuple[Iteration, ...]
-    """Every iteration, in order."""
+Aggregator = Literal["min_q", "hull", "actor_min"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IWOCS:
+class IWOCS(WorstCaseJudgement, RunnableSolver):
     r"""Incremental worst-case search: solve an ordinary process, find the kernel worst for its policy, solve that too.
 
-    Let :math:`T_0, \dots, T_i` be the kernels found. The aggregated action values :math:`Q_i` are
+    Let :math:`T_0, \dots, T_i` be the kernels found. How they are combined is the aggregator:
 
-    - ``min_q``: :math:`\min_j Q^*_{T_j}`, as published. It can stall at a policy that is not the best, also when everything
-      is exact.
-    - ``hull``: the robust action values of the product of the rows of the kernels found. Where the set itself is such a
-      product (``rectangular=True``) it always ends at the exact robust value.
+    - ``min_q`` (tables), as published: :math:`Q_i = \min_j Q^*_{T_j}`. It can stall at a policy that is not the best, also when
+      everything is exact.
+    - ``hull`` (tables): the robust action values of the product of the rows of the kernels found. Where the set itself is
+      such a product (``rectangular=True``) it always ends at the exact robust value.
+    - ``actor_min`` (simulators), as published: in every state the specialist acts whose own critic expects least of its own
+      action, among those that are valid there; the default policy where none is.
 
-    Every iteration carries a certificate for the start state: what the best policy so far guarantees (`lower`), and what no
-    policy can exceed (`upper`).
+    Every iteration carries a lower and an upper bound. On tables they are proven. In simulators they are estimates: the
+    return in the worst model that the search found, and the smallest return that a specialist reached in its own model.
+
+    The fields from ``solver`` to ``grid_points`` are for simulators, ``max_iterations`` is for tables.
 
     Source:
-        Zouitine et al. 2024 (arXiv 2410.06212), algorithm 1. Deviations: the certificate; the policy with the best guarantee
-        is returned instead of the last one; the run stops on the certificate's gap instead of on the last estimate; `hull` is
-        ours and the default; exact evaluation instead of roll-outs.
+        Zouitine et al. 2024 (arXiv 2410.06212), algorithms 1 and 2. Deviations: the certificate; the policy with the best
+        guarantee is returned instead of the last one; on tables, `hull` (ours) is the default and evaluation is exact.
 
     Example:
         >>> left, right = [[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0]] * 2], [[[0.5, 0.5], [1.0, 0.0]], [[0.0, 1.0]] * 2]
@@ -105,22 +74,96 @@ class IWOCS:
         (array([1, 0]), 0.2, 0.0, 'converged')
     """
 
-    aggregator: Aggregator = "hull"
-    """How the kernels found are combined."""
+    aggregator: Aggregator | None = None
+    """How the kernels found are combined; None: ``hull`` on tables, ``actor_min`` in simulators."""
     tolerance: float = 1e-6
     """Gap at which the run has converged, return units."""
     max_iterations: int = 1_000
-    """Ordinary processes to solve at most."""
+    """Tables: ordinary processes to solve at most."""
+    solver: Any = component_field("solver", default_factory=MOSAC)
+    """Trains the default policy and the specialists: MOSAC (continuous actions) or MODQN (discrete ones)."""
+    uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
+    """Models that the environment may have."""
+    search: WorstCaseSearch = component_field("search", default=CornerSearch())
+    """Finds the model in which a policy is worst."""
+    validity: ValidityModel = component_field("validity", default=PredictiveCoding())
+    """Says in which states a specialist is to be trusted."""
+    init: Literal["dr", "nominal"] = "dr"
+    """The default policy is trained over models drawn anew for every episode (`dr`, as in the paper's experiments), or in
+    the nominal model, which then is the first kernel (`nominal`, as in the paper's algorithm)."""
+    default_steps: int = 20_000
+    """Environment steps to train the default policy, per preference."""
+    steps_per_iteration: int = 20_000
+    """Environment steps to train each specialist."""
+    iterations: int = 3
+    """Times that specialists are trained, at most."""
+    kernels_per_iteration: int = 1
+    """Specialists trained side by side: the worst models that the search met."""
+    rollouts: int = 4
+    """Episodes in which a search judges a policy in one model, the same ones for all."""
+    search_gamma: float = 1.0
+    """Discount of the returns that searches compare and bounds state."""
+    kernel_distance: float = 1e-3
+    """Models this close, in shares of the parameters' ranges, count as one."""
+    on_stall: Literal["stop", "second_worst"] = "stop"
+    """What if the worst model is a known one: stop, or take the worst unknown one that the search met."""
+    grid_points: int = 5
+    """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        if self.aggregator not in get_args(Aggregator):
+        if self.aggregator is not None and self.aggregator not in get_args(Aggregator):
             known = " or ".join(map(repr, get_args(Aggregator)))
             raise ConfigurationError(f"IWOCS(aggregator={self.aggregator!r}): expected {known}")
         if not self.tolerance > 0:
             raise ConfigurationError(f"IWOCS(tolerance={self.tolerance!r}): expected a positive gap in return units")
-        if self.max_iterations < 1:
-            raise ConfigurationError(f"IWOCS(max_iterations={self.max_iterations!r}): expected at least one iteration")
+        for name in (
+            "max_iterations",
+            "default_steps",
+            "steps_per_iteration",
+            "kernels_per_iteration",
+            "rollouts",
+            "grid_points",
+        ):
+            require(getattr(self, name) >= 1, f"IWOCS.{name} must be at least 1, found {getattr(self, name)}")
+        require(self.iterations >= 0, f"IWOCS.iterations must not be negative, found {self.iterations}")
+        require(0.0 <= self.search_gamma <= 1.0, f"IWOCS.search_gamma must be in [0, 1], found {self.search_gamma}")
+        require(self.kernel_distance >= 0.0, f"IWOCS.kernel_distance must not be negative, found {self.kernel_distance}")
+        if type(self.solver).__name__ in ("MORLD", "IWOCS"):
+            raise CapabilityError(
+                f"{type(self.solver).__name__} inside IWOCS is not supported: a specialist is one policy; use MOSAC or MODQN, "
+                "and put IWOCS inside MORLD for a robust Pareto set"
+            )
+        self.inner_solver()
+
+    @property
+    def gamma(self) -> float:  # type: ignore[override]
+        """Discount factor of the specialists' solver."""
+        return float(self.solver.gamma)
+
+    def inner_solver(self) -> Solver:
+        """The specialists' solver, with critics that can be compared between models."""
+        checked: Solver = with_critic(self.solver)
+        return checked
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> IWOCSLearner | TabularLearner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`.
+
+        Args:
+            env: The problem; its dynamics can be set.
+            task: One preference per robust policy; its dynamics must be left open.
+            seed: Seed of every stream.
+            device: Where tensors live.
+
+        Raises:
+            CapabilityError: The environment's dynamics cannot be set, or a component cannot work with the others.
+        """
+        task = default_task(task, env.spec.num_objectives, device)
+        if task.dynamics is not None:
+            raise CapabilityError("IWOCS chooses the transition models itself; leave the task's dynamics open")
+        if self.aggregator in ("hull", "min_q"):
+            return TabularLearner(self, env=env, region=self.region(env), task=task, device=device)
+        return IWOCSLearner(self, env=env, region=self.region(env), task=task, seed=seed, device=device)
 
     def solve_tabular(
         self,
@@ -149,116 +192,16 @@ class IWOCS:
             ShapeError: The shapes disagree.
             ConfigurationError: A row is not a distribution, an index is out of range, or something is NaN or infinite.
         """
-        candidates = Finite(np.asarray(kernels, dtype=np.float64))
-        kernels = candidates.kernels
-        if kernels.shape[1] != kernels.shape[3]:
-            raise ShapeError(f"kernels has shape {kernels.shape}: expected (K, S, A, S)")
-        mdp = TabularMDP(kernels[0], rewards, gamma)
-        start = _checked_index("start_state", start_state, mdp.num_states)
-        shape = (mdp.num_states, mdp.num_actions)
-        kernel: IntArray = np.full(shape, _checked_index("initial_kernel", initial_kernel, len(kernels)))
-        search = _worst_in_product if rectangular else _worst_in_list
-        precision = min(1e-10, self.tolerance / 100)
-
-        known: list[IntArray] = []
-        rows: list[Array] = []
-        aggregated = np.full(shape, np.inf)
-        upper, lower, best = np.inf, -np.inf, np.zeros(shape[0], dtype=np.int64)
-        history: list[Iteration] = []
-        status: Status = "exhausted"
-        for _ in range(self.max_iterations):
-            began = time.perf_counter()
-            rows.append(_compose(kernels, kernel))
-            known.append(kernel)
-            process = mdp.with_transitions(rows[-1])
-            optimal, _ = value_iteration(process, tolerance=precision)
-            if self.aggregator == "min_q":
-                aggregated = np.minimum(aggregated, _action_values(process, Finite(rows[-1][None]), optimal))
-            else:
-                hull = Finite(np.stack(rows))
-                aggregated = _action_values(mdp, hull, robust_value_iteration(mdp, hull, tolerance=precision)[0])
-            policy: IntArray = first_best(aggregated, slack=precision)
-            estimate = float(aggregated[start, policy[start]])
-            upper = min(upper, float(optimal[start]))
-            if rectangular:
-                # A stationary deterministic policy is optimal there, and no such policy exceeds these action values.
-                upper = min(upper, float(aggregated[start].max()))
-            solved = time.perf_counter()
-            worst, worst_value = search(mdp, candidates, policy, start, precision)
-            if worst_value > lower:
-                lower, best = worst_value, policy
-            history.append(
-                Iteration(
-                    kernel=kernel,
-                    kernel_value=float(optimal[start]),
-                    action_values=aggregated,
-                    policy=policy,
-                    estimate=estimate,
-                    worst_kernel=worst,
-                    worst_value=worst_value,
-                    lower=lower,
-                    upper=upper,
-                    solve_seconds=solved - began,
-                    search_seconds=time.perf_counter() - solved,
-                )
-            )
-            if upper - lower <= self.tolerance:
-                status = "converged"
-                break
-            if any(np.array_equal(worst, old) for old in known):
-                status = "stalled"
-                break
-            kernel = worst
-        return IWOCSResult(
-            policy=best,
-            lower=lower,
-            upper=upper,
-            gap=upper - lower,
-            status=status,
-            semantics="rectangular" if rectangular else "static" if self.aggregator == "min_q" else "rectangular_hull",
-            solves=len(history),
-            history=tuple(history),
+        if self.aggregator == "actor_min":
+            raise ConfigurationError("IWOCS(aggregator='actor_min') is for simulators; on tables use 'hull' or 'min_q'")
+        return tabular.solve(
+            kernels,
+            rewards,
+            gamma,
+            aggregator="hull" if self.aggregator is None else self.aggregator,
+            tolerance=self.tolerance,
+            max_iterations=self.max_iterations,
+            start_state=start_state,
+            initial_kernel=initial_kernel,
+            rectangular=rectangular,
         )
-
-
-def _compose(kernels: Array, choice: IntArray) -> Array:
-    """Transitions ``(S, A, S)`` whose rows come from the kernels that ``choice (S, A)`` names."""
-    states, actions = np.indices(choice.shape)
-    return np.asarray(kernels[choice, states, actions])
-
-
-def _action_values(mdp: TabularMDP, ambiguity: Finite, values: Array) -> Array:
-    """Robust action values ``(S, A)`` of state values ``(S,)``."""
-    worth, offset = outcomes(mdp, values)
-    return offset + ambiguity.worst_value(worth, mdp.transitions)
-
-
-def _worst_in_list(mdp: TabularMDP, candidates: Finite, policy: IntArray, start: int, _: float) -> tuple[IntArray, float]:
-    """The kernel of the list in which a policy is worth least; among equals the first."""
-    index = (np.arange(mdp.num_states), policy)
-    rows = candidates.at(index).kernels
-    rewards = np.einsum("ksb,sb->ks", rows, mdp.rewards[index]) if mdp.rewards.ndim == 3 else mdp.rewards[index]
-    systems = np.eye(mdp.num_states) - mdp.gamma * rows
-    values = np.linalg.solve(systems, np.broadcast_to(rewards, rows.shape[:2])[..., None])[:, start, 0]
-    worst = int(first_best(-values))
-    return np.full((mdp.num_states, mdp.num_actions), worst), float(values[worst])
-
-
-def _worst_in_product(
-    mdp: TabularMDP, candidates: Finite, policy: IntArray, start: int, tolerance: float
-) -> tuple[IntArray, float]:
-    """The kernel of the product of the rows in which a policy is worth least; the first row where it never acts."""
-    values = robust_policy_evaluation(mdp, policy, candidates, tolerance=tolerance)
-    index = (np.arange(mdp.num_states), policy)
-    choice = np.zeros((mdp.num_states, mdp.num_actions), dtype=np.int64)
-    choice[index] = candidates.at(index).worst_index(outcomes(mdp, values, index)[0])
-    # What the guarantee states is the exact value in that kernel.
-    exact = policy_evaluation(mdp.with_transitions(_compose(candidates.kernels, choice)), policy)
-    return choice, float(exact[start])
-
-
-def _checked_index(name: str, index: int, size: int) -> int:
-    """Return an index as an integer; refuse what is out of range."""
-    if int(index) != index or not 0 <= index < size:
-        raise ConfigurationError(f"{name}={index!r}: expected an integer in [0, {size - 1}]")
-    return int(index)

@@ -302,6 +302,20 @@ class Ring:
         self._max_priority = max_priority[torch.from_numpy(picked).to(self.device)]
         self._fill([parts[i] for i in picked], None if priorities is None else [priorities[i] for i in picked])
 
+    def stored(self, member: int) -> dict[str, Tensor]:
+        """Everything a member can draw from.
+
+        Args:
+            member: Which.
+
+        Returns:
+            Each declared field, ``(size, width)``, oldest transition first; copies.
+        """
+        ring = 0 if self.shared else member
+        size, cursor = int(self._sizes[ring]), int(self._cursors[ring])
+        data = self._filled(self._data)[ring].roll(-cursor if size == self.capacity else 0, 0)
+        return {name: data[:, columns].clone() for name, columns in self._columns.items()}
+
     def _filled(self, flat: Tensor) -> list[Tensor]:
         """Views of the filled part of each ring."""
         return [flat[i * self.capacity : i * self.capacity + size] for i, size in enumerate(self._sizes.tolist())]
