@@ -35,5 +35,6 @@ def test_a_shipped_config_runs_a_few_steps(name):
     rows = getattr(getattr(solver, "solver", solver), "rows_per_member", 1) * getattr(solver, "num_members", 1)
     few = Evaluation(episodes=1, period=config.evaluation.period, gamma=config.evaluation.gamma, max_episode_steps=20)
     result = run_config(replace(config, env_steps=2 * rows, evaluation=few))
-    assert result.metrics[-1]["env_steps"] == 2 * rows
+    is_exact = getattr(solver, "aggregator", None) in ("hull", "min_q")
+    assert result.metrics[-1]["env_steps"] == (0 if is_exact else 2 * rows)
     assert result.front.shape[1] == len(result.objectives)
