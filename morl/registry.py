@@ -65,6 +65,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "planner": {
         "greedy": "morl.planners.greedy:Greedy",
         "modular_policy": "morl.planners.modular_policy:ModularPolicy",
+        "travel_greedy": "morl.planners.travel_greedy:TravelGreedy",
         "beam_search": "morl.planners.beam_search:BeamSearch",
         "mixed_integer": "morl.planners.mixed_integer:MixedInteger",
         "exhaustive": "morl.planners.exhaustive:Exhaustive",

@@ -10,12 +10,14 @@ from morl.planners.lazy_greedy import Picks, lazy_greedy
 from morl.planners.mixed_integer import MixedInteger
 from morl.planners.modular_policy import ModularPolicy
 from morl.planners.planner import Plan, Planner, Walks
+from morl.planners.travel_greedy import TravelGreedy
 
 __all__ = [
     "Planner",
     "Plan",
     "Walks",
     "Greedy",
+    "TravelGreedy",
     "BeamSearch",
     "ModularPolicy",
     "MixedInteger",

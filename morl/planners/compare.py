@@ -9,8 +9,9 @@ from morl.planners.beam_search import BeamSearch
 from morl.planners.greedy import Greedy
 from morl.planners.modular_policy import ModularPolicy
 from morl.planners.planner import Planner, Walks
+from morl.planners.travel_greedy import TravelGreedy
 
-BASELINES: tuple[Planner, ...] = (Greedy(), ModularPolicy(), BeamSearch())
+BASELINES: tuple[Planner, ...] = (Greedy(), ModularPolicy(), TravelGreedy(), BeamSearch())
 """What is compared with by default: seconds, not minutes."""
 
 
@@ -21,7 +22,8 @@ def compare(
 
     Args:
         env: A coverage world.
-        planners: Which; None for greedy, the exact modular policy and beam search (the last not in a world that slips).
+        planners: Which; None for greedy, the exact modular policy and, unless the world slips, greedy over sites and beam
+            search.
         weights: Of the objectives; may be left out if there is one.
 
     Returns:
@@ -30,6 +32,6 @@ def compare(
     """
     if planners is None:
         stochastic = not Walks.of(env, weights).is_deterministic
-        planners = [planner for planner in BASELINES if not (stochastic and isinstance(planner, BeamSearch))]
+        planners = [planner for planner in BASELINES if not (stochastic and isinstance(planner, BeamSearch | TravelGreedy))]
     plans = [planner.plan(env, weights) for planner in planners]
     return [plan.row() for plan in sorted(plans, key=lambda plan: -plan.value)]

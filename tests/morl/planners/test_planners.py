@@ -37,6 +37,7 @@ from morl.planners import (
     MixedInteger,
     ModularPolicy,
     Planner,
+    TravelGreedy,
     Walks,
     compare,
     curvature,
@@ -114,7 +115,7 @@ def test_planners_and_bounds_against_all_sequences(kind, seed):
         if planner is not exact[1]:
             assert plan.status == "optimal"
             assert plan.bound == pytest.approx(best, abs=1e-5)
-    for planner in (Greedy(), ModularPolicy(), BeamSearch(width=2), BeamSearch(width=2, lookahead=0.7)):
+    for planner in (Greedy(), ModularPolicy(), TravelGreedy(), BeamSearch(width=2), BeamSearch(width=2, lookahead=0.7)):
         plan = planner.plan(world, weights)
         assert plan.value <= best + 1e-9
         assert plan.bound is None
@@ -216,15 +217,27 @@ def test_lookahead_finds_what_is_far_away():
     assert BeamSearch(width=1, lookahead=1.0).plan(world).value == 51 == Exhaustive().plan(world).value
 
 
+def test_greedy_over_sites_walks_to_what_is_far_away():
+    weights = np.array([9.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 50.0])
+    function = Coverage(np.arange(8)[:, None], weights)
+    world = Grid(1, rows=1, columns=8, start=(0, 3), horizon=6, set_function=function)
+    plan = TravelGreedy().plan(world)
+    # 50 in 4 steps is more per step than 9 in 3; what is left cannot be reached any more.
+    assert plan.nodes[:5].tolist() == [3, 4, 5, 6, 7]
+    assert plan.value == 51
+    assert Greedy().plan(world).value == 0
+
+
 def test_bimodal_references():
     rows = compare(batched_form("coverage/bimodal-v0", 1))
     found = {row["planner"]: row["value"] for row in rows}
     assert found == {
         "beam_search": pytest.approx(51.434, abs=1e-3),
         "greedy": pytest.approx(47.903, abs=1e-3),
+        "travel_greedy": pytest.approx(46.012, abs=1e-3),
         "modular_policy": pytest.approx(9.572, abs=1e-3),
     }
-    assert [row["planner"] for row in rows] == ["beam_search", "greedy", "modular_policy"]
+    assert [row["planner"] for row in rows] == ["beam_search", "greedy", "travel_greedy", "modular_policy"]
 
 
 @pytest.mark.parametrize("p", [0.5, 0.3])
@@ -354,7 +367,7 @@ def test_guarantees_are_refused_where_there_are_none(slope, law):
 # --- refusals ------------------------------------------------------------------------------------------------------
 def test_what_cannot_be_planned_is_refused():
     slipping = Grid(1, rows=3, columns=3, start=(0, 0), horizon=3, slip=0.1)
-    for planner in (BeamSearch(), MixedInteger()):
+    for planner in (BeamSearch(), MixedInteger(), TravelGreedy()):
         with pytest.raises(CapabilityError, match="another action than the chosen one"):
             planner.plan(slipping)
     with pytest.raises(CapabilityError, match="CartPole"):
