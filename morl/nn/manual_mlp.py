@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 
 from morl.nn.stacked import Parameters, StackedMLP
-
-LARGE_PRODUCT = 2**22
-"""Multiplications from which on one network at a time through oneDNN beats a batched product, where it does at all."""
-
-
-def prefers_onednn() -> bool:
-    """Whether large float32 products run faster through oneDNN than through the batched product of the BLAS.
-
-    With AVX-512 oneDNN uses its full width, which MKL does on some vendors' processors only: up to twice as fast there,
-    and little different elsewhere.
-    """
-    return torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 class ManualMLP:
@@ -41,7 +27,7 @@ class ManualMLP:
         networks = n * (net.copies or 1)
         self.depth = len(net.hidden)
         self.has_copies = net.copies is not None
-        self._backward_activation = _relu_backward if net.activation == "relu" else _tanh_backward
+        self._backward_activation_ = _relu_backward_ if net.activation == "relu" else _tanh_backward_
         self._activation_ = torch.relu_ if net.activation == "relu" else torch.tanh_
         self.hidden = [torch.empty(networks, batch, width, dtype=dtype) for width in net.hidden]
         # A layer's activations are dead once its own gradient is known: the gradient of the layer before takes their place
@@ -57,17 +43,10 @@ class ManualMLP:
         self._gradients = [torch.empty(networks, *shape, dtype=dtype) for shape in net.shapes]
         lead = (n,) if net.copies is None else (n, net.copies)
         self.gradients: Parameters = [g.view(*lead, *g.shape[1:]) for g in self._gradients]
-        widths = (net.inputs, *net.hidden)
-        fits = dtype == torch.float32 and prefers_onednn()
-        self._one_by_one = [fits and batch * a * b >= LARGE_PRODUCT for a, b in pairwise(widths)]
-        # oneDNN applies the activation function while the result is in registers.
-        self._fused_name = net.activation
         # Views are made once: at small widths making them costs as much as using them.
         self._hidden_t = [h.mT for h in self.hidden]
         self._deltas_t = [delta.mT for delta in self.deltas]
         self._d_outputs_t = self.d_outputs.mT
-        self._each_hidden = [h.unbind() for h in self.hidden]
-        self._each_delta = [delta.unbind() for delta in self.deltas]
 
     def networks(self, parameters: Parameters) -> Parameters:
         """Parameters with members and copies as one axis; no copy for contiguous parameters."""
@@ -86,11 +65,7 @@ class ManualMLP:
         h = inputs
         for i, workspace in enumerate(self.hidden):
             weights, biases = networks[2 * i], networks[2 * i + 1]
-            if self._one_by_one[i]:
-                _linear_(workspace, h, weights.mT, biases, self._fused_name)
-                h = workspace
-            else:
-                h = self._activation_(torch.baddbmm(biases.unsqueeze(1), h, weights, out=workspace))
+            h = self._activation_(torch.baddbmm(biases.unsqueeze(1), h, weights, out=workspace))
         return torch.baddbmm(networks[-1].unsqueeze(2), networks[-2], self._hidden_t[-1], out=self.outputs)
 
     def backward(self, networks: Parameters, inputs: Tensor) -> Parameters:
@@ -111,10 +86,7 @@ class ManualMLP:
         for i in reversed(range(self.depth)):
             delta = self._delta(networks, i)
             before = self._hidden_t[i - 1] if i else inputs.mT
-            if self._one_by_one[i]:
-                _linear_(gradients[2 * i], before, self._deltas_t[i])
-            else:
-                torch.bmm(before, delta, out=gradients[2 * i])
+            torch.bmm(before, delta, out=gradients[2 * i])
             torch.sum(delta, 1, out=gradients[2 * i + 1])
         return self.gradients
 
@@ -143,30 +115,15 @@ class ManualMLP:
         delta = self.deltas[i]
         if i == self.depth - 1:
             torch.bmm(self._d_outputs_t, networks[-2], out=delta)
-        elif self._one_by_one[i + 1]:
-            # The derivative of the activation function is applied while the products are copied into the workspace.
-            linear = torch.ops.mkldnn._linear_pointwise
-            for k, (after, weights) in enumerate(zip(self._each_delta[i + 1], networks[2 * i + 2].unbind(), strict=True)):
-                product = linear(after, weights, None, "none", [], "")
-                self._backward_activation(product, self._each_hidden[i][k], self._each_delta[i][k])
-            return delta
         else:
             torch.bmm(self.deltas[i + 1], networks[2 * i + 2].mT, out=delta)
-        self._backward_activation(delta, self.hidden[i], delta)
+        self._backward_activation_(delta, self.hidden[i])
         return delta
 
 
-def _linear_(out: Tensor, left: Tensor, right: Tensor, biases: Tensor | None = None, activation: str = "none") -> None:
-    """``out[k] = activation(left[k] @ right[k].T + biases[k])``, one network after the other through oneDNN."""
-    linear = torch.ops.mkldnn._linear_pointwise
-    each = [None] * len(out) if biases is None else biases.unbind()
-    for result, a, b, bias in zip(out.unbind(), left.unbind(), right.unbind(), each, strict=True):
-        result.copy_(linear(a, b, bias, activation, [], ""))
+def _relu_backward_(delta: Tensor, activated: Tensor) -> None:
+    torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
 
 
-def _relu_backward(gradient: Tensor, activated: Tensor, out: Tensor) -> None:
-    torch.ops.aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=out)
-
-
-def _tanh_backward(gradient: Tensor, activated: Tensor, out: Tensor) -> None:
-    torch.ops.aten.tanh_backward.grad_input(gradient, activated, grad_input=out)
+def _tanh_backward_(delta: Tensor, activated: Tensor) -> None:
+    torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)

@@ -19,7 +19,6 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from morl.nn.manual_mlp import prefers_onednn
 from morl.problem import make_problem
 from morl.solvers.mosac import MOSAC, MOSACLearner
 from morl.task import Task, Utility
@@ -91,7 +90,7 @@ def peak_products() -> list[Callable[[], object]]:
     """The products at which this processor is fastest, of :data:`PEAK_FLOPS` operations each."""
     a, b, out = (torch.randn(PEAK_SIZE, PEAK_SIZE) for _ in range(3))
     products: list[Callable[[], object]] = [lambda: torch.mm(a, b, out=out)]
-    if prefers_onednn():
+    if torch.backends.mkldnn.is_available():
         products.append(lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""))
     return products
 

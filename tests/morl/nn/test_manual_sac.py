@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from morl.nn import manual_mlp
 from morl.nn.manual_sac import MAX_WORKSPACES, ManualEngine
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
 from morl.problem import make_problem
@@ -114,24 +113,6 @@ def test_gradients_are_those_of_autograd(n: int, m: int, hidden: tuple[int, ...]
     assert_same(case.to(torch.float64).results(case.to(torch.float64).engine(ManualEngine)), exact, 1e-10)
     # Autograd's own rounding in float32 is larger than this: the truth is its result in float64.
     assert_same([x.double() for x in case.results(case.engine(ManualEngine))], exact, 1e-5)
-
-
-@pytest.mark.parametrize("onednn", [True, False])
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_either_way_to_multiply_gives_the_same(onednn: bool, activation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if onednn and not torch.backends.mkldnn.is_available():
-        pytest.skip("torch was built without oneDNN")
-    monkeypatch.setattr(manual_mlp, "prefers_onednn", lambda: onednn)
-    case = make_case(n=2, hidden=(128, 256, 128), rows=128, activation=activation, dtype=torch.float32)
-    # Small outputs: at saturated actions float32 itself is not exact enough.
-    case.actor[-2].mul_(0.1)
-    engine = case.engine(ManualEngine)
-    exact = case.to(torch.float64).results(case.to(torch.float64).engine(AutogradEngine))
-    found = case.results(engine)
-    assert_same([x.double() for x in found], exact, 2e-5)
-    assert all(torch.equal(x, y) for x, y in zip(found, case.results(engine), strict=True))
-    (workspace,) = engine._workspaces.values()
-    assert workspace.critic._one_by_one == [False, onednn, onednn]
 
 
 @given(
