@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from morl import Run
 from morl.errors import CapabilityError, ConfigurationError
 from morl.experiments.evaluation import Evaluation
 from morl.problem import make_problem
@@ -228,6 +229,11 @@ def test_a_run_ends_by_itself_and_returns_the_best(tmp_path):
     assert (result.path / "tables" / "iterations.csv").exists()
     assert (result.path / "plots" / "return_map.png").exists()
     assert result.policy().kind in ("mlp", "composite")
+    # Nothing is left to do: the same result again, from its files.
+    again = Run.resume(result.path)
+    assert again.metrics == result.metrics
+    assert again.certificate == result.certificate
+    assert again.tables["iterations"] == result.tables["iterations"]
 
 
 def test_a_search_that_does_not_fit_becomes_training():
