@@ -34,12 +34,21 @@ def tanh_gaussian(outputs: Tensor, noise: Tensor, scale: Tensor, offset: Tensor)
     Source:
         Reference implementation of MOSAC; constants as there.
     """
-    mean, raw = outputs.chunk(2, dim=-1)
-    log_std = squashed_log_std(raw)
-    squashed = torch.tanh(mean + log_std.exp() * noise)
+    squashed, log_std = _squashed(outputs, noise)
     log_density = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     log_density = log_density - torch.log(scale * (1 - squashed.square()) + 1e-6)
     return squashed * scale + offset, log_density.sum(-1)
+
+
+def tanh_gaussian_action(outputs: Tensor, noise: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    """The actions of :func:`tanh_gaussian` alone."""
+    return _squashed(outputs, noise)[0] * scale + offset
+
+
+def _squashed(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    mean, raw = outputs.chunk(2, dim=-1)
+    log_std = squashed_log_std(raw)
+    return torch.tanh(mean + log_std.exp() * noise), log_std
 
 
 def gaussian_log_density(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
@@ -63,5 +72,9 @@ def categorical_sample(logits: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         Indices ``(...)`` int64.
     """
-    cumulative = torch.softmax(logits, dim=-1).cumsum(-1)
-    return (uniform.unsqueeze(-1) * cumulative[..., -1:] >= cumulative).sum(-1).clamp_max(logits.shape[-1] - 1)
+    return inverted(torch.softmax(logits, dim=-1).cumsum(-1), uniform)
+
+
+def inverted(cumulative: Tensor, uniform: Tensor) -> Tensor:
+    """Sample by inversion of cumulative probabilities: ``(..., A)`` and uniform numbers ``(...)`` -> ``(...)`` int64."""
+    return (uniform.unsqueeze(-1) * cumulative[..., -1:] >= cumulative).sum(-1).clamp_max(cumulative.shape[-1] - 1)

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from morl.errors import CapabilityError, ConfigurationError
 from morl.functional import discrete_sac_target, pessimistic_values, sac_target
-from morl.nn.distributions import categorical_sample, tanh_gaussian
+from morl.nn.distributions import categorical_sample, tanh_gaussian, tanh_gaussian_action
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, select, write_
@@ -300,7 +300,7 @@ class MOSACLearner(OffPolicyLearner):
         outputs = self.actor_net(actor, encoded)
         if self.is_discrete:
             return categorical_sample(outputs, noise)
-        return tanh_gaussian(outputs, noise, self.actions.scale, self.actions.offset)[0]
+        return tanh_gaussian_action(outputs, noise, self.actions.scale, self.actions.offset)
 
     # ------------------------------------------------------------------ learning
 
