@@ -106,6 +106,14 @@ class Session:
             progress.start(self._description())
             try:
                 self._loop(progress, interrupted)
+            except OSError as error:
+                if self.directory is None or isinstance(error, BrokenPipeError):
+                    raise
+                # Nothing more can be written; every file is whole, and so is the last checkpoint.
+                raise MorlError(
+                    f"{error.strerror or error} ({error.filename or self.directory.path}); what was written before is kept: "
+                    f"remove the cause, then 'morl resume {self.directory.path}'"
+                ) from error
             except Exception as error:
                 remedy = self._remedy()
                 cause = str(error) if isinstance(error, MorlError) else f"{type(error).__name__}: {error}"

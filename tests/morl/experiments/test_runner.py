@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -14,9 +15,17 @@ import pytest
 import torch
 
 from morl.cooperation import HardTransfer, SharedReplay
-from morl.errors import CapabilityError, CheckpointError, ConfigurationError, EnvironmentFault, ShapeError, TrainingDiverged
+from morl.errors import (
+    CapabilityError,
+    CheckpointError,
+    ConfigurationError,
+    EnvironmentFault,
+    MorlError,
+    ShapeError,
+    TrainingDiverged,
+)
 from morl.experiments import session
-from morl.experiments.checkpoint import load_checkpoint
+from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
 from morl.experiments.config import RunConfig, TaskConfig
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.progress import Interrupted
@@ -402,6 +411,25 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     result = resume(tmp_path / "run", env_steps=done)
     assert result.summary["status"] == "finished"
     assert np.array_equal(Run.load(tmp_path / "run").front, result.front)
+
+
+def test_a_full_disk_loses_nothing_that_was_written(tmp_path, monkeypatch):
+    config = config_of(SOLVERS["moq"])
+    run_config(config, out=tmp_path / "whole")
+    written = []
+
+    def full(folder, state):
+        written.append(folder)
+        if len(written) == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return save_checkpoint(folder, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "save_checkpoint", full)
+        with pytest.raises(MorlError, match=r"No space left on device .*what was written before is kept: .*'morl resume"):
+            run_config(config, out=tmp_path / "run")
+    resume(tmp_path / "run")
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 
 def test_an_environment_that_raises_leaves_a_failed_run(tmp_path):
