@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -144,10 +145,7 @@ class PopulationLearner(ABC):
         ended = rows[self.ended[rows]]
         if not len(ended):
             return
-        purposes = [f"episode/{row % self.rows_per_member}" for row in ended]
-        uids = np.asarray(self.uids)[self.row_member[ended]]
-        seeds = stream_seeds(self.seed, purposes, uids, self.episodes[ended]).tolist()
-        observations = self.rows.reset(ended, seeds, self._dynamics_of(ended))
+        observations = self.rows.reset(ended, self._episode_seeds(ended).tolist(), self._dynamics_of(ended))
         if self.observations is None:
             self.observations = torch.zeros(
                 len(self._all_rows), *observations.shape[1:], dtype=observations.dtype, device=self.device
@@ -157,6 +155,11 @@ class PopulationLearner(ABC):
         self.ended[ended] = False
         self.returns[ended] = 0.0
         self.discounts[ended] = 1.0
+
+    def _episode_seeds(self, rows: Rows) -> Rows:
+        """Seeds of the next episode of some rows, ``(r,)``."""
+        purposes = [f"episode/{row % self.rows_per_member}" for row in rows]
+        return stream_seeds(self.seed, purposes, np.asarray(self.uids)[self.row_member[rows]], self.episodes[rows])
 
     def _dynamics_of(self, rows: Rows) -> Tensor | None:
         """Transition model of the next episode of some rows, ``(r, k)``: their member's; None for the nominal one."""
@@ -168,7 +171,7 @@ class PopulationLearner(ABC):
 
     def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
         """Train for whole rounds, as many as fit; see :meth:`morl.protocols.Learner.learn`."""
-        self._participants = self.rows_of(_checked_members(members, self.n))
+        self._participants = self.rows_of(checked_members(members, self.n))
         spent = 0
         while spent < env_steps:
             rows = self._ready(self._participants)
@@ -214,10 +217,13 @@ class PopulationLearner(ABC):
         if not len(finished):
             return
         self.ended[finished] = True
-        owners = self.row_member[finished]
+        self._follow_returns(self.row_member[finished], self.returns[finished])
+
+    def _follow_returns(self, owners: Rows, returns: npt.NDArray[np.float64]) -> None:
+        """Move the members' running means by finished episodes: members ``(r,)`` and returns ``(r, m)``."""
         counts = np.bincount(owners, minlength=self.n)
         sums = np.zeros((self.n, self.m))
-        np.add.at(sums, owners, self.returns[finished])
+        np.add.at(sums, owners, returns)
         seen = np.flatnonzero(counts)
         means = torch.as_tensor(sums[seen] / counts[seen, None], dtype=torch.float32, device=self.device)
         rate = torch.as_tensor(np.where(self._has_return[seen], RETURN_SMOOTHING, 1.0), dtype=torch.float32, device=self.device)
@@ -373,8 +379,16 @@ def _merged_ideal(old: Utility, new: Utility, members: Tensor) -> Tensor | None:
     return merged
 
 
-def _checked_members(members: Sequence[int] | None, n: int) -> list[int] | None:
-    """Members in increasing order, each once; None for all."""
+def checked_members(members: Sequence[int] | None, n: int) -> list[int] | None:
+    """Members in increasing order, each once; None for all.
+
+    Args:
+        members: Indices; None for all.
+        n: Number of members.
+
+    Raises:
+        ConfigurationError: There is no such member.
+    """
     if members is None:
         return None
     chosen = sorted({int(i) for i in members})

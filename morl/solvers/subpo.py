@@ -20,6 +20,7 @@ Deviations: see the page of SubPO in the documentation.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,14 +42,14 @@ from morl.functional.marginal_gains import (
     utility_gains,
 )
 from morl.functional.natural_gradient import conjugate_gradients, dot
-from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
+from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density, inverted
 from morl.nn.policy_networks import NetworkKind, make_network
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, member_slice, select, write_
 from morl.policies.mlp import box_scale, clip_to_box
 from morl.policies.network import NetworkPolicy
-from morl.population import RETURN_SMOOTHING, PopulationLearner, default_task
+from morl.population import RETURN_SMOOTHING, PopulationLearner, checked_members, default_task
 from morl.protocols import EnvFactory, Memory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
 from morl.solvers.base import RunnableSolver, check_common, require
@@ -201,7 +202,7 @@ class SubPOLearner(PopulationLearner):
             assert isinstance(space, spaces.Discrete)
             self.num_actions = int(space.n)
         self.components = ComponentEncoder(env.spec.observation_space)
-        sizes = self.components.sizes
+        self.sizes = sizes = self.components.sizes
         shape: dict[str, Any] = {"inputs": self.components.width, "sizes": sizes, "hidden": solver.hidden}
         self.network = make_network(solver.network, outputs=self.num_actions, **shape)
         self.critic_network = make_network(solver.network, outputs=self.m, **shape)
@@ -231,6 +232,7 @@ class SubPOLearner(PopulationLearner):
         """Running value of each member under each of the kernels, ``(n, K)``, utility units."""
         names = ("policy_loss", "entropy", "entropy_coefficient", "utility", "spread")
         self.stats = {name: torch.zeros(self.n, device=device) for name in names}
+        self._played: Batch = {}
         self._make_rollout()
 
     def _make_rollout(self) -> None:
@@ -264,6 +266,102 @@ class SubPOLearner(PopulationLearner):
         # Members may have waited for somebody who does not take part any more.
         self._learn_from_complete_batch()
         super()._round(rows)
+
+    # ------------------------------------------------------------------ whole episodes at once
+
+    def next_round(self, members: Sequence[int] | None = None) -> int:
+        """Environment steps of the next round: whole episodes where the world can play them, else one step of every row."""
+        rows = self.rows_of(members)
+        return len(rows) * self._world.horizon if self._can_play(rows) else super().next_round(members)
+
+    def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
+        """Train for whole rounds, as many as fit; see :meth:`morl.protocols.Learner.learn`."""
+        self._participants = self.rows_of(checked_members(members, self.n))
+        is_part = env_steps < self.next_round(members)
+        spent = 0
+        while spent < env_steps:
+            rows, left = self._participants, env_steps - spent
+            if not is_part and self._can_play(rows):
+                steps = len(rows) * self._world.horizon
+                if steps > left:
+                    break
+                self._play(rows)
+            else:
+                rows = self._ready(rows)
+                if len(rows) > left and not is_part:
+                    break
+                rows = rows[:left]
+                self._round(rows)
+                steps = len(rows)
+            spent += steps
+        return {"training": spent}
+
+    def _can_play(self, rows: Rows) -> bool:
+        """Whether whole episodes of these rows come next, and the world can play them without being asked at every step."""
+        from envs.coverage.graph_world import GraphWorld
+
+        world = self._world
+        if not (self.is_finite and isinstance(world, GraphWorld) and world.observation == "index"):
+            return False
+        limit = world.max_episode_steps
+        return (limit is None or limit >= world.horizon) and bool(self.ended[rows].all()) and not self.waiting[rows].any()
+
+    def _play(self, rows: Rows) -> None:
+        """A batch of whole episodes, and the step that is learned from it."""
+        world, owners = self._world, torch.from_numpy(self.row_member[rows]).to(self.device)
+        began = time.perf_counter()
+        # The step is the last component of a state, and counts fastest.
+        at_start = self._state_of(torch.from_numpy(np.pad(world.coordinates, ((0, 0), (0, 1))))).to(self.device)
+        steps = torch.arange(world.horizon, device=self.device)
+        table = None
+        if len(at_start) <= len(rows):
+            table = self._cumulative((at_start + steps.unsqueeze(1)).flatten()).unflatten(1, (world.horizon, -1))
+        taken = []
+
+        def choose(nodes: Rows, step: int) -> Rows:
+            place = torch.from_numpy(nodes).to(self.device)
+            if table is None:
+                visited, place = torch.unique(place, return_inverse=True)
+                cumulative = self._cumulative(at_start[visited] + step)
+            else:
+                cumulative = table[:, step]
+            taken.append(inverted(cumulative[owners, place], self._noise((len(rows),))))
+            return taken[-1].cpu().numpy()
+
+        models = self._dynamics_of(rows)
+        seeds = self._episode_seeds(rows)
+        nodes = world.play(rows, seeds, choose, None if models is None else models.cpu().numpy().astype(np.float64))
+        acted = time.perf_counter()
+        gains = world.set_function.trajectory_gains(torch.from_numpy(nodes.T.copy()))[:, 1:].to(torch.float32).to(self.device)
+        self.timing["acting"] += acted - began
+        self.timing["environment"] += time.perf_counter() - acted
+        self.episodes[rows] += 1
+        members = np.unique(self.row_member[rows])
+        self.member_steps[members] += self.rows_per_member * world.horizon
+        learnt_from = gains
+        if self.solver.reward == "modular":
+            alone = world.singletons[nodes[1:]].swapaxes(0, 1)
+            learnt_from = torch.as_tensor(alone, dtype=torch.float32, device=self.device)
+        place = torch.from_numpy(nodes[:-1]).to(self.device)
+        self._played = {
+            "state": (at_start[place] + steps.unsqueeze(1)).T,
+            "action": torch.stack(taken, 1),
+            "reward": learnt_from,
+            "value": gains,
+            "mask": torch.ones(len(rows), world.horizon, dtype=torch.bool, device=self.device),
+        }
+        began = time.perf_counter()
+        returns = credited_gains(gains.unsqueeze(0), "total", self.gamma)[0, :, 0]
+        self._follow_returns(self.row_member[rows], returns.cpu().numpy().astype(np.float64))
+        self._update(members.tolist())
+        self._played = {}
+        self.timing["learning"] += time.perf_counter() - began
+
+    def _cumulative(self, states: Tensor) -> Tensor:
+        """Cumulative action probabilities of all members in some states, ``(n, U, A)``."""
+        with torch.no_grad():
+            outputs, _ = self.network.step(self.actor, self._components_of(states).unsqueeze(0), {})
+            return outputs.softmax(-1).cumsum(-1)
 
     def _dynamics_of(self, rows: Rows) -> Tensor | None:
         kernels = self.solver.kernels
@@ -376,17 +474,17 @@ class SubPOLearner(PopulationLearner):
 
     def _state_of(self, components: Tensor) -> Tensor:
         """Index of integral observations, ``(..., c)`` -> ``(...)``; the last component counts fastest."""
-        assert self.components.sizes is not None
+        assert self.sizes is not None
         state = components[..., 0]
-        for k, size in enumerate(self.components.sizes[1:], 1):
+        for k, size in enumerate(self.sizes[1:], 1):
             state = state * size + components[..., k]
         return state
 
     def _components_of(self, states: Tensor) -> Tensor:
         """Undo :meth:`_state_of`."""
-        assert self.components.sizes is not None
+        assert self.sizes is not None
         parts = []
-        for size in self.components.sizes[:0:-1]:
+        for size in self.sizes[:0:-1]:
             parts.append(states % size)
             states = states // size
         return torch.stack([states, *parts[::-1]], -1)
@@ -443,7 +541,9 @@ class SubPOLearner(PopulationLearner):
         return torch.as_tensor(solver.entropy_coefficient * factor, dtype=torch.float32, device=self.device)
 
     def _field(self, name: str, members: Sequence[int]) -> Tensor:
-        """A field of the rollout by member, ``(n', E, T, ...)``; ``mask`` says which steps took place."""
+        """A field of the batch by member, ``(n', E, T, ...)``; ``mask`` says which steps took place."""
+        if self._played:
+            return self._played[name].unflatten(0, (len(members), self.rows_per_member))
         rows = torch.from_numpy(self.rows_of(members)).to(self.device)
         whole = self.rollout.mask if name == "mask" else self.rollout[name]
         field: Tensor = whole.index_select(1, rows).unflatten(1, (len(members), self.rows_per_member)).movedim(0, 2)
@@ -469,7 +569,7 @@ class SubPOLearner(PopulationLearner):
             episodes: Batch = {"inputs": inputs, "place": place[states], "action": action, "mask": mask}
         else:
             raw = self._field("input", members)
-            raw = raw if self.components.sizes is None else raw.long()
+            raw = raw if self.sizes is None else raw.long()
             inputs = self._normalised(raw.flatten(1, 2), chosen).unflatten(1, raw.shape[1:3])
             episodes = {"inputs": inputs, "action": action, "mask": mask}
         ratio = None

@@ -44,11 +44,9 @@ class InputLayer:
         if self.sizes is None:
             return affine(weight, bias, inputs)
         members, rows, _ = weight.shape
-        firsts = [sum(self.sizes[:k]) for k in range(len(self.sizes))]
-        places = torch.arange(members, device=weight.device).view(-1, 1) * rows
-        table = weight.reshape(members * rows, self.width)
-        total = bias.unsqueeze(1)
-        for k, first in enumerate(firsts):
-            index = inputs[..., k] + (places + first)
-            total = total + table.index_select(0, index.flatten()).view(*index.shape, self.width)
-        return total
+        firsts = torch.tensor([sum(self.sizes[:k]) for k in range(self.inputs)], device=weight.device)
+        index = inputs + firsts
+        if members > 1:
+            index = index + torch.arange(members, device=weight.device).view(-1, 1, 1) * rows
+        vectors = weight.reshape(members * rows, self.width).index_select(0, index.flatten())
+        return vectors.view(*index.shape, self.width).sum(2) + bias.unsqueeze(1)

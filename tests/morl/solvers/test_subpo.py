@@ -100,7 +100,7 @@ def sampled_gradients(solver: SubPO, problem: Problem, logits: Tensor, batches: 
     task = Task(utility=Utility(weights=torch.full((len(logits), m), 1.0 / m)))
     learner = _Watched(solver, env=problem, task=task, seed=0, device=CPU)
     learner.actor[0].copy_(logits)
-    learner.learn(batches * 2 * learner.round_steps)
+    learner.learn(batches * 2 * len(logits) * solver.rows_per_member)
     assert len(learner.seen) == batches
     return torch.stack([parts[0] for parts in learner.seen])
 
@@ -148,7 +148,7 @@ def test_counting_visits_is_the_same_as_going_through_the_episodes() -> None:
         learner = solver.make(problem_of(square), None, seed=0, device=CPU)
         learner.is_finite = finite
         learner._make_rollout()
-        learner.learn(3 * 2 * learner.round_steps)
+        learner.learn(3 * 2 * 30)
         return learner
 
     counted, followed = trained(True), trained(False)
@@ -179,7 +179,7 @@ def test_with_a_modular_function_the_gradient_is_that_of_reinforce_bit_for_bit()
         solver, env=problem_of(modular_square), task=Task(utility=Utility(weights=torch.ones(1, 1))), seed=0, device=CPU
     )
     learner.actor[0].copy_(logits)
-    learner.learn(2 * learner.round_steps)
+    learner.learn(2 * 50)
     # REINFORCE: what each cell is worth, summed from the end, one trajectory after the other.
     worth = torch.tensor([3.0, 1.0, 0.3, 5.0])
     states = learner.episodes["inputs"][0][learner.episodes["place"][0]]
@@ -210,7 +210,7 @@ def test_with_a_modular_function_subpo_and_modpo_are_one() -> None:
         for reward in ("gain", "modular")
     ]
     for learner in learners:
-        learner.learn(10 * 2 * learner.round_steps)
+        learner.learn(10 * 2 * 20)
     assert all(torch.equal(a, b) for a, b in zip(learners[0].actor, learners[1].actor, strict=True))
 
 
@@ -231,7 +231,7 @@ def test_modpo_is_judged_by_the_true_function_and_stays_where_it_is_good() -> No
 def trained_value(solver: SubPO, problem: Problem, batches: int, seed: int = 0, *, episodes: int = 1) -> float:
     """What the most likely actions gain after training."""
     learner = solver.make(problem, None, seed=seed, device=CPU)
-    steps = batches * learner.round_steps * problem.make_batched(1).horizon  # type: ignore[misc]
+    steps = batches * solver.rows_per_member * problem.make_batched(1).horizon  # type: ignore[misc]
     learner.learn(steps)
     returns = Evaluator(problem, Evaluation(episodes=episodes), gamma=1.0, device=CPU)(learner.policies())
     return float(returns.mean()[0, 0])
@@ -335,7 +335,7 @@ def test_one_rollout_values_every_weight() -> None:
     weights = torch.tensor([[0.8, 0.2], [0.3, 0.7]])
     solver = SubPO(network="table", rows_per_member=50, learning_rate=0.2, entropy_coefficient=0.02)
     learner = solver.make(problem_of(two_sides), Task(utility=Utility(weights=weights)), seed=0, device=CPU)
-    learner.learn(60 * 2 * learner.round_steps)
+    learner.learn(60 * 2 * 2 * 50)
     many = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
     values, errors = learner.rollout_values(many)
     assert values.shape == errors.shape == (2, 3)
@@ -372,7 +372,7 @@ def test_an_esr_utility_is_maximised_as_a_whole(baseline: Any) -> None:
     utility = Utility(scalarization=Chebyshev(), criterion="esr", weights=torch.full((1, 2), 0.5), ideal_point=torch.ones(2))
     solver = SubPO(network="table", rows_per_member=64, learning_rate=0.1, entropy_coefficient=0.02, baseline=baseline)
     learner = solver.make(problem_of(make), Task(utility=utility), seed=0, device=CPU)
-    learner.learn(60 * 3 * learner.round_steps)
+    learner.learn(60 * 3 * 64)
     assert learner.batch_returns.mean(1).tolist() == [[pytest.approx(1.0, abs=0.1)] * 2]
 
 
@@ -390,7 +390,7 @@ def test_saturate_maximises_the_worst_of_two_objectives() -> None:
         )
         solver = SubPO(network="table", rows_per_member=64, learning_rate=0.1, entropy_coefficient=0.02)
         learner = solver.make(problem_of(make), Task(utility=utility), seed=0, device=CPU)
-        learner.learn(60 * 3 * learner.round_steps)
+        learner.learn(60 * 3 * 64)
         found[level] = [round(x, 1) for x in learner.batch_returns.mean(1)[0].tolist()]
     assert found == {0.5: [1.0, 1.0], 1.0: [0.0, 2.0]}
 
@@ -476,7 +476,7 @@ def test_products_with_the_fisher_matrix() -> None:
         checked.append(True)
 
     learner.gradient_step = check  # type: ignore[method-assign]
-    learner.learn(2 * learner.round_steps)
+    learner.learn(2 * 40)
     assert checked
 
 
