@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from morl.actions.base import ActionProblem, as_tensor
+from morl.actions.base import ActionOptimizer, ActionProblem, as_tensor
 from morl.actions.local_search import LocalSearch
 from morl.errors import ConfigurationError
 from morl.mip import Maximizer, MIPResult, pieces
 from morl.mip.bounds import Bounds
 from morl.mip.formulations import Formulation
+from morl.registry import component_field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class MIP:
     """How units become rows."""
     bounds: Bounds = "crown"
     """How units are bounded."""
-    start: LocalSearch = LocalSearch()
+    start: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the action that the search begins with."""
     workers: int = 1
     """Programs solved side by side; answers do not depend on it."""

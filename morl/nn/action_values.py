@@ -145,10 +145,11 @@ class ActionValueNet:
     model: QModel = "mlp"
     """Kind of network."""
     categories: int = 0
-    """Categories per action component, if observations are ``N`` one-hot blocks of this width; 0 for no product inputs."""
+    """Width of the part of the observation that each action component is multiplied with: the whole observation if it is ``d``,
+    its own block if observations are ``N`` blocks of this width; 0 for no product inputs."""
 
     def __post_init__(self) -> None:
-        if self.categories and self.categories * self.num_actions != self.observation:
+        if self.categories not in (0, self.observation) and self.categories * self.num_actions != self.observation:
             raise ConfigurationError(
                 f"{self.num_actions} components of {self.categories} categories are not {self.observation} inputs"
             )
@@ -188,7 +189,8 @@ class ActionValueNet:
                 if self.model != "linear":
                     parameters.append(normal(self.num_actions, size, fan=2 * active))
                     if self.categories:
-                        parameters.append(normal(self.num_actions, self.categories, size, fan=2 * active))
+                        together = active * (self.num_actions if self.categories == self.observation else 1)
+                        parameters.append(normal(self.num_actions, self.categories, size, fan=2 * together))
             parameters.append(torch.zeros(size))
         return parameters
 
@@ -205,7 +207,13 @@ class ActionValueNet:
                 constant = encoded @ next(left)
                 if self.model != "linear":
                     direct = next(left).unsqueeze(1)
-                    if self.categories:
+                    if self.categories == self.observation:
+                        weights = next(left)
+                        n, _, width, size = weights.shape
+                        # One product for all components: (n, B, d) @ (n, d, N h)
+                        flat = weights.transpose(1, 2).reshape(n, width, self.num_actions * size)
+                        direct = direct + (encoded @ flat).unflatten(-1, (self.num_actions, size))
+                    elif self.categories:
                         states = encoded.unflatten(-1, (self.num_actions, self.categories))
                         # (n, N, B, K) @ (n, N, K, h): each component's weights in its category
                         direct = direct + (states.transpose(1, 2) @ next(left)).transpose(1, 2)

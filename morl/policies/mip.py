@@ -83,17 +83,12 @@ class MIPPolicy(BasePolicy):
 
     def config(self) -> dict[str, Any]:
         """See :meth:`BasePolicy.config`."""
-        from morl.registry import name_of
-
-        named = name_of(self.optimizer, "action_optimizer")
-        if named is None:
-            raise CapabilityError(f"the action optimiser {self.optimizer!r} is not registered, so that it cannot be stored")
         return {
             "kind": self.kind,
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
             "network": {**dataclasses.asdict(self.network), "hidden": list(self.network.hidden)},
-            "optimizer": {"name": named[1], **dataclasses.asdict(self.optimizer)},  # type: ignore[call-overload]
+            "optimizer": optimizer_to_json(self.optimizer),
             "constraint": constraint_to_json(self.constraint),
         }
 
@@ -105,13 +100,7 @@ class MIPPolicy(BasePolicy):
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> MIPPolicy:
         """See :meth:`BasePolicy.from_parts`."""
         from envs.cormab.actions import FeasibleActions
-        from morl.actions import LocalSearch
-        from morl.registry import component
 
-        given = dict(config["optimizer"])
-        maker = component("action_optimizer", given.pop("name"))
-        if "start" in given:
-            given["start"] = LocalSearch(**given["start"])
         constraint = constraint_from_json(config["constraint"])
         space = space_from_json(config["action_space"])
         assert isinstance(space, spaces.MultiBinary)
@@ -120,11 +109,35 @@ class MIPPolicy(BasePolicy):
             observation_space=space_from_json(config["observation_space"]),
             action_space=FeasibleActions(constraint),
             network=ActionValueNet(**{**config["network"], "hidden": tuple(config["network"]["hidden"])}),
-            optimizer=maker(**given),
+            optimizer=optimizer_from_json(config["optimizer"]),
             constraint=constraint,
             parameters=[tensors[f"parameters/{i}"] for i in range(count)],
             extras={name: tensor for name, tensor in tensors.items() if not name.startswith("parameters/")},
         )
+
+
+def optimizer_to_json(optimizer: Any) -> dict[str, Any]:
+    """Describe an action optimiser by its registered name and fields.
+
+    Raises:
+        CapabilityError: It is not registered.
+    """
+    from morl.registry import name_of
+
+    named = name_of(optimizer, "action_optimizer")
+    if named is None:
+        raise CapabilityError(f"the action optimiser {optimizer!r} is not registered, so that it cannot be stored")
+    values = {item.name: getattr(optimizer, item.name) for item in dataclasses.fields(optimizer)}
+    described = {key: optimizer_to_json(value) if dataclasses.is_dataclass(value) else value for key, value in values.items()}
+    return {"name": named[1], **described}
+
+
+def optimizer_from_json(data: dict[str, Any]) -> Any:
+    """Rebuild an action optimiser from :func:`optimizer_to_json`."""
+    from morl.registry import component
+
+    fields = {key: optimizer_from_json(value) if isinstance(value, dict) else value for key, value in data.items()}
+    return component("action_optimizer", fields.pop("name"))(**fields)
 
 
 def constraint_to_json(constraint: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Deviations: see the page of SEQUOIA in the documentation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ from torch import Tensor
 
 from morl.actions import ActionOptimizer, ActionProblem, LocalSearch
 from morl.errors import CapabilityError
+from morl.experiments.result import Report
 from morl.nn.action_values import ActionValueNet, FoldedValues, QModel
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, blend_, member_slice, select, write_
@@ -58,8 +59,9 @@ class SEQUOIA(RunnableSolver):
     """Width of each hidden layer; small, because every unit may cost the integer program a binary."""
     q_model: QModel = "mlp"
     """``mlp``, ``concave`` (no binaries, no complementary actions) or ``linear`` in the action."""
-    product_inputs: bool = True
-    """Give the network the product of each action component and its arm's one-hot state, where components are arms."""
+    product_inputs: Literal["own", "all", "none"] = "own"
+    """Give the network products of each action component and one-hot states: of its own arm (where components are arms, else
+    none), or of all arms. They cost an integer program nothing."""
     training_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the best action for behaviour and targets."""
     policy_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch(rounds=4, swaps=4))
@@ -110,6 +112,9 @@ class SEQUOIA(RunnableSolver):
     """Each member's gradient is clipped to this Euclidean norm."""
     rows_per_member: int = 16
     """Environment rows of each member."""
+    comparison_episodes: int = 0
+    """Episodes in which the final policies are compared with baselines that know the model, for restless bandits with a scalar
+    reward; 0 for no comparison."""
 
     def __post_init__(self) -> None:
         check_common(self)
@@ -123,7 +128,7 @@ class SEQUOIA(RunnableSolver):
             0.0 < self.final_learning_rate <= self.learning_rate,
             f"SEQUOIA.final_learning_rate must be in (0, learning_rate], found {self.final_learning_rate}",
         )
-        for name in ("warm_start_updates", "l1", "stability"):
+        for name in ("warm_start_updates", "l1", "stability", "comparison_episodes"):
             require(getattr(self, name) >= 0, f"SEQUOIA.{name} must not be negative, found {getattr(self, name)}")
         require(self.max_gradient_norm > 0, f"SEQUOIA.max_gradient_norm must be positive, found {self.max_gradient_norm}")
 
@@ -148,7 +153,7 @@ class SEQUOIALearner(OffPolicyLearner):
         super().__init__(solver, env=env, task=task, seed=seed, device=device)
         self.net = ActionValueNet(
             self.num_actions, self.encoder.width, solver.hidden, self.m, solver.q_model,
-            _categories(env.spec.observation_space, self.num_actions, self.encoder) if solver.product_inputs else 0,
+            self._product_width(),
         )  # fmt: skip
         self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
         self.target = [p.clone() for p in self.online]
@@ -162,6 +167,12 @@ class SEQUOIALearner(OffPolicyLearner):
         self.cache: list[dict[bytes, np.ndarray[Any, Any]]] = [{} for _ in self.uids]
         self.cache_weights = self.linear_weights.clone()
         self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
+
+    def _product_width(self) -> int:
+        if self.solver.product_inputs == "all":
+            return self.encoder.width
+        own = self.solver.product_inputs == "own"
+        return _categories(self.spec.observation_space, self.num_actions, self.encoder) if own else 0
 
     # ------------------------------------------------------------------ acting
 
@@ -329,6 +340,21 @@ class SEQUOIALearner(OffPolicyLearner):
             for i in range(self.n)
         ]  # fmt: skip
 
+    def report(self) -> Report:
+        """Compare trained policies with the baselines; see :mod:`morl.cormab.comparison`."""
+        bandit = getattr(self.rows, "batch", None)
+        instance = getattr(bandit, "instance", None)
+        if not self.solver.comparison_episodes or instance is None or self.m > 1 or not self.warm.all():
+            return Report()
+        from morl.cormab import BASELINES, compare
+
+        names = ["sequoia"] if self.n == 1 else [f"sequoia {uid}" for uid in self.uids]
+        trained = {name: _Trained(policy) for name, policy in zip(names, self.policies(), strict=True)}
+        horizon = self.spec.max_episode_steps or getattr(bandit, "max_episode_steps", None) or 20
+        return compare(
+            {**BASELINES, **trained}, [instance], episodes=self.solver.comparison_episodes, horizon=horizon, seed=self.seed
+        ).report()
+
     def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
         """Overwrite a member's network by another's and start its optimiser anew.
 
@@ -379,6 +405,18 @@ class SEQUOIALearner(OffPolicyLearner):
             self.cache[i] = {row.tobytes(): action for row, action in zip(states, actions, strict=True)}
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """A policy among the contenders of a comparison."""
+
+    policy: Policy
+
+    def prepare(self, instance: Any, *, horizon: int, seed: int) -> Any:
+        """See :class:`morl.cormab.baselines.base.Contender`."""
+        del instance, horizon, seed
+        return lambda states, *_: np.asarray(self.policy.act(states), np.bool_)
+
+
 def _constraint(env: EnvFactory) -> Any:
     """The feasible actions of an environment: of its action space, of itself, or all of them."""
     from envs.cormab.constraints import Budget
@@ -397,22 +435,3 @@ def _categories(space: Any, num_actions: int, encoder: Any) -> int:
     if not isinstance(space, spaces.MultiDiscrete) or not encoder.is_one_hot or space.shape != (num_actions,):
         return 0
     return int(space.nvec[0]) if (space.nvec == space.nvec[0]).all() else 0
-
-
-PAPER = replace(
-    SEQUOIA(),
-    product_inputs=False,
-    gamma=0.99,
-    learning_rate=2.5e-4,
-    final_learning_rate=2.5e-4,
-    batch_size=32,
-    updates_per_step=1.0,
-    tau=1e-6,
-    target_period=1,
-    epsilon_start=0.9,
-    epsilon_end=0.05,
-    epsilon_decay_steps=2_000,
-    capacity=10_000,
-    rows_per_member=1,
-)
-"""The published code's settings, frozen target included, as far as they have a counterpart here."""

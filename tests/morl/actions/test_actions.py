@@ -36,7 +36,7 @@ def scores_of(asked, actions):
 
 
 @pytest.mark.parametrize("model", ["mlp", "concave", "linear"])
-@pytest.mark.parametrize("categories", [0, K])
+@pytest.mark.parametrize("categories", [0, K, J * K])
 def test_flips_and_single_networks_agree_with_the_batch(model, categories):
     asked = problem(model, categories)
     actions = torch.from_numpy(np.random.default_rng(1).random((N, B, J)) < 0.4)
