@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.protocols import BatchedEnv
+from envs.protocols import BatchedEnv, ParametricDynamics
 
 if TYPE_CHECKING:
     from envs.cormab.constraints import Constraint
@@ -107,6 +107,77 @@ def check_vector_reward_env(env: Any, *, steps: int = 200, seed: int = 0) -> Non
             _require(isinstance(flag, bool | np.bool_), f"step {number} returned {name}={flag!r}; expected a bool")
         if terminated or truncated:
             env.reset()
+
+
+def check_parametric_env(env: Any, *, steps: int = 100, seed: int = 0) -> None:
+    """Check that the transition model of a gymnasium environment can be set as :class:`envs.protocols.ParametricDynamics` says.
+
+    Models are chosen, kept, restored and echoed; a seed and a model determine the episode, whatever was set before; unknown
+    names and values that are no numbers are refused; and the parameters do something.
+
+    Args:
+        env: Your environment; it is reset and stepped, not closed.
+        steps: Steps to play in each model with random actions.
+        seed: Of actions and episodes.
+
+    Raises:
+        AssertionError: It does not fulfil the protocol.
+
+    Example:
+        >>> import gymnasium
+        >>> check_parametric_env(gymnasium.make("parametric/pendulum-v0"))
+    """
+    bare = env.unwrapped
+    _require(isinstance(bare, ParametricDynamics), f"{type(bare).__name__} needs parameter_space, get_params and set_params")
+    space = bare.parameter_space
+    nominal = space.mapping(space.nominal)
+    env.action_space.seed(seed)
+    actions = [env.action_space.sample() for _ in range(steps)]
+    first = _play_model(env, "nominal", nominal, actions, seed)
+    changed = []
+    for name, low, high in zip(space.names, space.low, space.high, strict=True):
+        other = float(high if abs(high - nominal[name]) >= abs(low - nominal[name]) else low)
+        model = {**nominal, name: other}
+        _play_model(env, "nominal", nominal, [], seed)
+        found = _play_model(env, {name: other}, model, actions, seed)
+        _require(
+            _same_episode(_play_model(env, None, model, actions, seed), found),
+            f"after options={{'params': {{{name!r}: {other:g}}}}} a second reset without options played another episode: keep "
+            "the model, and let nothing but seed and model decide",
+        )
+        changed.append(not _same_episode(found, first))
+    _require(any(changed), f"no parameter of {', '.join(space.names)} changed anything in {steps} steps of random actions")
+    _require(
+        _same_episode(_play_model(env, "nominal", nominal, actions, seed), first),
+        "options={'params': 'nominal'} does not bring back the first episode",
+    )
+    bare.set_params(**{space.names[0]: float(space.high[0])})
+    _require(bare.get_params()[space.names[0]] == space.high[0], "get_params does not say what set_params has set")
+    for params, what in (({"no such parameter": 1.0}, "an unknown name"), ({space.names[0]: np.nan}, "NaN")):
+        try:
+            env.reset(options={"params": params})
+        except ValueError:
+            continue
+        _require(False, f"reset accepted {what} as a parameter; raise a ValueError")
+    env.reset(options={"params": "nominal"})
+
+
+def _play_model(env: Any, params: Any, model: dict[str, float], actions: list[Any], seed: int) -> list[Any]:
+    """What is seen in a model, whose echo is checked."""
+    observation, info = env.reset(seed=seed, options=None if params is None else {"params": params})
+    for source, echo in (("info['params']", info.get("params")), ("get_params()", env.unwrapped.get_params())):
+        _require(echo == model, f"after a reset with params {params!r} {source} is {echo}; expected {model}")
+    seen = [observation]
+    for action in actions:
+        observation, reward, terminated, truncated, _ = env.step(action)
+        seen += [observation, np.asarray(reward)]
+        if terminated or truncated:
+            break
+    return seen
+
+
+def _same_episode(first: list[Any], second: list[Any]) -> bool:
+    return len(first) == len(second) and all(_same(a, b) for a, b in zip(first, second, strict=True))
 
 
 def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: int = 256, seed: int = 0) -> None:
