@@ -6,6 +6,8 @@ COMPONENTS = {
         "nominal": "robust.baselines.nominal:Nominal",
         "domain_randomisation": "robust.baselines.domain_randomisation:DomainRandomisation",
         "m2td3": "robust.baselines.m2td3:M2TD3",
+        "rarl": "robust.baselines.rarl:RARL",
+        "action_robust": "robust.baselines.action_robust:ActionRobust",
     },
     "policy": {
         "composite": "robust.policies.composite:CompositePolicy",

@@ -56,7 +56,7 @@ class Specialist:
     """Its scalarised return in its own model."""
 
 
-@dataclass
+@dataclass(eq=False)
 class SubProblem:
     """One preference: what was found for it so far."""
 

@@ -28,16 +28,16 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.errors import CapabilityError
-from morl.functional import sac_target
+from morl.functional import pessimistic_values, sac_target
 from morl.nn.distributions import tanh_gaussian
-from morl.nn.stacked import Parameters, StackedMLP
+from morl.nn.stacked import Parameters, Selection, StackedMLP
 from morl.policies.mlp import MLPPolicy
 from morl.problem import ProblemSpec
 from morl.protocols import EnvFactory, EnvRows, Policy, Rows, State
 from morl.registry import component_field
 from morl.seeding import stream
 from morl.solvers.base import RunnableSolver, require
-from morl.solvers.mosac import MOSAC, MOSACLearner
+from morl.solvers.mosac import MOSAC, MOSACLearner, UpdateEngine
 from morl.task import Task
 from robust.baselines.nominal import checked_task
 from robust.evaluation import WorstCaseJudgement
@@ -167,9 +167,9 @@ class InformedRows:
 class MinMaxEngine:
     """Gradients of the critic that knows the model and of the policy that does not, by autograd."""
 
-    def __init__(self, learner: M2TD3Learner) -> None:
-        """Keep the learner, whose candidates move."""
-        self.learner = learner
+    def __init__(self, learner: M2TD3Learner, members: Selection) -> None:
+        """Keep the learner and who is updated: their candidates move."""
+        self.learner, self.members = learner, members
 
     def critic_gradients(
         self,
@@ -201,7 +201,7 @@ class MinMaxEngine:
         observations = learner.seen(batch["observation"])
         leaves = [p.detach().requires_grad_() for p in actor]
         chosen, log_density = tanh_gaussian(learner.actor_net(leaves, observations), noise, actions.scale, actions.offset)
-        places = learner.candidates[learner.updating].clone().requires_grad_()
+        places = learner.candidates[self.members].clone().requires_grad_()
         count, batch_size = places.shape[1], observations.shape[1]
         # Every state with every candidate: (n, N * B, d + k + a).
         inputs = torch.cat(
@@ -218,7 +218,7 @@ class MinMaxEngine:
         loss = alpha * log_density.mean(-1) - by_candidate.gather(1, worst.unsqueeze(1)).squeeze(1)
         found = torch.autograd.grad(loss.sum(), leaves, retain_graph=True)
         (slope,) = torch.autograd.grad(by_candidate.sum(), places)
-        learner.move_candidates(slope.detach(), worst)
+        learner.move_candidates(self.members, slope.detach(), worst)
         return list(found), loss.detach(), log_density.detach().mean(-1)
 
 
@@ -234,11 +234,9 @@ class M2TD3Learner(MOSACLearner):
         self.actor_net = StackedMLP(self.encoder.width - region.dimension, solver.solver.hidden, 2 * self.actions.num_actions)
         self.actor = self.actor_net.init(self._init_streams("actor"), device)
         self._make_optimisers()
-        self.engine: Any = MinMaxEngine(self)
-        self.updating: Any = slice(0, self.n)
         self.candidates = torch.stack([self._drawn(uid, 0) for uid in self.uids]).to(device)
         self.idle = torch.zeros(self.n, solver.candidates, dtype=torch.int64)
-        self.redrawn = 0
+        self.redrawn = torch.zeros(self.n, dtype=torch.int64)
 
     def _drawn(self, uid: int, number: int) -> Tensor:
         """Fresh candidates of a member, ``(N, k)``."""
@@ -272,32 +270,32 @@ class M2TD3Learner(MOSACLearner):
         near: Array = np.clip(candidate + self.method.exploration * rng.standard_normal(self.parameters_seen), 0.0, 1.0)
         return near
 
-    def move_candidates(self, slope: Tensor, worst: Tensor) -> None:
-        """One step of the candidates of the members that are being updated.
+    def move_candidates(self, members: Selection, slope: Tensor, worst: Tensor) -> None:
+        """One step of the candidates of some members.
 
         Args:
+            members: Whose.
             slope: Gradient of the mean value, ``(n', N, k)``.
             worst: Worst candidate of each member, ``(n',)``.
         """
         length = slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-        moved = (self.candidates[self.updating] - self.method.candidate_learning_rate * slope / length).clamp(0.0, 1.0)
-        self.candidates[self.updating] = moved
-        idle = self.idle[self.updating] + 1
+        moved = (self.candidates[members] - self.method.candidate_learning_rate * slope / length).clamp(0.0, 1.0)
+        self.candidates[members] = moved
+        idle = self.idle[members] + 1
         idle.scatter_(1, worst.cpu().unsqueeze(1), 0)
-        self.idle[self.updating] = idle
+        self.idle[members] = idle
         stale = idle > self.method.patience
         apart = torch.cdist(moved, moved, p=torch.inf).cpu()
         close = (apart < self.method.candidate_distance).tril(-1).any(-1)
         for i, c in (stale | close).nonzero().tolist():
-            member = int(torch.arange(self.n)[self.updating][i])
-            self.redrawn += 1
-            self.candidates[member, c] = self._drawn(self.uids[member], self.redrawn)[c].to(self.device)
+            member = int(torch.arange(self.n)[members][i])
+            self.redrawn[member] += 1
+            self.candidates[member, c] = self._drawn(self.uids[member], int(self.redrawn[member]))[c].to(self.device)
             self.idle[member, c] = 0
 
-    def gradient_step(self, members: Any, batch: Batch, noise: Tensor) -> None:
-        """See :meth:`morl.solvers.mosac.MOSACLearner.gradient_step`."""
-        self.updating = members
-        super().gradient_step(members, batch, noise)
+    def _gradient_step(self, engine: UpdateEngine, members: Selection, batch: Batch, noise: Tensor) -> None:
+        del engine
+        super()._gradient_step(MinMaxEngine(self, members), members, batch, noise)
 
     def act_tensors(self, actor: Parameters, encoded: Tensor, noise: Tensor) -> Tensor:
         """See :meth:`morl.solvers.mosac.MOSACLearner.act_tensors`."""
@@ -315,10 +313,28 @@ class M2TD3Learner(MOSACLearner):
             for i in range(self.n)
         ]
 
+    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Values in the worst candidate of each state; see :meth:`morl.protocols.HasValues`."""
+        plain = observations.to(self.device, torch.float32).flatten(1)
+        flat = actions.to(self.device, torch.float32).flatten(1)
+        n, count, batch = self.n, self.method.candidates, len(plain)
+        inputs = torch.cat(
+            [
+                plain.expand(n, count, batch, -1),
+                self.candidates.unsqueeze(2).expand(-1, -1, batch, -1),
+                flat.expand(n, count, batch, -1),
+            ],
+            -1,
+        ).flatten(1, 2)
+        with torch.no_grad():
+            q = pessimistic_values(self.critic_net(self.critic, inputs), self.linear_weights).unflatten(1, (count, batch))
+        # The candidate takes the place of a second critic: the one whose scalarised value is smallest counts.
+        return pessimistic_values(q, self.linear_weights)
+
     def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
         super()._reindex_networks(source, fresh)
         index = torch.as_tensor(list(source))
-        self.candidates, self.idle = self.candidates[index].clone(), self.idle[index].clone()
+        self.candidates, self.idle, self.redrawn = (old[index].clone() for old in (self.candidates, self.idle, self.redrawn))
 
     def _own_state(self) -> State:
         return {**super()._own_state(), "candidates": self.candidates, "idle": self.idle, "redrawn": self.redrawn}
@@ -326,4 +342,4 @@ class M2TD3Learner(MOSACLearner):
     def _load_own_state(self, state: State) -> None:
         super()._load_own_state(state)
         self.candidates = state["candidates"].to(self.device).clone()
-        self.idle, self.redrawn = state["idle"].clone(), int(state["redrawn"])
+        self.idle, self.redrawn = state["idle"].clone(), state["redrawn"].clone()

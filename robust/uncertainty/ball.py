@@ -20,20 +20,22 @@ class Ball(UncertaintySet):
     Parameters without radius stay nominal.
     """
 
-    radii: Mapping[str, float]
-    """Half-axis by parameter, in its unit, positive."""
+    radii: Mapping[str, float] | None = None
+    """Half-axis by parameter, in its unit, positive; None: from nominal to the nearer end of the environment's own range."""
 
     def __post_init__(self) -> None:
-        for name, radius in self.radii.items():
+        for name, radius in (self.radii or {}).items():
             if not radius > 0:
                 raise ConfigurationError(f"Ball.radii[{name!r}] is {radius}; expected a positive number")
-        if not self.radii:
+        if self.radii is not None and not self.radii:
             raise ConfigurationError("Ball.radii is empty; name at least one parameter")
 
     def region(self, space: ParameterSpace) -> BallRegion:
         """See :meth:`UncertaintySet.region`."""
         half = np.zeros(len(space))
-        for name, radius in self.radii.items():
+        if self.radii is None:
+            half = np.maximum(np.minimum(space.nominal - space.low, space.high - space.nominal), 0.0)
+        for name, radius in (self.radii or {}).items():
             half[index_of(space, name)] = radius
         low, high = space.nominal - half, space.nominal + half
         checked(space, np.stack([low, high]))

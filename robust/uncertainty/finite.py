@@ -16,15 +16,15 @@ from robust.uncertainty.base import Array, Nominal, Region, UncertaintySet, chec
 class Finite(UncertaintySet):
     """One of some models, each a value for every parameter, in the environment's order."""
 
-    models: tuple[tuple[float, ...], ...]
-    """``(K, k)``."""
+    models: tuple[tuple[float, ...], ...] = ()
+    """``(K, k)``; none: the nominal model alone."""
     nominal: Nominal = "require"
     """What if the nominal model is not on the list; `clip` takes the first nearest one."""
 
     def region(self, space: ParameterSpace) -> FiniteRegion:
         """See :meth:`UncertaintySet.region`."""
         if not self.models:
-            raise ConfigurationError("Finite.models is empty; name at least one model")
+            return finite_region(space, space.nominal[None], self.nominal)
         if {len(model) for model in self.models} != {len(space)}:
             raise ConfigurationError(
                 f"Finite.models: every model needs {len(space)} numbers, for {', '.join(space.names)}; found "

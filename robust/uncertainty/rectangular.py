@@ -22,13 +22,18 @@ class Rectangular(UncertaintySet):
     since one parameter moves many rows of the kernel at once.
     """
 
-    values: Mapping[str, tuple[float, ...]]
-    """Values by parameter."""
+    values: Mapping[str, tuple[float, ...]] | None = None
+    """Values by parameter; None: both ends of the environment's own range and the nominal value, of every parameter."""
     nominal: Nominal = "require"
     """What if the nominal model is not among the combinations; `clip` takes the first nearest one."""
 
     def region(self, space: ParameterSpace) -> FiniteRegion:
         """See :meth:`UncertaintySet.region`."""
+        if self.values is None:
+            three = np.stack([space.low, space.nominal, space.high], -1)
+            return finite_region(
+                space, np.array(list(itertools.product(*(np.unique(v).tolist() for v in three)))), self.nominal
+            )
         if not self.values or not all(len(values) for values in self.values.values()):
             raise ConfigurationError("Rectangular.values needs at least one value for at least one parameter")
         lists: list[tuple[float, ...]] = [(value,) for value in space.nominal.tolist()]

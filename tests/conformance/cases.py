@@ -110,7 +110,7 @@ LEAVES = {
     "subpo_table_natural": Case("subpo", SubPO(**_subpo, network="table", optimiser="natural", iterations=3), CORRIDOR),
     "subpo_gru": Case("subpo", SubPO(**_subpo, network="gru", entropy_schedule="inverse", share_rollouts=True), CORRIDOR),
     "subpo_attention": Case("subpo", SubPO(**_subpo, network="attention", baseline="critic"), CORRIDOR),
-    "subpo_continuous": Case("subpo", SubPO(**_subpo, normalise_observations=True, advantage_unit="first_batch"), TARGETS),
+    "subpo_continuous": Case("subpo", SubPO(**_subpo, normalise_observations=True, entropy_unit="first_batch"), TARGETS),
     "subpo_continuous_gru_natural": Case("subpo", SubPO(**_subpo, network="gru", optimiser="natural", iterations=3), TARGETS),
 }
 """Solvers that train a population themselves."""
@@ -146,3 +146,6 @@ WRAPPERS = {
 """MORL/D around some of them."""
 
 CASES = LEAVES | WRAPPERS
+
+ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust"}
+"""Solvers over transition models, which need an environment that has some: the same checker tries them in ``tests/robust``."""

@@ -306,3 +306,17 @@ def test_same_transitions_on_a_cuda_device(n_step: int) -> None:
         batch["next_observation"] > batch["observation"], torch.ones_like(batch["observation"], dtype=torch.bool)
     )
     rings[1].update_priorities(batch["index"], batch["reward"][..., 0])
+
+
+def test_everything_stored_oldest_first() -> None:
+    ring = make(capacity=5)
+    for time in range(3):
+        add(ring, time, rows=(0, 2), groups=(0, 1))
+    assert ring.stored(0)["observation"][:, 0].tolist() == [0.0, 1.0, 2.0]
+    for time in range(3, 8):
+        add(ring, time, rows=(0, 2), groups=(0, 1))
+    stored = ring.stored(1)
+    assert stored["observation"][:, 0].tolist() == [23.0, 24.0, 25.0, 26.0, 27.0]
+    assert stored["reward"].shape == (5, 2)
+    stored["reward"].zero_()
+    assert ring.stored(1)["reward"][:, 1].tolist() == [3.0, 4.0, 5.0, 6.0, 7.0]

@@ -23,6 +23,9 @@ SETS = {
     "ball": Ball({"mass": 0.5, "length": 0.2}),
     "ball-1d": Ball({"mass": 0.5}),
     "finite": Finite(((1.0, 1.0, 0.3), (2.0, 1.0, 0.1))),
+    "own ball": Ball(),
+    "nominal alone": Finite(),
+    "ends": Rectangular(),
     "rectangular": Rectangular({"mass": (0.5, 1.0, 2.0), "length": (1.0, 1.5)}),
 }
 
@@ -37,6 +40,13 @@ def test_cube_and_samples_lie_in_the_set(name):
         assert (models >= region.low).all()
         assert (models <= region.high).all()
     assert not region.contains(region.high[None] + 0.1).any()
+
+
+def test_defaults_come_from_the_environment():
+    assert len(Rectangular().region(SPACE).candidates) == 27
+    assert_array_equal(Finite().region(SPACE).candidates, [SPACE.nominal])
+    own = Ball().region(SPACE)
+    assert_allclose(own.high - SPACE.nominal, [0.5, 0.5, 0.1])
 
 
 def test_corners_of_a_box_are_its_bounds():
@@ -92,7 +102,6 @@ def test_nominal_outside_the_set():
         (lambda: Ball({"mass": 0.0}), "positive"),
         (lambda: Ball({}), "at least one parameter"),
         (lambda: Ball({"mass": 2.0}).region(SPACE), "parameter 'mass' is -1"),
-        (lambda: Finite(()).region(SPACE), "is empty"),
         (lambda: Finite(((1.0, 1.0),)).region(SPACE), "needs 3 numbers"),
         (lambda: Finite(((1.0, 1.0, np.nan),)).region(SPACE), "finite number"),
         (lambda: Rectangular({}).region(SPACE), "at least one value"),

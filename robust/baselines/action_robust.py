@@ -1,0 +1,41 @@
+"""An adversary that takes part in the agent's own actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from envs.parametric.wrappers.adversarial import Adversarial
+from envs.parametric.wrappers.noisy_action import NoisyAction
+from envs.parametric.wrappers.probabilistic_action import ProbabilisticAction
+from envs.protocols import BatchedEnv
+from morl.solvers.base import require
+from robust.baselines.zero_sum import ZeroSumSolver
+from robust.uncertainty.base import Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionRobust(ZeroSumSolver):
+    r"""Trained in the nominal model, where an adversary disturbs the actions.
+
+    ``noisy``: :math:`(1 - \alpha) a + \alpha b` is done. ``probabilistic``: :math:`b` instead of :math:`a` with probability
+    :math:`\alpha`.
+
+    Source:
+        C. Tessler, Y. Efroni, S. Mannor, Action robust reinforcement learning and applications in continuous control, ICML 2019
+        (NR-MDP and PR-MDP). Deviation: soft actor-critic with one critic for both players instead of DDPG.
+    """
+
+    form: Literal["noisy", "probabilistic"] = "noisy"
+    """How the adversary takes part."""
+    alpha: float = 0.15
+    """How much."""
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        super().__post_init__()
+        require(0.0 <= self.alpha <= 1.0, f"ActionRobust.alpha must be in [0, 1], found {self.alpha}")
+
+    def adversarial(self, env: BatchedEnv, region: Region) -> Adversarial:
+        """See :meth:`ZeroSumSolver.adversarial`."""
+        return NoisyAction(env, alpha=self.alpha) if self.form == "noisy" else ProbabilisticAction(env, alpha=self.alpha)
