@@ -66,6 +66,8 @@ def add_greedily(
         row, component = np.nonzero(possible)
         possible[row, component] = constraint.extends(grown[row, component])
         row, component = np.nonzero(possible)
+        if not row.size:
+            break
         gain = np.full(present.shape, -np.inf)
         now = value(states[going], present)
         gain[row, component] = (value(states[going][row], grown[row, component]) - now[row]) / divisor[component]
