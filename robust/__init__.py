@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robust.iwocs import IWOCS, Iteration, IWOCSResult
+    from robust.iwocs import IWOCS
+    from robust.tabular.iwocs import Iteration, IWOCSResult
 
 __all__ = ["IWOCS", "IWOCSResult", "Iteration"]
+
+_HOMES = {"IWOCS": "robust.iwocs", "IWOCSResult": "robust.tabular.iwocs", "Iteration": "robust.tabular.iwocs"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names on first use: listing what there is (:mod:`robust.components`) loads neither torch nor scipy."""
-    if name in __all__:
-        import robust.iwocs
-
-        return getattr(robust.iwocs, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'robust' has no attribute {name!r}")

@@ -35,12 +35,10 @@ from robust.evaluation import WorstCaseJudgement
 from robust.iwocs_learner import IWOCSLearner
 from robust.search import CornerSearch, WorstCaseSearch
 from robust.tabular import iwocs as tabular
-from robust.tabular.iwocs import Iteration, IWOCSResult
+from robust.tabular.iwocs import IWOCSResult
 from robust.tabular_learner import TabularLearner
 from robust.uncertainty import Box, UncertaintySet
 from robust.validity import PredictiveCoding, ValidityModel
-
-__all__ = ["IWOCS", "IWOCSResult", "Iteration"]
 
 Aggregator = Literal["min_q", "hull", "actor_min"]
 
