@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +38,7 @@ class Enumerate:
             raise CapabilityError(
                 f"{type(constraint).__name__} has more than {self.limit} actions; raise Enumerate.limit or use another"
             )
-        return EnumerateMaximizer(torch.from_numpy(listed))
+        return EnumerateMaximizer(torch.from_numpy(np.ascontiguousarray(listed)))
 
 
 class EnumerateMaximizer:

@@ -107,6 +107,7 @@ def test_sets_without_the_null_action_and_long_lists():
     asked = problem(seed=7)
     exactly = ExactCount(J, 3)
     assert (LocalSearch().make(exactly)(asked).sum(-1) == 3).all()
+    torch.testing.assert_close(scores_of(asked, Enumerate().make(exactly)(asked)), best_scores(asked, exactly))
     with pytest.raises(ConfigurationError, match="null action"):
         LocalSearch(oracle="greedy").make(exactly)
     with pytest.raises(CapabilityError, match="more than 10 actions"):
