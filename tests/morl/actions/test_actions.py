@@ -27,7 +27,7 @@ def constraint(kind):
 
 
 def best_scores(asked, feasible):
-    listed = torch.from_numpy(feasible.enumerate(1 << 12))
+    listed = torch.from_numpy(np.ascontiguousarray(feasible.enumerate(1 << 12)))
     return asked.scores(listed.expand(N, B, *listed.shape)).max(-1).values
 
 
