@@ -17,6 +17,7 @@ from envs.coverage.grid import Grid
 from envs.coverage.hub import Hub
 from envs.coverage.inverse_dynamics import fit_inverse_dynamics
 from envs.coverage.items import Items
+from envs.coverage.known_values import KnownValue, known_value
 from envs.coverage.submodular_reward import SubmodularReward
 from envs.coverage.two_rooms import TwoRooms
 
@@ -33,6 +34,8 @@ __all__ = [
     "Car",
     "GraphWorld",
     "SubmodularReward",
+    "KnownValue",
+    "known_value",
     "fit_inverse_dynamics",
     "check_set_function",
     "SetFunctionLawError",
