@@ -15,8 +15,11 @@ from envs.protocols import BatchedEnv, Rows
 class DynamicAdversary(Adversarial):
     """An adversary sets all parameters before every step.
 
-    Its actions lie in [-1, 1]: the ends of the environment's own range of each parameter.
+    Its actions lie in [-1, 1]: the ends of the environment's own range of each parameter. What it set last is forgotten by a
+    reset.
     """
+
+    draws_params = True
 
     def __init__(self, env: BatchedEnv, *, adversary: Adversary | None = None) -> None:
         """Let in the adversary.

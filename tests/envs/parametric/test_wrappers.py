@@ -122,6 +122,13 @@ def test_dynamic_adversary_sets_the_model_and_is_clipped():
     assert env.clipped.tolist() == [0, 1, 0, 0]
 
 
+def test_a_reset_forgets_what_the_adversary_did():
+    env = SingleEnv(DynamicAdversary(pendulum(1)))
+    env.reset(seed=0)
+    assert env.step(np.array([0.0, 1.0, 1.0]))[4]["params"] == {"mass": 2.0, "length": 1.5}
+    assert env.reset(seed=0)[1]["params"] == {"mass": 1.0, "length": 1.0}
+
+
 def test_an_adversary_that_is_asked_sees_the_observations_and_leaves_the_agents_actions():
     seen = []
 
