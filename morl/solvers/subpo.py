@@ -92,10 +92,11 @@ class SubPO(RunnableSolver):
     """Utility of the expected values, or expected utility of the values, if the task does not say."""
     entropy_coefficient: float = 0.1
     """Weight of the policy's mean entropy (nats) at the start, beside advantages in their unit."""
-    entropy_schedule: Literal["linear", "constant", "inverse"] = "linear"
-    """How the weight falls: to zero at ``entropy_steps``, not at all, or with one over the number of batches."""
+    entropy_schedule: Literal["linear", "cubic", "constant", "inverse"] = "linear"
+    """How the weight falls: to zero at ``entropy_steps``, linearly or by the third power of the way that is left (more time at
+    small weights); not at all; or with one over the number of batches."""
     entropy_steps: int = 1_000_000
-    """Environment steps per member at which a linear schedule ends."""
+    """Environment steps per member at which the weight of a linear or cubic schedule has fallen to zero."""
     optimiser: Literal["adam", "natural"] = "adam"
     """Adam on the gradient; or plain steps along the natural gradient."""
     max_divergence: float = 0.02
@@ -110,9 +111,11 @@ class SubPO(RunnableSolver):
     """Updates of the critic per batch."""
     gae_lambda: float = 1.0
     """Weight of longer horizons in the advantages of a critic; 1 is unbiased."""
-    advantage_unit: Literal["batch", "first_batch", "none"] = "batch"
-    """Divide advantages by their standard deviation over the batch, so that units do not matter; or over the member's first
-    batch: then the entropy's weight is a temperature, and its fall an annealing, however concentrated the policy is."""
+    normalise_advantages: bool = True
+    """Divide advantages by their standard deviation over the batch, so that units do not matter."""
+    entropy_unit: Literal["batch", "first_batch"] = "batch"
+    """Whose standard deviation of advantages the entropy is weighed against: the present batch's, which shrinks as the policy
+    concentrates; or the member's first batch's, which makes the weight a temperature and its fall an annealing."""
     normalise_observations: bool = False
     """Shift and scale real-valued observations by each member's running mean and standard deviation."""
     share_rollouts: bool = False
@@ -534,16 +537,22 @@ class SubPOLearner(PopulationLearner):
     def _entropy_coefficients(self, members: Sequence[int]) -> Tensor:
         solver = self.solver
         factor: Any = np.ones(len(members))
-        if solver.entropy_schedule == "linear":
-            factor = np.clip(1.0 - self.member_steps[members] / solver.entropy_steps, 0.0, 1.0)
+        if solver.entropy_schedule in ("linear", "cubic"):
+            left = np.clip(1.0 - self.member_steps[members] / solver.entropy_steps, 0.0, 1.0)
+            factor = left if solver.entropy_schedule == "linear" else left**3
         elif solver.entropy_schedule == "inverse":
             factor = 1.0 / (1.0 + self.batches[members])
-        return torch.as_tensor(solver.entropy_coefficient * factor, dtype=torch.float32, device=self.device)
+        coefficient = torch.as_tensor(solver.entropy_coefficient * factor, dtype=torch.float32, device=self.device)
+        if solver.normalise_advantages and solver.entropy_unit == "first_batch":
+            index = torch.tensor(list(members), device=self.device)
+            coefficient *= self.first_spread[index, 0] / self.stats["spread"][index].clamp_min(1e-6)
+        return coefficient
 
     def _field(self, name: str, members: Sequence[int]) -> Tensor:
         """A field of the batch by member, ``(n', E, T, ...)``; ``mask`` says which steps took place."""
         if self._played:
-            return self._played[name].unflatten(0, (len(members), self.rows_per_member))
+            played: Tensor = self._played[name].unflatten(0, (len(members), self.rows_per_member))
+            return played
         rows = torch.from_numpy(self.rows_of(members)).to(self.device)
         whole = self.rollout.mask if name == "mask" else self.rollout[name]
         field: Tensor = whole.index_select(1, rows).unflatten(1, (len(members), self.rows_per_member)).movedim(0, 2)
@@ -660,13 +669,13 @@ class SubPOLearner(PopulationLearner):
         deviation = (centred.square().sum(1, keepdim=True) / number).sqrt()
         index = torch.tensor(list(members), device=self.device)
         self.stats["spread"][index] = deviation.squeeze(1)
-        if self.solver.advantage_unit == "none":
+        if not self.solver.normalise_advantages:
             return advantages
         # The floor keeps rounding errors of equal credits from being blown up into a signal.
         unit = torch.maximum(deviation, 1e-5 * flat.abs().amax(1, keepdim=True) + 1e-6)
-        if self.solver.advantage_unit == "first_batch":
+        if self.solver.entropy_unit == "first_batch":
             before = self.first_spread[index]
-            unit = self.first_spread[index] = torch.where(before > 0, before, unit)
+            self.first_spread[index] = torch.where(before > 0, before, unit)
         return advantages / unit.unsqueeze(-1)
 
     def _critic_advantages(self, chosen: Selection, episodes: Batch, gains: Tensor, gamma: float) -> tuple[Tensor, Tensor]:

@@ -70,10 +70,10 @@ def train(job: tuple[str, int, str, int]) -> Table:
     began = time.process_time()
     learner = solver.make(problem, None, seed=seed, device=CPU)
     judge, rows, spent = evaluator_of(solver, problem, device=CPU), [], 0
-    horizon = problem.make_batched(1).horizon  # type: ignore[misc]
-    unit = learner.round_steps * horizon
+    unit = learner.round_steps  # a batch of whole episodes
     while config.env_steps - spent >= unit:
-        spent += learner.learn(max(unit, round(config.env_steps / 25 / unit) * unit))["training"]
+        budget = max(unit, round(config.env_steps / 25 / unit) * unit)
+        spent += learner.learn(min(budget, config.env_steps - spent))["training"]
         value = float(judge(learner.policies()).undiscounted.mean())
         rows.append(
             {

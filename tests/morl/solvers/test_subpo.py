@@ -125,7 +125,7 @@ def table_order(gradient: Tensor) -> Tensor:
 def test_the_mean_estimate_is_the_gradient_within_sampling_error(settings: Any) -> None:
     logits = torch.zeros(3, 12, 5)
     logits[1:] = 0.5 * torch.randn(2, 12, 5, generator=torch.Generator().manual_seed(0))
-    solver = SubPO(network="table", rows_per_member=1000, advantage_unit="none", **settings)
+    solver = SubPO(network="table", rows_per_member=1000, normalise_advantages=False, **settings)
     found = sampled_gradients(solver, problem_of(square), logits, 40).double()
     mean, error = found.mean(0), found.std(0) / len(found) ** 0.5
     exact = Exact(square(1))
@@ -137,7 +137,7 @@ def test_the_mean_estimate_is_the_gradient_within_sampling_error(settings: Any) 
 
 
 def test_one_step_credit_is_biased_when_sampled() -> None:
-    solver = SubPO(network="table", rows_per_member=1000, advantage_unit="none", credit="one_step", baseline="none")
+    solver = SubPO(network="table", rows_per_member=1000, normalise_advantages=False, credit="one_step", baseline="none")
     found = sampled_gradients(solver, problem_of(square), torch.zeros(1, 12, 5), 40).double()
     torch.testing.assert_close(found.mean(0)[0, 0], torch.tensor([-0.08, 0.12, 0.12, -0.08, -0.08]).double(), atol=0.01, rtol=0)
 
@@ -168,7 +168,7 @@ def modular_square(num_envs: int) -> Any:
 
 def test_with_a_modular_function_the_gradient_is_that_of_reinforce_bit_for_bit() -> None:
     logits = torch.randn(1, 12, 5, generator=torch.Generator().manual_seed(0))
-    solver = SubPO(network="table", rows_per_member=50, advantage_unit="none", baseline="none")
+    solver = SubPO(network="table", rows_per_member=50, normalise_advantages=False, baseline="none")
 
     class Kept(_Watched):
         def _aggregated(self, episodes: Any) -> Any:
