@@ -347,9 +347,10 @@ class SEQUOIALearner(OffPolicyLearner):
         if not self.solver.comparison_episodes or instance is None or self.m > 1 or not self.warm.all():
             return Report()
         from morl.cormab import BASELINES, compare
+        from morl.cormab.baselines import Learned
 
         names = ["sequoia"] if self.n == 1 else [f"sequoia {uid}" for uid in self.uids]
-        trained = {name: _Trained(policy) for name, policy in zip(names, self.policies(), strict=True)}
+        trained = {name: Learned(policy) for name, policy in zip(names, self.policies(), strict=True)}
         horizon = self.spec.max_episode_steps or getattr(bandit, "max_episode_steps", None) or 20
         return compare(
             {**BASELINES, **trained}, [instance], episodes=self.solver.comparison_episodes, horizon=horizon, seed=self.seed
@@ -403,18 +404,6 @@ class SEQUOIALearner(OffPolicyLearner):
         for i in range(self.n):
             states, actions = (state[f"cache/{i}/{part}"].cpu().numpy() for part in ("states", "actions"))
             self.cache[i] = {row.tobytes(): action for row, action in zip(states, actions, strict=True)}
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """A policy among the contenders of a comparison."""
-
-    policy: Policy
-
-    def prepare(self, instance: Any, *, horizon: int, seed: int) -> Any:
-        """See :class:`morl.cormab.baselines.base.Contender`."""
-        del instance, horizon, seed
-        return lambda states, *_: np.asarray(self.policy.act(states), np.bool_)
 
 
 def _constraint(env: EnvFactory) -> Any:
