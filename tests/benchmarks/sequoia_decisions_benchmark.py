@@ -16,8 +16,8 @@ import torch
 from envs.cormab import capacity_instance
 from morl.mip import Maximizer, ReLUNetwork, pieces
 
-STATES = 5
-LIMIT = 20.0
+STATES = 3
+LIMIT = 10.0
 
 
 def fitted(instance, seed: int = 0) -> torch.nn.Sequential:
@@ -34,7 +34,8 @@ def fitted(instance, seed: int = 0) -> torch.nn.Sequential:
     actions = instance.constraint.sample(rng, 8_000)
     inputs = torch.from_numpy(np.concatenate([actions, np.eye(4)[states].reshape(8_000, -1)], 1)).float()
     labels = torch.from_numpy(instance.expected_reward(states, actions)).float().unsqueeze(1)
-    labels = (labels - labels.mean()) / labels.std()
+    mean, spread = labels.mean(), labels.std()
+    labels = (labels - mean) / spread
     adam = torch.optim.Adam(net.parameters(), 3e-3)
     for _ in range(1_500):
         pick = torch.from_numpy(rng.integers(8_000, size=256))
@@ -42,6 +43,9 @@ def fitted(instance, seed: int = 0) -> torch.nn.Sequential:
         adam.zero_grad()
         loss.backward()
         adam.step()
+    with torch.no_grad():  # back to units of reward, in which a gap of 2 % means something
+        net[-1].weight.mul_(spread)
+        net[-1].bias.mul_(spread).add_(mean)
     return net
 
 
@@ -56,11 +60,14 @@ def ours(net, instance, states, gap: float) -> list[float]:
 
 
 def omlt_big_m(net, instance, states, gap: float) -> list[float]:
+    import logging
+
     import pyomo.environ as pyo
     from omlt import OffsetScaling, OmltBlock
     from omlt.neuralnet import NetworkDefinition, ReluBigMFormulation
     from omlt.neuralnet.layer import DenseLayer, InputLayer
 
+    logging.getLogger("pyomo").setLevel(logging.ERROR)  # fixed inputs are set to 0 first, which it warns of
     arms, constraint = instance.num_arms, instance.constraint
     seconds = []
     for state in states:
