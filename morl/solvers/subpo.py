@@ -314,18 +314,21 @@ class SubPOLearner(PopulationLearner):
         world, owners = self._world, torch.from_numpy(self.row_member[rows]).to(self.device)
         began = time.perf_counter()
         # The step is the last component of a state, and counts fastest.
-        at_start = self._state_of(torch.from_numpy(np.pad(world.coordinates, ((0, 0), (0, 1))))).to(self.device)
-        steps = torch.arange(world.horizon, device=self.device)
+        components = torch.from_numpy(np.pad(world.coordinates, ((0, 0), (0, 1)))).to(self.device)
+        at_start, steps = self._state_of(components), torch.arange(world.horizon, device=self.device)
         table = None
         if len(at_start) <= len(rows):
-            table = self._cumulative((at_start + steps.unsqueeze(1)).flatten()).unflatten(1, (world.horizon, -1))
+            everything = self._components_of((at_start + steps.unsqueeze(1)).flatten())
+            table = self._cumulative(everything).unflatten(1, (world.horizon, -1))
         taken = []
 
         def choose(nodes: Rows, step: int) -> Rows:
             place = torch.from_numpy(nodes).to(self.device)
             if table is None:
                 visited, place = torch.unique(place, return_inverse=True)
-                cumulative = self._cumulative(at_start[visited] + step)
+                inputs = components[visited]
+                inputs[:, -1] = step
+                cumulative = self._cumulative(inputs)
             else:
                 cumulative = table[:, step]
             taken.append(inverted(cumulative[owners, place], self._noise((len(rows),))))
@@ -360,10 +363,10 @@ class SubPOLearner(PopulationLearner):
         self._played = {}
         self.timing["learning"] += time.perf_counter() - began
 
-    def _cumulative(self, states: Tensor) -> Tensor:
-        """Cumulative action probabilities of all members in some states, ``(n, U, A)``."""
+    def _cumulative(self, components: Tensor) -> Tensor:
+        """Cumulative action probabilities of all members in some states ``(U, c)``: ``(n, U, A)``."""
         with torch.no_grad():
-            outputs, _ = self.network.step(self.actor, self._components_of(states).unsqueeze(0), {})
+            outputs, _ = self.network.step(self.actor, components.unsqueeze(0), {})
             return outputs.softmax(-1).cumsum(-1)
 
     def _dynamics_of(self, rows: Rows) -> Tensor | None:

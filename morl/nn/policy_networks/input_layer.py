@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from morl.nn.policy_networks.network import affine, orthogonal
 from morl.nn.stacked import Parameters
+
+
+@cache
+def _firsts(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where each component's vectors begin in the table."""
+    return torch.tensor([sum(sizes[:k]) for k in range(len(sizes))], device=device)
 
 
 @dataclass(frozen=True)
@@ -44,8 +51,7 @@ class InputLayer:
         if self.sizes is None:
             return affine(weight, bias, inputs)
         members, rows, _ = weight.shape
-        firsts = torch.tensor([sum(self.sizes[:k]) for k in range(self.inputs)], device=weight.device)
-        index = inputs + firsts
+        index = inputs + _firsts(self.sizes, weight.device)
         if members > 1:
             index = index + torch.arange(members, device=weight.device).view(-1, 1, 1) * rows
         vectors = weight.reshape(members * rows, self.width).index_select(0, index.flatten())
