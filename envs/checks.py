@@ -180,7 +180,7 @@ def _same_episode(first: list[Any], second: list[Any]) -> bool:
     return len(first) == len(second) and all(_same(a, b) for a, b in zip(first, second, strict=True))
 
 
-def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: int = 256, seed: int = 0) -> None:
+def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: int = 4096, seed: int = 0) -> None:
     """Check that the forms of a set of feasible actions agree, on every action.
 
     Membership against the linear rows, solved with the action fixed; enumeration; samples, which must be feasible and reach

@@ -55,7 +55,7 @@ class Comparison:
     names: tuple[str, ...]
     """Of the policies, ``C``."""
     expected: Array
-    """Mean expected reward per step, ``(C, I, E)``; NaN where a policy does not exist for an instance."""
+    """Mean expected reward per step, ``(C, I, E)``."""
     realised: Array
     """Mean realised reward per step, ``(C, I, E)``."""
     null: Array
@@ -215,7 +215,7 @@ def compare(
         level: Coverage of the intervals.
 
     Returns:
-        Scores, bounds and times. A contender that does not exist for any of the instances is left out.
+        Scores, bounds and times. A contender that does not exist for one of the instances is left out.
 
     Raises:
         ConfigurationError: There is nothing to compare, or a number is out of range.
