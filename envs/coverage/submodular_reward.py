@@ -37,6 +37,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         element: Callable[[Any], int | npt.ArrayLike],
         *,
         capacity: int | None = None,
+        scalar: bool = False,
     ) -> None:
         """Wrap an environment.
 
@@ -46,10 +47,13 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
             element: Which element an observation is, 0 to ``V - 1``; or its vector of floating-point numbers, for functions of
                 inputs, such as :class:`~envs.coverage.set_functions.Elliptical`.
             capacity: Most visits of an episode, the first included; None takes it from the time limit of ``env``, or 1000.
+            scalar: Give the reward as a float, as gymnasium's checker and libraries for one objective expect; ``m`` must be 1.
 
         Raises:
-            ValueError: There is no room for a visit.
+            ValueError: There is no room for a visit, or ``scalar`` with several objectives.
         """
+        if scalar and set_function.num_objectives > 1:
+            raise ValueError(f"scalar needs one objective, but the set function has {set_function.num_objectives}")
         limit = env.spec.max_episode_steps if env.spec is not None else None
         self._capacity = capacity if capacity is not None else (limit or 999) + 1
         if self._capacity < 1:
@@ -65,25 +69,28 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         self.reward_space = gymnasium.spaces.Box(
             np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
         )
+        self.scalar_reward = scalar
         self._element = element
         self._state = set_function.start(1, capacity=self._capacity)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; the first observation is the first visit, and earns nothing."""
+        super().reset(seed=seed)
         observation, info = self.env.reset(seed=seed, options=options)
         self._state = self.set_function.start(1, capacity=self._capacity)
         self._visit(observation)
         return observation, {**info, "value": self._value()}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Advance by one step; the reward is an array ``(m,)``.
+        """Advance by one step; the reward is an array ``(m,)``, or a float if it is to be scalar.
 
         Raises:
             ValueError: ``element`` returned what is not in the ground set.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         gains = self._visit(observation)
-        return observation, gains, terminated, truncated, {**info, "value": self._value(), "original_reward": reward}
+        given = float(gains[0]) if self.scalar_reward else gains
+        return observation, given, terminated, truncated, {**info, "value": self._value(), "original_reward": reward}
 
     def render(self) -> Any:
         """What the environment draws."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy
 import torch
+from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -451,6 +452,14 @@ def test_wrapper_rewards_by_marginal_gains():
     assert info["value"][0] == len(set(path))
     np.testing.assert_allclose(info["value"], both.trajectory_gains(torch.tensor([path])).sum(1)[0].numpy())
     np.testing.assert_allclose(total, info["value"], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*max_episode_steps.*:UserWarning")
+def test_wrapper_passes_the_checker_of_gymnasium():
+    function = Coverage([[cell] for cell in range(48)])
+    check_env(cliff(function, scalar=True), skip_render_check=True)
+    with pytest.raises(ValueError, match="scalar needs one objective"):
+        cliff(Stack([function, function]), scalar=True)
 
 
 def test_wrapper_refuses_elements_out_of_range():
