@@ -89,7 +89,7 @@ def leave_one_out(credited: Tensor, mask: Tensor) -> Tensor:
 def balance_heuristic(log_probs: Tensor, mask: Tensor) -> Tensor:
     r"""Importance ratio of every prefix of every episode against the mixture of all members.
 
-    .. math:: \rho_i(\tau_{0:j}) = \frac{\pi_i(a_0, \dots, a_j)}{\frac1n \sum_k \pi_k(a_0, \dots, a_j)}
+    .. math:: \rho_i(\tau_{0:j}) = \frac{\pi_i(a_0, \dots, a_j)}{\frac{1}{n} \sum_k \pi_k(a_0, \dots, a_j)}
 
     Episodes of all members then count as drawn from the mixture of their policies. The ratio is at most ``n``, which makes it
     usable where ratios between two policies explode. Transition probabilities cancel: all members must live in the same world.
@@ -113,7 +113,7 @@ def balance_heuristic(log_probs: Tensor, mask: Tensor) -> Tensor:
 def marginal_gain_loss(log_probs: Tensor, advantages: Tensor, mask: Tensor) -> Tensor:
     r"""Loss whose negative gradient is the estimator of :math:`\nabla J`.
 
-    .. math:: L = -\frac1E \sum_{e, i} A_{e, i} \log \pi(a_i \mid \tau_{0:i})
+    .. math:: L = -\frac{1}{E} \sum_{e, i} A_{e, i} \log \pi(a_i \mid \tau_{0:i})
 
     Args:
         log_probs: ``(n, E, T)``; gradients flow here.
