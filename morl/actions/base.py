@@ -13,7 +13,7 @@ from morl.nn.action_values import FoldedValues
 
 @dataclass(frozen=True)
 class ActionProblem:
-    """``argmax_a w . Q(s, a)`` for ``n`` members at ``B`` observations each."""
+    """The action with the largest weighted value, for ``n`` members at ``B`` observations each."""
 
     values: FoldedValues
     weights: Tensor

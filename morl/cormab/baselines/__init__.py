@@ -1,8 +1,4 @@
-"""Policies to compare a learned one with: from doing nothing to the optimum. All act for a batch of environments at once.
-
-.. [Xu2025] L. Xu, B. Wilder, E. Khalil, M. Tambe. Reinforcement learning with combinatorial actions for coupled restless
-   bandits. ICLR 2025. arXiv:2503.01919.
-"""
+"""Policies to compare a learned one with: from doing nothing to the optimum. All act for a batch of environments at once."""
 
 from __future__ import annotations
 
