@@ -6,7 +6,7 @@ level ``l`` in step ``t`` alone, and for any prices no policy earns more than
 .. math::
    B(\lambda) = \sum_t \max_{a \in A} \sum_j \lambda_{t, j, l_j(a)} + \sum_j \mathbb E_{s \sim \mu_j} V^\lambda_{j,0}(s) ,
 
-where :math:`V^\lambda` are the values of single arms that pay the prices ([Hawkins2003]_; Adelman and Mersereau 2008, there with
+where :math:`V^\lambda` are the values of single arms that pay the prices ([Hawkins2003]_; Adelman and Mersereau 2008, with
 a budget as constraint; here :math:`A` may be anything, and its integer points count, not their linear relaxation). The least
 such bound is the value of a linear program over state-action frequencies of the arms and over lotteries of feasible actions.
 It is solved by column generation: actions come from the exact maximiser of :class:`~morl.cormab.oracle.LevelOracle`.
