@@ -27,7 +27,6 @@ OWN_IDS = {
     "coverage/hub-v0": "envs.coverage.hub:Hub",
     "coverage/ant-v0": "envs.coverage.ant:Ant",
     "coverage/car-v0": "envs.coverage.car:Car",
-    "coverage/ant-v0": "envs.coverage.ant:Ant",
     "parametric/pendulum-v0": "envs.parametric.pendulum:Pendulum",
     "parametric/cartpole-v0": "envs.parametric.cartpole:CartPole",
     "parametric/acrobot-v0": "envs.parametric.acrobot:Acrobot",
