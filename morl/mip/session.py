@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.highs import quiet_highs
 from morl.mip.program import Index, Program
 
 Array = npt.NDArray[np.float64]
@@ -141,12 +142,8 @@ class LinearProgram:
 
 
 def _quiet() -> Any:
-    import highspy
-
-    highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    highs = quiet_highs()
     for option, value in (
-        ("output_flag", False),
-        ("threads", 1),
         ("parallel", "off"),
         ("random_seed", 0),
         ("mip_feasibility_tolerance", TOLERANCE),

@@ -19,6 +19,7 @@ from envs.coverage.set_functions import (
     Truncate,
     WeightedSum,
 )
+from envs.highs import quiet_highs
 from morl.errors import CapabilityError, ConfigurationError
 from morl.planners.beam_search import BeamSearch
 from morl.planners.planner import Planner, Walks, walk
@@ -167,9 +168,7 @@ class _TimeExpanded:
         """Run HiGHS; returns the bound and the best solution, if there is one."""
         import highspy
 
-        solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-        solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("threads", 1)
+        solver = quiet_highs()
         solver.setOptionValue("time_limit", planner.time_limit)
         solver.setOptionValue("mip_rel_gap", planner.gap)
         solver.setOptionValue("mip_abs_gap", 0.0)

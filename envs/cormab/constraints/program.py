@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from envs.highs import quiet_highs
 
 if TYPE_CHECKING:
     from envs.cormab.constraints.rows import LinearRows
@@ -35,10 +37,8 @@ class Program:
         model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
         model.integrality_ = [kinds[1]] * self._size + [kinds[int(integer)] for integer in rows.auxiliary_integer]
-        # Highs' own constructor prints a banner when it turns on its callbacks; nothing here needs them.
-        self._highs: Any = highspy.Highs.__new__(highspy.Highs)
-        super(highspy.Highs, self._highs).__init__()
-        for option, value in (("output_flag", False), ("threads", 1), ("mip_rel_gap", 0.0), ("mip_abs_gap", 1e-9)):
+        self._highs = quiet_highs()
+        for option, value in (("mip_rel_gap", 0.0), ("mip_abs_gap", 1e-9)):
             self._highs.setOptionValue(option, value)
         self._highs.passModel(model)
 
