@@ -77,7 +77,8 @@ html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "papers/*"
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
-suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
+# The gallery's settings hold a function; a public class is known by the name of its module too.
+suppress_warnings = ["config.cache", "ref.python"]
 
 copybutton_prompt_text = r">>> |\$ "
 copybutton_prompt_is_regexp = True
@@ -104,7 +105,9 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Literal|Mapping|MutableMapping|Path|Protocol|Sequence|Tensor|Self)"),
     (r"py:.*", r"(NDArray|ArrayLike|Generator|device|optional|ndarray|Space|Env|Box|float32|float64|int64|bool_|dtype|Size)"),
     # Names that stay text where a module imports them for type checkers only, and local aliases of array types.
-    (r"py:class", r"(Array|Batch|Figure|Parameters|Selection|Table|tuple\[.*)"),
+    (r"py:class", r"(Array|Batch|Builder|Figure|Floats|IntArray|LayerBounds|Parameters|Selection|Table|spaces\.Box|tuple\[.*)"),
+    # Type variables and private classes.
+    (r"py:class", r"(P|.*\.(Self|Choice|_[A-Z]\w*))"),
     # Builtins, by role: Python's own documentation is not fetched either.
     (r"py:(class|exc|obj|func|data)", r"(None|bool|bytes|dict|float|frozenset|int|list|object|set|slice|str|tuple|type)"),
     (r"py:(class|exc)", r"(Exception|FileNotFoundError|KeyError|OSError|RuntimeError|TypeError|ValueError|KeyboardInterrupt)"),

@@ -70,7 +70,7 @@ class Region(ABC):
 
 
 class UncertaintySet(ABC):
-    """Configuration of an uncertainty set; independent of an environment until :meth:`region` is asked."""
+    """Configuration of an uncertainty set; independent of an environment until ``region`` is asked."""
 
     @abstractmethod
     def region(self, space: ParameterSpace) -> Region:

@@ -32,7 +32,7 @@ def crown(network: FoldedNetwork, polytope: ActionPolytope) -> list[LayerBounds]
         polytope: What is known of the feasible actions.
 
     Returns:
-        For each hidden layer; nowhere wider than :func:`morl.mip.bounds.polytope.polytope`.
+        For each hidden layer; nowhere wider than those of ``polytope``.
     """
     found: list[LayerBounds] = []
     low = high = np.zeros(0)

@@ -48,6 +48,6 @@ def propagate(network: FoldedNetwork, support: Support) -> list[LayerBounds]:
 
 
 def widened(bounds: LayerBounds) -> LayerBounds:
-    """Move bounds outwards by :data:`MARGIN`, so that no solution lies exactly on several sides at once."""
+    """Move bounds outwards by ``MARGIN``, so that no solution lies exactly on several sides at once."""
     lower, upper = bounds
     return lower - MARGIN * (1.0 + np.abs(lower)), upper + MARGIN * (1.0 + np.abs(upper))
