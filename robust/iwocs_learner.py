@@ -102,6 +102,7 @@ class IWOCSLearner:
         self.subs = [SubProblem(uid=i) for i in range(task.num_members)]
         self._next_uid = len(self.subs)
         self.stage: Literal["train", "search", "done"] = "train"
+        self._last_pairs: list[tuple[int, list[float] | None]] = []
         self.phase = 0
         self.history: list[dict[str, Any]] = []
         self.spent = {"training": 0, "search": 0, "evaluation": 0}
@@ -134,6 +135,8 @@ class IWOCSLearner:
         """The inner members: preference and model, ordered by preference."""
         if self.phase == 0:
             return [(i, None) for i in range(self.n)]
+        if self.stage == "done":
+            return self._last_pairs
         return [(i, model) for i, sub in enumerate(self.subs) for model in sub.pending]
 
     def _inner_task(self) -> Task:
@@ -242,6 +245,7 @@ class IWOCSLearner:
     def _search(self) -> None:
         """Freeze what was trained, look for the worst model of every preference's policy, and say what comes next."""
         start = time.perf_counter()
+        self._last_pairs = self._pairs()
         critic, choices = self._freeze()
         active = self._active()
         problems = [(i, r) for i in active for r in range(len(choices[i]))]
@@ -460,6 +464,7 @@ class IWOCSLearner:
             subs.append(replace(old, uid=uid, specialists=copies, pending=[list(model) for model in old.pending]))
         self.task = Task(utility=self.task.utility.select(torch.as_tensor(list(source))))
         self.inner.reindex(inner_source, inner_fresh)
+        self._last_pairs = [(new, model) for new, s in enumerate(source) for i, model in self._last_pairs if i == s]
         self.subs = subs
 
     # ------------------------------------------------------------------ reports and state
@@ -499,6 +504,7 @@ class IWOCSLearner:
             "judged": self.judge.env_steps,
             "weights": self.task.utility.weights,
             "subs": [_plain(sub) for sub in self.subs],
+            "last_pairs": [list(pair) for pair in self._last_pairs],
             **prefixed("inner", self.inner.state()),
         }
         if self.task.utility.scale is not None:
@@ -525,6 +531,7 @@ class IWOCSLearner:
         )
         self.task = Task(utility=utility)
         self.subs = [self._restored(i, plain, state) for i, plain in enumerate(state["subs"])]
+        self._last_pairs = [(int(i), model) for i, model in state["last_pairs"]]
         self.inner = self._make_inner()
         self.inner.load_state(unprefixed("inner", state))
 

@@ -52,12 +52,21 @@ class FeasibleActions(MultiBinary):
         return super().contains(given) and bool(self.constraint.contains(given.reshape(-1, self.constraint.num_actions)).all())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FeasibleActions) and self.shape == other.shape and self.constraint is other.constraint
+        return isinstance(other, FeasibleActions) and self.shape == other.shape and _same(self.constraint, other.constraint)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"FeasibleActions({type(self.constraint).__name__}, shape={self.shape})"
+
+
+def _same(one: Constraint, other: Constraint) -> bool:
+    """Whether two constraints were made of the same parts."""
+    names = getattr(one, "__dataclass_fields__", None)
+    if one is other or names is None or type(one) is not type(other):
+        return one is other
+    pairs = ((getattr(one, name), getattr(other, name)) for name in names)
+    return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b) for a, b in pairs)
 
 
 @batch_space.register(FeasibleActions)

@@ -276,7 +276,7 @@ class MORLDLearner:
                 break
             until_exchange = max(self.next_exchange - self.env_steps, round_steps)
             account = self.inner.learn(min(env_steps - spent, until_exchange), self._active())
-            by_purpose.update({purpose: account.get(purpose, 0) for purpose in ("training", "search")})
+            by_purpose.update({purpose: account[purpose] for purpose in ("training", "search") if purpose in account})
             steps = by_purpose.total() - spent
             spent += steps
             self.env_steps += steps

@@ -349,3 +349,13 @@ def test_only_the_library_that_is_needed_is_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_spaces_of_equal_constraints_are_equal():
+    from envs.cormab.actions import FeasibleActions
+    from envs.cormab.constraints import Budget, Capacity
+
+    one, again = (FeasibleActions(Capacity(costs=[2, 3, 4], capacities=[3, 5])) for _ in range(2))
+    assert one == again
+    assert one != FeasibleActions(Capacity(costs=[2, 3, 4], capacities=[3, 4]))
+    assert one != FeasibleActions(Budget(size=3, budget=1))
