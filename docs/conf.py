@@ -72,7 +72,10 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without pages below them need no navigation at their side.
-SINGLE_PAGES = ("algorithms", "benchmarks", "dependencies", "extending", "indicators", "installation", "runs", "shapes")
+SINGLE_PAGES = (
+    "algorithms", "benchmarks", "coverage", "dependencies", "dynamics", "extending", "indicators", "installation", "restless_bandits",
+    "runs", "shapes",
+)  # fmt: skip
 html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "papers/*", *SINGLE_PAGES)}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
