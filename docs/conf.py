@@ -73,8 +73,8 @@ html_theme_options = {
 }
 # Pages without pages below them need no navigation at their side.
 SINGLE_PAGES = (
-    "algorithms", "benchmarks", "coverage", "dependencies", "dynamics", "extending", "indicators", "installation", "restless_bandits",
-    "runs", "shapes",
+    "algorithms", "benchmarks", "coverage", "dependencies", "dynamics", "extending", "indicators", "installation",
+    "restless_bandits", "runs", "shapes",
 )  # fmt: skip
 html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "papers/*", *SINGLE_PAGES)}
 
