@@ -95,7 +95,11 @@ class Assessor:
     def load_state(self, state: State) -> None:
         """Restore :meth:`state`."""
         self.evaluator.env_steps = int(state["env_steps"])
-        self.archive.load_state(unprefixed("archive", state))
+        # Files give host tensors; archived policies meet those of the population, so they go back to where those are.
+        device = self.evaluator.device
+        self.archive.load_state(
+            {key: value.to(device) if "/tensors/" in key else value for key, value in unprefixed("archive", state).items()}
+        )
         latest = unprefixed("latest", state)
         self.latest = None
         if latest:

@@ -18,7 +18,7 @@ temperature reuses that step's log-densities; with discrete actions the actor lo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -28,6 +28,7 @@ from torch import Tensor
 
 from morl.errors import CapabilityError, ConfigurationError
 from morl.functional import discrete_sac_target, pessimistic_values, sac_target
+from morl.nn.captured import Captured
 from morl.nn.distributions import categorical_sample, tanh_gaussian, tanh_gaussian_action
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
@@ -87,7 +88,8 @@ class MOSAC(RunnableSolver):
     extras: tuple[str, ...] = ()
     """Extra networks trained beside: ``unregularised_critic``, ``next_state_predictor``."""
     update_engine: Literal["auto", "autograd", "manual"] = "auto"
-    """Gradients by autograd (reference) or by hand-written passes (continuous actions, CPU); auto takes the faster one."""
+    """Gradients by autograd (reference) or by hand-written passes (continuous actions, CPU); auto takes the fastest: by hand on
+    a CPU, autograd recorded as CUDA graphs on a GPU."""
 
     def __post_init__(self) -> None:
         check_common(self)
@@ -203,6 +205,48 @@ class AutogradEngine:
         return list(torch.autograd.grad(loss.sum(), leaves)), loss.detach(), log_density.detach()
 
 
+class CapturedEngine:
+    """:class:`AutogradEngine` on a CUDA device, its two passes recorded as CUDA graphs."""
+
+    def __init__(self, engine: AutogradEngine) -> None:
+        """Keep the engine whose passes are recorded when they are first needed."""
+
+        def batch_of(tensors: Mapping[str, Tensor]) -> Batch:
+            return {name.removeprefix("batch/"): t for name, t in tensors.items() if name.startswith("batch/")}
+
+        self._critic = Captured(
+            lambda groups, t: engine.critic_gradients(
+                groups[0], groups[1], groups[2], t["alpha"], batch_of(t), t["noise"], t["weights"]
+            )
+        )
+        self._actor = Captured(
+            lambda groups, t: engine.actor_gradients(groups[0], groups[1], t["alpha"], batch_of(t), t["noise"], t["weights"])
+        )
+
+    def critic_gradients(
+        self,
+        critic: Parameters,
+        target: Parameters,
+        actor: Parameters,
+        alpha: Tensor,
+        batch: Batch,
+        noise: Tensor,
+        weights: Tensor,
+    ) -> tuple[Parameters, Tensor]:
+        """See :meth:`UpdateEngine.critic_gradients`."""
+        return self._critic((critic, target, actor), self._tensors(alpha, batch, noise, weights))
+
+    def actor_gradients(
+        self, actor: Parameters, critic: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
+    ) -> tuple[Parameters, Tensor, Tensor]:
+        """See :meth:`UpdateEngine.actor_gradients`."""
+        return self._actor((actor, critic), self._tensors(alpha, batch, noise, weights))
+
+    @staticmethod
+    def _tensors(alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        return {"alpha": alpha, "noise": noise, "weights": weights, **{f"batch/{name}": t for name, t in batch.items()}}
+
+
 class MOSACLearner(OffPolicyLearner):
     """A live MOSAC population."""
 
@@ -267,7 +311,8 @@ class MOSACLearner(OffPolicyLearner):
             from morl.nn.manual_sac import ManualEngine
 
             return ManualEngine(self.actor_net, self.critic_net, self.actions, self.m)
-        return AutogradEngine(self.actor_net, self.critic_net, self.actions, self.m)
+        reference = AutogradEngine(self.actor_net, self.critic_net, self.actions, self.m)
+        return CapturedEngine(reference) if engine == "auto" and self.device.type == "cuda" else reference
 
     # ------------------------------------------------------------------ acting
 

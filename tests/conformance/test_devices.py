@@ -14,6 +14,7 @@ from morl.solvers.mosac import AutogradEngine
 from morl.solvers.mosac_extras import MOSACExtras
 from morl.task import Task
 from morl.testing import one_device
+from morl.testing.solver import difference, through_files
 from tests.conformance.cases import CASES, LEAVES, Case
 
 META = torch.device("meta")
@@ -213,10 +214,10 @@ def test_reading_a_number_fails_on_meta() -> None:
 
 
 def on_cuda(case: Case, seed: int = 0) -> Any:
-    first = (torch.arange(3) + 1.0) / 6
     utility_of = case.make().task.utility
-    weights = torch.stack([first, 1 - first], 1)
-    task = Task(utility=type(utility_of)(weights=weights, criterion=utility_of.criterion))
+    m = utility_of.weights.shape[1]
+    weights = torch.arange(1.0, 3 * m + 1).view(3, m)
+    task = Task(utility=type(utility_of)(weights=weights / weights.sum(1, keepdim=True), criterion=utility_of.criterion))
     return case.solver.make(case.problem(), task, seed=seed, device=torch.device("cuda"))
 
 
@@ -237,13 +238,8 @@ def test_training_runs_on_cuda_and_is_repeatable(case: Case) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_state_saved_on_cuda_is_restored_there(case: Case) -> None:
-    from morl.testing.solver import through_files
-
     learner, restored = on_cuda(case), on_cuda(case, seed=1)
     learner.learn(20 * learner.round_steps)
     restored.load_state(through_files(learner.state()))
-    before, after = learner.state(), restored.state()
-    assert before.keys() == after.keys()
-    for key, value in before.items():
-        assert torch.equal(value, after[key]) if isinstance(value, Tensor) else value == after[key], key
+    assert difference(learner.state(), restored.state()) is None
     restored.learn(5 * restored.round_steps)
