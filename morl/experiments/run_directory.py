@@ -156,6 +156,8 @@ class RunDirectory:
         """
         # Written as the run goes, too; what lies there may be damaged, and gets a checksum below.
         self.write_progress(result.metrics, result.timing)
+        # What `morl evaluate` wrote judges policies that are replaced now.
+        (self.path / "evaluation.csv").unlink(missing_ok=True)
         names = self._write_policies(result)
         write_table(self.path / "front.csv", _front_table(result, names))
         for name, table in result.tables.items():

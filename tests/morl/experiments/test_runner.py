@@ -29,6 +29,7 @@ from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
 from morl.experiments.config import RunConfig, TaskConfig
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.progress import Interrupted
+from morl.experiments.reevaluation import reevaluate_run
 from morl.experiments.result import Run
 from morl.experiments.run_directory import RunDirectory
 from morl.experiments.runner import resume, run, run_config
@@ -259,7 +260,10 @@ def test_kill_9_then_resume(tmp_path, moment):
 def test_a_finished_run_can_be_extended(tmp_path):
     run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
     first = (tmp_path / "run" / "metrics.csv").read_text()
+    reevaluate_run(tmp_path / "run", episodes=2)
+    assert (tmp_path / "run" / "evaluation.csv").exists()
     result = resume(tmp_path / "run", env_steps=900)
+    assert not (tmp_path / "run" / "evaluation.csv").exists(), "it judged policies that are replaced now"
     assert result.metrics[-1]["env_steps"] == 900
     assert (tmp_path / "run" / "metrics.csv").read_text().startswith(first)
     assert "env_steps: 900" in (tmp_path / "run" / "config.yaml").read_text()
