@@ -23,7 +23,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ from morl.functional.marginal_gains import (
     utility_gains,
 )
 from morl.functional.natural_gradient import conjugate_gradients, dot
-from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density, inverted
+from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
 from morl.nn.policy_networks import NetworkKind, make_network
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
@@ -56,6 +56,9 @@ from morl.solvers.base import RunnableSolver, check_common, require
 from morl.spaces import ComponentEncoder, StateIndexer
 from morl.stores import Rollout
 from morl.task import Task, Utility
+
+if TYPE_CHECKING:
+    from envs.coverage.graph_world import GraphWorld
 
 Batch = dict[str, Tensor]
 
@@ -316,22 +319,12 @@ class SubPOLearner(PopulationLearner):
         # The step is the last component of a state, and counts fastest.
         components = torch.from_numpy(np.pad(world.coordinates, ((0, 0), (0, 1)))).to(self.device)
         at_start, steps = self._state_of(components), torch.arange(world.horizon, device=self.device)
-        table = None
-        if len(at_start) <= len(rows):
-            everything = self._components_of((at_start + steps.unsqueeze(1)).flatten())
-            table = self._cumulative(everything).unflatten(1, (world.horizon, -1))
-        taken = []
+        noise, taken = self._noise((world.horizon, len(rows))), []
+        ahead = _LookAhead(self, world)
 
         def choose(nodes: Rows, step: int) -> Rows:
-            place = torch.from_numpy(nodes).to(self.device)
-            if table is None:
-                visited, place = torch.unique(place, return_inverse=True)
-                inputs = components[visited]
-                inputs[:, -1] = step
-                cumulative = self._cumulative(inputs)
-            else:
-                cumulative = table[:, step]
-            taken.append(inverted(cumulative[owners, place], self._noise((len(rows),))))
+            mine = ahead.cumulative(nodes, owners, step)
+            taken.append((noise[step] * mine[-1] >= mine).sum(0).clamp_max_(self.num_actions - 1))
             return taken[-1].cpu().numpy()
 
         models = self._dynamics_of(rows)
@@ -362,12 +355,6 @@ class SubPOLearner(PopulationLearner):
         self._update(members.tolist())
         self._played = {}
         self.timing["learning"] += time.perf_counter() - began
-
-    def _cumulative(self, components: Tensor) -> Tensor:
-        """Cumulative action probabilities of all members in some states ``(U, c)``: ``(n, U, A)``."""
-        with torch.no_grad():
-            outputs, _ = self.network.step(self.actor, components.unsqueeze(0), {})
-            return outputs.softmax(-1).cumsum(-1)
 
     def _dynamics_of(self, rows: Rows) -> Tensor | None:
         kernels = self.solver.kernels
@@ -594,9 +581,10 @@ class SubPOLearner(PopulationLearner):
 
     def _visited(self, states: Tensor, mask: Tensor) -> Tensor:
         """Which states somebody was in, ``(U,)``."""
-        seen = torch.zeros(self.num_states, dtype=torch.bool, device=self.device)
-        seen[states[mask]] = True
-        return seen.nonzero().squeeze(1)
+        # Steps that did not take place count for one state too many.
+        seen = torch.zeros(self.num_states + 1, dtype=torch.bool, device=self.device)
+        seen[torch.where(mask, states, self.num_states).flatten()] = True
+        return seen[:-1].nonzero().squeeze(1)
 
     def _shared(self, episodes: Batch, gains: Tensor) -> tuple[Batch, Tensor]:
         """Every member gets the episodes of all, ``(n', n' E, T, ...)``."""
@@ -970,3 +958,56 @@ class SubPOLearner(PopulationLearner):
         for name in ("adam", "critic_adam", "observation_moments", "rollout"):
             if (part := getattr(self, name)) is not None:
                 part.load_state(unprefixed(name, state))
+
+
+BLOCK = 4
+"""Steps for which policies are evaluated in one call."""
+
+
+class _LookAhead:
+    """Action probabilities of Markov policies on a graph, for a few steps at once: at the nodes that can be reached meanwhile.
+
+    Some of these nodes nobody will visit; but a call for a hundred nodes costs about as much as one for five hundred.
+    """
+
+    def __init__(self, learner: SubPOLearner, world: GraphWorld) -> None:
+        """Note who asks."""
+        self.learner, self.horizon = learner, world.horizon
+        self.successors, self.coordinates = world.successors, world.coordinates
+        self._where = np.empty((BLOCK, len(self.successors)), dtype=np.int64)
+        self._table = torch.empty(0)
+
+    def cumulative(self, nodes: Rows, owners: Tensor, step: int) -> Tensor:
+        """Cumulative probabilities of the actions ``(A, r)`` of some rows.
+
+        Args:
+            nodes: Where the rows are, ``(r,)``.
+            owners: Member of each row, ``(r,)``.
+            step: Number of the step.
+        """
+        if step % BLOCK == 0:
+            self._evaluate(nodes, step)
+        place = torch.from_numpy(self._where[step % BLOCK][nodes]).to(self.learner.device)
+        if self.learner.n > 1:
+            place += owners * (self._table.shape[1] // self.learner.n)
+        return self._table.index_select(1, place)
+
+    def _evaluate(self, nodes: Rows, step: int) -> None:
+        number, count, parts = len(self.successors), 0, []
+        for k in range(min(BLOCK, self.horizon - step)):
+            occurs = np.zeros(number, dtype=np.bool_)
+            occurs[nodes] = True
+            found = np.flatnonzero(occurs)
+            self._where[k][found] = np.arange(count, count + len(found))
+            count += len(found)
+            parts.append(found)
+            nodes = self.successors[found]
+        # The step is the last component of a state.
+        steps = np.repeat(np.arange(step, step + len(parts)), [len(part) for part in parts])
+        inputs = np.concatenate([self.coordinates[np.concatenate(parts)], steps[:, None]], 1)
+        with torch.no_grad():
+            places = torch.from_numpy(inputs).to(self.learner.device).unsqueeze(0)
+            outputs, _ = self.learner.network.step(self.learner.actor, places, {})
+            # Actions first: few of them, and many states side by side.
+            logits = outputs.movedim(2, 0).reshape(outputs.shape[2], -1)
+            self._table = logits.softmax(0).cumsum(0)

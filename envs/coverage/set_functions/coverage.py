@@ -69,12 +69,13 @@ class Coverage(SetFunction):
         """Gains along trajectories, ``(B, T, 1)``, without a loop: a cell counts when it is seen for the first time."""
         self._check_elements(elements)
         batch, steps = elements.shape
-        cells = self.cells[elements]
-        times = torch.arange(steps, device=self.device)[:, None].expand_as(cells)
-        first = torch.full((batch, self.summary_size + 1), steps, device=self.device)
-        first.scatter_reduce_(1, cells.reshape(batch, -1), times.reshape(batch, -1), "amin")
-        new = first.gather(1, cells.reshape(batch, -1)).reshape(cells.shape) == times
-        return (self._worth[elements] * new).sum(-1, keepdim=True)
+        # One list of cells per place in what an element covers: (K, B, T).
+        cells = self.cells.T[:, elements]
+        times = torch.arange(steps, dtype=torch.int32, device=self.device).expand_as(cells)
+        first = torch.full((batch, self.summary_size + 1), steps, dtype=torch.int32, device=self.device)
+        first.scatter_reduce_(1, cells.movedim(0, 1).flatten(1), times.movedim(0, 1).flatten(1), "amin")
+        new = first.expand(len(cells), -1, -1).gather(2, cells) == times
+        return torch.where(new, self._worth.T[:, elements], 0.0).sum(0).unsqueeze(-1)
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """1 for each cell that is covered, ``(r, C)``."""

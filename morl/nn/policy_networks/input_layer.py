@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,5 +55,33 @@ class InputLayer:
         index = inputs + _firsts(self.sizes, weight.device)
         if members > 1:
             index = index + torch.arange(members, device=weight.device).view(-1, 1, 1) * rows
-        vectors = weight.reshape(members * rows, self.width).index_select(0, index.flatten())
-        return vectors.view(*index.shape, self.width).sum(2) + bias.unsqueeze(1)
+        matrix = weight.reshape(members * rows, self.width)
+        summed: Tensor
+        if torch.is_grad_enabled():
+            summed = _SumOfRows.apply(matrix, index.flatten(0, 1))  # type: ignore[no-untyped-call]
+        else:
+            summed = torch.nn.functional.embedding_bag(index.flatten(0, 1), matrix, mode="sum")
+        return summed.view(*index.shape[:2], self.width) + bias.unsqueeze(1)
+
+
+class _SumOfRows(torch.autograd.Function):
+    """Sums of some rows of a matrix ``(R, w)``, for each of ``(B, d)`` row numbers: ``(B, w)``.
+
+    Without the intermediate ``(B, d, w)``, forwards and backwards.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, index: Tensor) -> Tensor:
+        """Add up."""
+        ctx.save_for_backward(index)
+        ctx.rows = len(matrix)
+        return torch.nn.functional.embedding_bag(index, matrix, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Hand the gradient to each of the rows; made of operations that can be differentiated again."""
+        (index,) = ctx.saved_tensors
+        total = gradient.new_zeros(ctx.rows, gradient.shape[1])
+        for column in index.T:
+            total = total.index_add(0, column, gradient)
+        return total, None
