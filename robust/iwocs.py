@@ -95,6 +95,9 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
     """Environment steps to train each specialist."""
     iterations: int = 3
     """Times that specialists are trained, at most."""
+    total_steps: int | None = None
+    """Environment steps per preference, training and searches together: the specialists of the last iteration train for what is
+    left but for the last search, instead of for ``steps_per_iteration``. None: a run takes what its parts add up to."""
     kernels_per_iteration: int = 1
     """Specialists trained side by side: the worst models that the search met."""
     rollouts: int = 4
@@ -106,7 +109,7 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
     on_stall: Literal["stop", "second_worst"] = "stop"
     """What if the worst model is a known one: stop, or take the worst unknown one that the search met."""
     grid_points: int = 5
-    """Policies are judged on a closed grid with this many points per parameter."""
+    """Policies are judged, and the lower bound is verified, on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -124,6 +127,10 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
             "grid_points",
         ):
             require(getattr(self, name) >= 1, f"IWOCS.{name} must be at least 1, found {getattr(self, name)}")
+        require(
+            self.total_steps is None or self.total_steps > self.default_steps,
+            f"IWOCS.total_steps must be above default_steps ({self.default_steps}), found {self.total_steps}",
+        )
         require(self.iterations >= 0, f"IWOCS.iterations must not be negative, found {self.iterations}")
         require(0.0 <= self.search_gamma <= 1.0, f"IWOCS.search_gamma must be in [0, 1], found {self.search_gamma}")
         require(self.kernel_distance >= 0.0, f"IWOCS.kernel_distance must not be negative, found {self.kernel_distance}")

@@ -23,6 +23,7 @@ from robust.evaluation import return_map, usage
 from robust.policies.composite import CompositePolicy
 from robust.randomisation import RandomisedProblem
 from robust.search.base import SearchResult, minimise_side_by_side
+from robust.search.grid import GridSearch
 from robust.uncertainty.base import Array, Region
 from robust.validity.base import Experience, Fit
 
@@ -69,6 +70,9 @@ class SubProblem:
     """The policy with the best guarantee."""
     lower: float | None = None
     """Its scalarised return in the worst model that its search found."""
+    verified: float | None = None
+    """Its scalarised return in the worst model of a closed grid, in fresh episodes; None until the preference came to its
+    end."""
     upper: float | None = None
     """Smallest scalarised return of a specialist in its own model."""
     status: Literal["running", "converged", "stalled", "exhausted"] = "running"
@@ -78,8 +82,9 @@ class SubProblem:
 
     @property
     def gap(self) -> float | None:
-        """``upper - lower``, where both are known."""
-        return None if self.upper is None or self.lower is None else self.upper - self.lower
+        """``upper - lower``, where both are known; ``lower`` as verified, once it is."""
+        lower = self.lower if self.verified is None else self.verified
+        return None if self.upper is None or lower is None else self.upper - lower
 
     def known(self, dimensions: int) -> Array:
         """Models of its specialists, ``(J, k)``."""
@@ -161,7 +166,12 @@ class IWOCSLearner:
 
     def _left(self, member: int) -> int:
         """Environment steps that an inner member still has to train in this phase."""
-        target = self.solver.default_steps if self.phase == 0 else self.solver.steps_per_iteration
+        solver = self.solver
+        target = solver.default_steps if self.phase == 0 else solver.steps_per_iteration
+        if solver.total_steps is not None and self.phase == solver.iterations:
+            # What the searches left over, but for the last one.
+            earlier = self.spent["training"] - int(self.inner.member_steps.sum()) + self.spent["search"]
+            target = (solver.total_steps * self.n - earlier - self._search_limit()) // self.inner.n
         return max(0, target - int(self.inner.member_steps[member]))
 
     def _training(self, members: Sequence[int] | None) -> tuple[list[int], int]:
@@ -271,6 +281,7 @@ class IWOCSLearner:
             # Among equals the largest threshold, as published.
             chosen = max(mine, key=lambda p: (results[p].value, p))
             self._conclude(i, policies[chosen], choices[i][problems[chosen][1]], results[chosen])
+        self._verify([i for i in active if self.subs[i].status != "running"])
         self._earlier["search"] += time.perf_counter() - start
         if any(sub.pending for sub in self.subs):
             self.phase += 1
@@ -407,6 +418,31 @@ class IWOCSLearner:
             }
         )
 
+    def _verify(self, ended: Sequence[int]) -> None:
+        """Judge the policies that are returned where no search looked, in episodes that no search saw.
+
+        A search at a few models returns the smallest of few values, and the best of several policies by the same episodes: both
+        flatter. This changes no policy, so its steps count as evaluation.
+        """
+        if not ended:
+            return
+        solver = self.solver
+        policies = [best for i in ended if (best := self.subs[i].best) is not None]
+        grid = GridSearch(points_per_dimension=solver.grid_points).models(self.region)
+        models = np.unique(np.concatenate([grid, self._known_models()]), axis=0)
+        before = self.judge.env_steps
+        found = self.judge(policies, dynamics=torch.from_numpy(models), first_episode=solver.rollouts).discounted.mean(2)
+        self.spent["evaluation"] += self.judge.env_steps - before
+        for values, i in zip(np.einsum("pkm,pm->pk", found, self._linear_weights()[list(ended)]), ended, strict=True):
+            sub = self.subs[i]
+            sub.verified = float(values.min())
+            if sub.status == "converged" and sub.gap is not None and sub.gap > solver.tolerance:
+                sub.status = "stalled"
+            row = next(row for row in reversed(self.history) if row["preference"] == sub.uid)
+            worst = self.region.space.mapping(models[values.argmin()])
+            row |= {"status": sub.status, "verified": sub.verified, "gap": sub.gap}
+            row |= {f"verified_{name}": value for name, value in worst.items()}
+
     def _usage(self, policy: BasePolicy, model: Array) -> list[float]:
         """How often the default and each specialist act in a model."""
         if not isinstance(policy, CompositePolicy):
@@ -481,14 +517,16 @@ class IWOCSLearner:
         tables["return_map"] = found.table()
         figures["return_map"] = found.figure("Return by transition model")
         upper = np.inf if only.upper is None else only.upper
+        lower = only.lower if only.verified is None else only.verified
+        where = "the search found" if only.verified is None else "a closed grid has, in fresh episodes"
         certificate = Certificate(
-            lower=only.lower,
+            lower=lower,
             upper=upper,
-            gap=upper - only.lower,
+            gap=upper - lower,
             status="budget" if only.status == "running" else only.status,
             semantics=(
-                "estimates: return in the worst model that the search found, and smallest return of a specialist in its own "
-                f"model; static models, discount {self.solver.search_gamma:g}, {self.solver.rollouts} episodes each"
+                f"estimates: return in the worst model that {where}, and smallest return of a specialist in its own model; "
+                f"static models, discount {self.solver.search_gamma:g}, {self.solver.rollouts} episodes each"
             ),
         )
         return Report(certificate=certificate, tables=tables, figures=figures)
@@ -557,7 +595,7 @@ class IWOCSLearner:
         best = None if plain["best"] is None else policy_from(plain["best"], tensors(f"best/{i}"))
         return SubProblem(
             uid=plain["uid"], default=tensors(f"default/{i}"), specialists=specialists, best=best, lower=plain["lower"],
-            upper=plain["upper"], status=plain["status"], pending=plain["pending"],
+            upper=plain["upper"], verified=plain["verified"], status=plain["status"], pending=plain["pending"],
         )  # fmt: skip
 
 
@@ -567,6 +605,7 @@ def _plain(sub: SubProblem) -> dict[str, Any]:
         "uid": sub.uid,
         "lower": sub.lower,
         "upper": sub.upper,
+        "verified": sub.verified,
         "status": sub.status,
         "pending": sub.pending,
         "best": None if sub.best is None else sub.best.config(),

@@ -21,7 +21,7 @@ from morl.testing.solver import difference
 from robust import IWOCS
 from robust.evaluation import usage
 from robust.policies import CompositePolicy
-from robust.search import CMAESSearch, CornerSearch, GridSearch
+from robust.search import CMAESSearch, CornerSearch, GridSearch, RandomSearch
 from robust.uncertainty import Box, Finite
 from robust.validity import AlwaysValid, EnsembleDisagreement, PredictiveCoding
 from tests.robust.push_world import push_problem
@@ -188,7 +188,7 @@ def test_history_bounds_and_accounts():
     assert lower == sorted(lower)
     assert max(row["worst_value"] for row in history) == sub.lower == lower[-1]
     assert history[-1]["upper"] == min(history[-1][f"value_{j}"] for j in range(1, 5))
-    assert history[-1]["gap"] == history[-1]["upper"] - history[-1]["lower"]
+    assert history[-1]["gap"] == history[-1]["upper"] - history[-1]["verified"]
     assert sub.status in ("converged", "exhausted")
     for row in history:
         assert sum(value for name, value in row.items() if name.startswith("usage_")) == pytest.approx(1.0)
@@ -199,10 +199,36 @@ def test_history_bounds_and_accounts():
     assert learner.spent["search"] == 6 * (sum(evaluations) + 4)
     report = learner.report()
     assert report.certificate.status == sub.status
-    assert report.certificate.lower == sub.lower
+    assert report.certificate.lower == sub.verified
+    assert report.certificate.gap == sub.gap == sub.upper - sub.verified
     assert "estimates" in report.certificate.semantics
     assert len(report.tables["return_map"]) == 4
     assert "return_map" in report.figures
+
+
+def test_the_lower_bound_is_verified_where_no_search_looked():
+    """A list of one model to search, a whole box to verify in: what the search cannot see, the certificate does."""
+    learner = trained(iwocs(search=RandomSearch(num_candidates=1), grid_points=4, rollouts=2))
+    sub, models = learner.subs[0], GridSearch(points_per_dimension=4).models(learner.region)
+    known = np.unique(np.concatenate([models, learner._known_models()]), axis=0)
+    before = dict(learner.spent)
+    seen = learner.judge([sub.best], dynamics=torch.from_numpy(known), episodes=2, first_episode=2).discounted
+    assert sub.verified == seen.mean((2, 3)).min() < sub.lower
+    last = learner.history[-1]
+    assert last["verified"] == sub.verified
+    assert [last["verified_gain"], last["verified_drift"]] == known[seen[0].mean((1, 2)).argmin()].tolist()
+    # Measured for the record: no search, no training.
+    assert (before["training"], before["search"]) == (12 * len(learner.history), last["search_steps"])
+    assert before["evaluation"] > 2 * len(known)
+
+
+def test_the_last_specialist_gets_what_is_left():
+    learner = trained(iwocs(total_steps=300, on_stall="second_worst"))
+    assert learner.history[-1]["iteration"] == 2
+    searched = 6 * (3 * CornerSearch().evaluations(learner.region) + (1 + 1) + (2 + 1))
+    assert (learner.spent["training"], learner.spent["search"]) == (300 - searched, searched)
+    with pytest.raises(ConfigurationError, match="total_steps must be above default_steps"):
+        iwocs(total_steps=12)
 
 
 def test_a_known_worst_model_stalls():
