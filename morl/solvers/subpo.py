@@ -343,7 +343,7 @@ class SubPOLearner(PopulationLearner):
             learnt_from = torch.as_tensor(alone, dtype=torch.float32, device=self.device)
         place = torch.from_numpy(nodes[:-1]).to(self.device)
         self._played = {
-            "state": (at_start[place] + steps.unsqueeze(1)).T,
+            "state": (at_start.index_select(0, place.T.flatten()).view(len(rows), -1) + steps),
             "action": torch.stack(taken, 1),
             "reward": learnt_from,
             "value": gains,
@@ -565,7 +565,8 @@ class SubPOLearner(PopulationLearner):
             inputs = self._components_of(visited).unsqueeze(0)
             place = torch.zeros(self.num_states, dtype=torch.int64, device=self.device)
             place[visited] = torch.arange(len(visited), device=self.device)
-            episodes: Batch = {"inputs": inputs, "place": place[states], "action": action, "mask": mask}
+            places = place.index_select(0, states.flatten()).view(states.shape)
+            episodes: Batch = {"inputs": inputs, "place": places, "action": action, "mask": mask}
         else:
             raw = self._field("input", members)
             raw = raw if self.sizes is None else raw.long()
@@ -960,22 +961,19 @@ class SubPOLearner(PopulationLearner):
                 part.load_state(unprefixed(name, state))
 
 
-BLOCK = 4
-"""Steps for which policies are evaluated in one call."""
+ENOUGH = 500
+"""States for which policies are evaluated in one call: fewer would cost nearly as much."""
 
 
 class _LookAhead:
-    """Action probabilities of Markov policies on a graph, for a few steps at once: at the nodes that can be reached meanwhile.
-
-    Some of these nodes nobody will visit; but a call for a hundred nodes costs about as much as one for five hundred.
-    """
+    """Action probabilities of Markov policies on a graph, some steps ahead: at the nodes that can be reached meanwhile."""
 
     def __init__(self, learner: SubPOLearner, world: GraphWorld) -> None:
         """Note who asks."""
         self.learner, self.horizon = learner, world.horizon
         self.successors, self.coordinates = world.successors, world.coordinates
-        self._where = np.empty((BLOCK, len(self.successors)), dtype=np.int64)
-        self._table = torch.empty(0)
+        self._where = np.empty((world.horizon, len(self.successors)), dtype=np.int64)
+        self._table, self._known = torch.empty(0), 0
 
     def cumulative(self, nodes: Rows, owners: Tensor, step: int) -> Tensor:
         """Cumulative probabilities of the actions ``(A, r)`` of some rows.
@@ -983,27 +981,27 @@ class _LookAhead:
         Args:
             nodes: Where the rows are, ``(r,)``.
             owners: Member of each row, ``(r,)``.
-            step: Number of the step.
+            step: Number of the step; the steps are asked for one after the other.
         """
-        if step % BLOCK == 0:
+        if step == self._known:
             self._evaluate(nodes, step)
-        place = torch.from_numpy(self._where[step % BLOCK][nodes]).to(self.learner.device)
+        place = torch.from_numpy(self._where[step][nodes]).to(self.learner.device)
         if self.learner.n > 1:
             place += owners * (self._table.shape[1] // self.learner.n)
         return self._table.index_select(1, place)
 
     def _evaluate(self, nodes: Rows, step: int) -> None:
-        number, count, parts = len(self.successors), 0, []
-        for k in range(min(BLOCK, self.horizon - step)):
-            occurs = np.zeros(number, dtype=np.bool_)
+        count, parts = 0, []
+        while self._known < self.horizon and count < ENOUGH:
+            occurs = np.zeros(len(self.successors), dtype=np.bool_)
             occurs[nodes] = True
             found = np.flatnonzero(occurs)
-            self._where[k][found] = np.arange(count, count + len(found))
-            count += len(found)
+            self._where[self._known, found] = np.arange(count, count + len(found))
             parts.append(found)
-            nodes = self.successors[found]
+            count, nodes = count + len(found), self.successors[found]
+            self._known += 1
         # The step is the last component of a state.
-        steps = np.repeat(np.arange(step, step + len(parts)), [len(part) for part in parts])
+        steps = np.repeat(np.arange(step, self._known), [len(part) for part in parts])
         inputs = np.concatenate([self.coordinates[np.concatenate(parts)], steps[:, None]], 1)
         with torch.no_grad():
             places = torch.from_numpy(inputs).to(self.learner.device).unsqueeze(0)

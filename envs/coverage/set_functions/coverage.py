@@ -69,13 +69,19 @@ class Coverage(SetFunction):
         """Gains along trajectories, ``(B, T, 1)``, without a loop: a cell counts when it is seen for the first time."""
         self._check_elements(elements)
         batch, steps = elements.shape
-        # One list of cells per place in what an element covers: (K, B, T).
-        cells = self.cells.T[:, elements]
-        times = torch.arange(steps, dtype=torch.int32, device=self.device).expand_as(cells)
-        first = torch.full((batch, self.summary_size + 1), steps, dtype=torch.int32, device=self.device)
-        first.scatter_reduce_(1, cells.movedim(0, 1).flatten(1), times.movedim(0, 1).flatten(1), "amin")
-        new = first.expand(len(cells), -1, -1).gather(2, cells) == times
-        return torch.where(new, self._worth.T[:, elements], 0.0).sum(0).unsqueeze(-1)
+        visits = elements.flatten()
+        times = torch.arange(steps, dtype=torch.int32, device=self.device).repeat(batch)
+        size = self.summary_size + 1
+        rows = torch.arange(batch, device=self.device).repeat_interleave(steps) * size
+        # One cell of what each visit sees after the other.
+        places = [cells.index_select(0, visits) + rows for cells in self.cells.T]
+        first = torch.full((batch * size,), steps, dtype=torch.int32, device=self.device)
+        for place in places:
+            first.scatter_reduce_(0, place, times, "amin")
+        gains = torch.zeros(batch * steps, dtype=torch.float64, device=self.device)
+        for place, worth in zip(places, self._worth.T, strict=True):
+            gains += torch.where(first.index_select(0, place) == times, worth.index_select(0, visits), 0.0)
+        return gains.view(batch, steps, 1)
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """1 for each cell that is covered, ``(r, C)``."""

@@ -52,22 +52,28 @@ class InputLayer:
         if self.sizes is None:
             return affine(weight, bias, inputs)
         members, rows, _ = weight.shape
-        index = inputs + _firsts(self.sizes, weight.device)
+        firsts = _firsts(self.sizes, weight.device)
+        index = inputs + firsts
         if members > 1:
             index = index + torch.arange(members, device=weight.device).view(-1, 1, 1) * rows
-        matrix = weight.reshape(members * rows, self.width)
-        summed: Tensor
+        # The bias goes into the last component's vectors: there are fewer of them than inputs.
+        last = rows - self.sizes[-1]
+        matrix = torch.cat([weight[:, :last], weight[:, last:] + bias.unsqueeze(1)], 1).view(members * rows, self.width)
         if torch.is_grad_enabled():
-            summed = _SumOfRows.apply(matrix, index.flatten(0, 1))  # type: ignore[no-untyped-call]
-        else:
-            summed = torch.nn.functional.embedding_bag(index.flatten(0, 1), matrix, mode="sum")
-        return summed.view(*index.shape[:2], self.width) + bias.unsqueeze(1)
+            summed: Tensor = _SumOfRows.apply(matrix, index)  # type: ignore[no-untyped-call]
+            return summed
+        return _sum_of_rows(matrix, index)
+
+
+def _sum_of_rows(matrix: Tensor, index: Tensor) -> Tensor:
+    flat = torch.nn.functional.embedding_bag(index.view(-1, index.shape[-1]), matrix, mode="sum")
+    return flat.view(*index.shape[:-1], matrix.shape[1])
 
 
 class _SumOfRows(torch.autograd.Function):
-    """Sums of some rows of a matrix ``(R, w)``, for each of ``(B, d)`` row numbers: ``(B, w)``.
+    """Sums of some rows of a matrix ``(R, w)``, for each of ``(n, B, d)`` row numbers: ``(n, B, w)``.
 
-    Without the intermediate ``(B, d, w)``, forwards and backwards.
+    Without the intermediate ``(n, B, d, w)``, forwards and backwards.
     """
 
     @staticmethod
@@ -75,13 +81,14 @@ class _SumOfRows(torch.autograd.Function):
         """Add up."""
         ctx.save_for_backward(index)
         ctx.rows = len(matrix)
-        return torch.nn.functional.embedding_bag(index, matrix, mode="sum")
+        return _sum_of_rows(matrix, index)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Hand the gradient to each of the rows; made of operations that can be differentiated again."""
         (index,) = ctx.saved_tensors
-        total = gradient.new_zeros(ctx.rows, gradient.shape[1])
-        for column in index.T:
-            total = total.index_add(0, column, gradient)
+        flat = gradient.flatten(0, 1)
+        total = flat.new_zeros(ctx.rows, flat.shape[1])
+        for column in index.flatten(0, 1).T:
+            total = total.index_add(0, column, flat)
         return total, None

@@ -82,5 +82,5 @@ def head_init(widths: tuple[int, ...], generator: torch.Generator) -> Parameters
 def head(parameters: Parameters, hidden: Tensor) -> Tensor:
     """Further layers of a perceptron, tanh between them."""
     for k in range(0, len(parameters) - 2, 2):
-        hidden = affine(parameters[k], parameters[k + 1], hidden).tanh()
+        hidden = affine(parameters[k], parameters[k + 1], hidden).tanh_()
     return affine(parameters[-2], parameters[-1], hidden)
