@@ -2,7 +2,7 @@
 
 from morl.functional.advantages import generalised_advantages, normalised, scalarised_advantages
 from morl.functional.marginal_gains import balance_heuristic, credited_gains, leave_one_out, marginal_gain_loss, utility_gains
-from morl.functional.natural_gradient import conjugate_gradients
+from morl.functional.natural_gradient import conjugate_gradients, metric_product, natural_step
 from morl.functional.policy_gradient import clipped_surrogate, expected_utility_loss
 from morl.functional.returns import accrued_rewards, discounted_returns, rewards_to_go
 from morl.functional.targets import discrete_sac_target, double_q_target, pessimistic_values, sac_target
@@ -20,6 +20,8 @@ __all__ = [
     "generalised_advantages",
     "leave_one_out",
     "marginal_gain_loss",
+    "metric_product",
+    "natural_step",
     "normalised",
     "pessimistic_values",
     "rewards_to_go",

@@ -1,4 +1,4 @@
-"""Natural gradients: solving with the Fisher matrix, of which only products are known."""
+"""Natural gradients: products with the Fisher matrix, solving with it, and steps of limited divergence."""
 
 from __future__ import annotations
 
@@ -42,6 +42,58 @@ def conjugate_gradients(product: Callable[[Vectors], Vectors], target: Vectors, 
         direction = axpy(ratio, direction, residual)
         square = following
     return solution
+
+
+def metric_product(outputs: Tensor, parameters: Vectors, metric: Callable[[Tensor], Tensor], vectors: Vectors) -> Vectors:
+    r"""Product :math:`J^\top M J v` of each member, for the Jacobian ``J`` of its outputs by its parameters.
+
+    With the Fisher matrix of the distributions that the outputs describe as ``M``, this is the Fisher matrix of the parameters.
+
+    Args:
+        outputs: Of a network, ``(n, ...)``, with a graph; a member's outputs depend on its own parameters only.
+        parameters: Leaves of the graph.
+        metric: Maps a change of the outputs to ``M`` times it, shapes like ``outputs``.
+        vectors: ``v``, like the parameters.
+
+    Returns:
+        Like ``vectors``.
+    """
+    # A product with the Jacobian, from two products with its transpose.
+    dummy = torch.zeros_like(outputs, requires_grad=True)
+    pulled = torch.autograd.grad(outputs, parameters, dummy, create_graph=True)
+    (pushed,) = torch.autograd.grad(pulled, dummy, vectors, retain_graph=True)
+    return list(torch.autograd.grad(outputs, parameters, metric(pushed), retain_graph=True))
+
+
+def natural_step(
+    product: Callable[[Vectors], Vectors],
+    gradient: Vectors,
+    *,
+    length: float | Tensor,
+    max_divergence: float,
+    iterations: int,
+    damping: float,
+) -> Vectors:
+    r"""Step :math:`\eta (F + \text{damping})^{-1} g`, shortened to a divergence, by its model :math:`\frac12 d^\top F d`.
+
+    Args:
+        product: Maps :math:`x` to :math:`F x`; see :func:`conjugate_gradients`.
+        gradient: Of what is maximised, ``g``.
+        length: Wanted factor :math:`\eta`, for all members or ``(n,)``.
+        max_divergence: Largest mean Kullback-Leibler divergence (nats).
+        iterations: See :func:`conjugate_gradients`.
+        damping: Likewise.
+
+    Returns:
+        The change of the parameters.
+
+    Source:
+        Kakade, A Natural Policy Gradient, 2001; the shortening as in Schulman et al., Trust Region Policy Optimization, 2015.
+    """
+    direction = conjugate_gradients(product, gradient, iterations=iterations, damping=damping)
+    divergence = 0.5 * length**2 * dot(direction, product(direction))
+    factor = length * (max_divergence / divergence.clamp_min(1e-30)).sqrt().clamp_max(1.0)
+    return axpy(factor, direction, [torch.zeros_like(d) for d in direction])
 
 
 def dot(a: Vectors, b: Vectors) -> Tensor:

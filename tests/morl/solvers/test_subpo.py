@@ -18,7 +18,8 @@ from morl.problem import Problem, make_problem
 from morl.scalarizations import Chebyshev, Saturate
 from morl.solvers.moppo import MOPPO
 from morl.solvers.morld import MORLD
-from morl.solvers.subpo import SubPO, SubPOLearner
+from morl.solvers.subpo import SubPO
+from morl.solvers.subpo_learner import SubPOLearner
 from morl.task import Task, Utility
 from tests.morl.solvers.walks import Exact, bandit, problem_of, square, trap, walk
 
