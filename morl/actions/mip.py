@@ -16,6 +16,7 @@ from morl.errors import ConfigurationError
 from morl.mip import Maximizer, MIPResult, pieces
 from morl.mip.bounds import Bounds
 from morl.mip.formulations import Formulation
+from morl.mip.maximize import Method
 from morl.registry import component_field
 
 
@@ -31,8 +32,10 @@ class MIP:
     """Seconds per decision; what is found then depends on the machine, so keep it for deployment."""
     formulation: Formulation = "big_m"
     """How units become rows."""
-    bounds: Bounds = "crown"
+    bounds: Bounds = "cutoff"
     """How units are bounded."""
+    method: Method = "auto"
+    """Whether small sets are tried action by action."""
     start: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the action that the search begins with."""
     workers: int = 1
@@ -59,7 +62,8 @@ class MIPMaximizer:
         self.settings = settings
         self.heuristic = settings.start.make(constraint)
         self._solvers = [
-            Maximizer(constraint, formulation=settings.formulation, bounds=settings.bounds) for _ in range(settings.workers)
+            Maximizer(constraint, method=settings.method, formulation=settings.formulation, bounds=settings.bounds)
+            for _ in range(settings.workers)
         ]
         self.results: list[MIPResult] = []
         """Of the last call, by member and observation."""

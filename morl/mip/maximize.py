@@ -11,22 +11,33 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ConfigurationError, ShapeError
-from morl.mip.bounds import Bounds, tighten
+from morl.errors import CapabilityError, ConfigurationError, ShapeError
+from morl.mip.bounds import Bounds, Region, tighten
 from morl.mip.folded import FoldedNetwork, ReLUNetwork, check_networks
 from morl.mip.formulations import FORMULATIONS, Formulation
 from morl.mip.model import QProgram, build
 from morl.mip.objective import Pieces, pieces
 from morl.mip.polytope import ActionPolytope
 from morl.mip.session import Session
+from morl.mip.walk import walk
 
 Array = npt.NDArray[np.float64]
+Method = Literal["auto", "enumerate", "program"]
 Status = Literal["optimal", "gap", "time_limit", "node_limit", "infeasible"]
 
 OPTIMAL_GAP = 1e-6
 """Relative gap up to which an answer is called optimal."""
+LISTED = 1 << 16
+"""Largest set whose actions are tried one by one."""
+ROUNDS = 8
+"""Of cutting off what is not better, at most."""
 AGREEMENT = 1e-5
 """Relative difference between program and network above which an answer is refused."""
+
+
+_BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
+_PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
+_INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
 
 class DisagreementError(RuntimeError):
@@ -57,22 +68,36 @@ class MIPResult:
 class Maximizer:
     """Answers ``argmax_a g(q(a))`` over one action set, again and again.
 
-    The action set is looked at once. The solver keeps its model between queries as long as the networks keep their shapes; only
-    numbers that changed are sent.
+    The action set is looked at once: if it is small it is listed, and every query tries all of it. Otherwise a query looks for
+    a proof that nothing is better than the best action that a heuristic finds (``bounds="cutoff"``), and only if there is none
+    for an integer program. The solver keeps its model between queries as long as the networks keep their shapes; only numbers
+    that changed are sent.
     """
 
-    def __init__(self, constraint: Any, *, formulation: Formulation = "big_m", bounds: Bounds = "crown") -> None:
+    def __init__(
+        self,
+        constraint: Any,
+        *,
+        method: Method = "auto",
+        formulation: Formulation = "big_m",
+        bounds: Bounds = "cutoff",
+    ) -> None:
         """Look at the action set.
 
         Args:
             constraint: See ``envs.cormab.constraints.Constraint``.
+            method: ``enumerate`` tries every action, ``program`` writes a program; ``auto`` lists sets of up to ``LISTED``
+                actions.
             formulation: ``big_m`` or ``partition``.
-            bounds: ``interval``, ``polytope``, ``crown`` or ``lp``, each at least as tight as the one before and dearer.
+            bounds: ``interval``, ``polytope``, ``crown`` or ``lp``, each at least as tight as the one before and dearer; or
+                ``cutoff``: those of ``crown`` over the actions that are better than a known one.
 
         Raises:
             ConfigurationError: An unknown name.
+            CapabilityError: ``enumerate`` for a set of more than ``LISTED`` actions.
         """
         for name, value, known in (
+            ("method", method, get_args(Method)),
             ("formulation", formulation, tuple(FORMULATIONS)),
             ("bounds", bounds, get_args(Bounds)),
         ):
@@ -82,29 +107,43 @@ class Maximizer:
         self.polytope = ActionPolytope(constraint)
         self.formulation, self.bounds = formulation, bounds
         self.session = Session()
+        self.listed: npt.NDArray[np.bool_] | None = None
+        """Every action, ``(A, N)``, if they are tried one by one."""
+        if method != "program" and not self.polytope.is_empty:
+            self.listed = constraint.enumerate(LISTED)
+        if method == "enumerate" and self.listed is None and not self.polytope.is_empty:
+            raise CapabilityError(f"{type(constraint).__name__} has more than {LISTED} actions; use the method auto or program")
 
-    def program(self, networks: Sequence[FoldedNetwork], objective: Pieces) -> QProgram:
+    def program(self, networks: Sequence[FoldedNetwork], objective: Pieces, region: Region | None = None) -> QProgram:
         """Write the program of one query.
 
         Args:
             networks: At one observation.
             objective: ``g``, a function of all their outputs.
+            region: Actions to which the program may be confined; all of them if None.
         """
-        check_networks(networks)
-        size, outputs = self.polytope.num_actions, sum(network.num_outputs for network in networks)
-        if networks[0].num_actions != size:
-            raise ShapeError(f"the network is for {networks[0].num_actions} action components, the constraint for {size}")
-        if objective.slopes.shape[1] != outputs:
-            raise ShapeError(f"the objective is for {objective.slopes.shape[1]} outputs, the networks have {outputs}")
+        self._look(networks, objective)
 
         def write(given: Any = None) -> QProgram:
             return build(
                 networks, objective, self.constraint, self.polytope,
                 formulation=self.formulation, bounds=self.bounds, given=given,
+                fixed=None if region is None else (region.zeros, region.ones),
             )  # fmt: skip
 
+        if region is not None:
+            return write(region.bounds)
         model = write()
         return write(tighten(networks, write, model.bounds)) if self.bounds == "lp" else model
+
+    def _look(self, networks: Sequence[FoldedNetwork], objective: Pieces) -> None:
+        """Check that networks, objective and action set belong together."""
+        check_networks(networks)
+        size, outputs = self.constraint.num_actions, sum(network.num_outputs for network in networks)
+        if networks[0].num_actions != size:
+            raise ShapeError(f"the network is for {networks[0].num_actions} action components, the constraint for {size}")
+        if objective.slopes.shape[1] != outputs:
+            raise ShapeError(f"the objective is for {objective.slopes.shape[1]} outputs, the networks have {outputs}")
 
     def __call__(
         self,
@@ -130,35 +169,86 @@ class Maximizer:
             DisagreementError: The answer is infeasible, or its value is not what the program says.
         """
         begin = time.perf_counter()
+        self._look(networks, objective)
         if self.polytope.is_empty:
             return MIPResult(None, -math.inf, -math.inf, math.inf, "infeasible", time.perf_counter() - begin)
-        model = self.program(networks, objective)
-        first = self.polytope.example if start is None else np.asarray(start)
-        if start is not None and not bool(self.constraint.contains(first[None])[0]):
+        query = _Query(networks, objective, gap, math.inf if time_limit is None else begin + time_limit)
+        if start is None:
+            query.offer(self.polytope.example)
+        elif bool(self.constraint.contains(np.asarray(start)[None])[0]):
+            query.offer(np.asarray(start, np.bool_))
+        else:
             raise ConfigurationError("start is not a feasible action; leave it out, or give one that the constraint contains")
-        left = None if time_limit is None else time_limit - (time.perf_counter() - begin)
-        solution = self.session.solve(
-            model.program, gap=gap, time_limit=left, node_limit=node_limit, start=model.start(networks, first)
-        )
-        if solution.status == "infeasible":
-            raise DisagreementError("the program has no solution although the action set is not empty; please report this")
-        candidates = [first]
-        if solution.columns is not None:
-            candidates.insert(0, solution.columns[model.actions] > 0.5)
-        actions = np.stack(candidates).astype(np.int8)
-        values = objective(np.concatenate([network(actions) for network in networks], axis=-1))
-        if solution.columns is not None:
-            self._check(actions[0], float(values[0]), solution.objective, solution.bound)
-        best = int(values.argmax())
-        value = float(values[best])
-        bound = max(solution.bound, value)
-        remaining = (bound - value) / max(abs(value), 1e-10)
+        if self.listed is not None:
+            solution = self._try_all(query, self.listed)
+        else:
+            solution = self._prove(query, walked=start is not None) or self._search(query, node_limit)
+        bound = max(solution.bound, query.value)
+        remaining = (bound - query.value) / query.size
         status: Any = solution.status
         if status == "optimal":
             status = "optimal" if remaining <= OPTIMAL_GAP else "gap"
-        return MIPResult(actions[best], value, bound, remaining, status, time.perf_counter() - begin, solution.nodes)
+        seconds = time.perf_counter() - begin
+        return MIPResult(query.action.astype(np.int8), query.value, bound, remaining, status, seconds, solution.nodes)
 
-    def _check(self, action: npt.NDArray[np.int8], value: float, objective: float, bound: float) -> None:
+    def _try_all(self, query: _Query, listed: npt.NDArray[np.bool_]) -> _Outcome:
+        """Value every action."""
+        for first in range(0, len(listed), _BLOCK):
+            if query.is_late:
+                return _Outcome("time_limit", math.inf)
+            query.offer(listed[first : first + _BLOCK])
+        return _Outcome("optimal", query.value)
+
+    def _prove(self, query: _Query, *, walked: bool) -> _Outcome | None:
+        """Look for a proof that nothing is better than the best known action by more than the gap; None if there is none."""
+        if not walked and not query.is_late:
+            query.offer(walk(query.values, self.constraint, query.action)[0])
+        if self.bounds != "cutoff":
+            return None
+        region = Region(query.networks, query.objective, self.polytope)
+        for number in range(ROUNDS):
+            if query.is_late:
+                return _Outcome("time_limit", max(region.upper, query.floor))
+            floor, before = query.floor, region.upper
+            if before > floor:
+                region.shrink(floor)
+            if region.is_empty or region.upper <= floor:
+                return _Outcome("optimal", floor)
+            if number == 0:
+                # Only now, as most queries end before; from the best known action, and from the relaxation's.
+                best = self.constraint.maximize_linear(region.slopes[0])
+                for action in (query.action, best):
+                    query.offer(walk(query.values, self.constraint, action)[0])
+            elif before - region.upper < _PROGRESS * (region.upper - floor):
+                break
+        return None
+
+    def _search(self, query: _Query, node_limit: int | None) -> _Outcome:
+        """Solve a program."""
+        region = None
+        if self.bounds == "cutoff":
+            # The best known action stays inside, so that the solver can begin with it, and that errors show.
+            region = Region(query.networks, query.objective, self.polytope)
+            for _ in range(ROUNDS):
+                before = region.upper
+                region.shrink(query.value - _INSIDE * (1.0 + abs(query.value)))
+                if region.is_empty or before - region.upper < _PROGRESS * (region.upper - query.value):
+                    break
+            if region.is_empty:
+                raise DisagreementError("bounds leave out an action that is known; please report this, or try other bounds")
+        model = self.program(query.networks, query.objective, region)
+        left = None if query.deadline == math.inf else query.deadline - time.perf_counter()
+        start = model.start(query.networks, query.action)
+        solution = self.session.solve(model.program, gap=query.gap, time_limit=left, node_limit=node_limit, start=start)
+        if solution.status == "infeasible":
+            raise DisagreementError("the program has no solution although the action set is not empty; please report this")
+        if solution.columns is not None:
+            action = solution.columns[model.actions] > 0.5
+            self._check(action, float(query.values(action[None])[0]), solution.objective, solution.bound)
+            query.offer(action)
+        return _Outcome(solution.status, solution.bound, solution.nodes)
+
+    def _check(self, action: npt.NDArray[np.bool_], value: float, objective: float, bound: float) -> None:
         """Refuse answers on which program, network and constraint do not agree."""
         if not bool(self.constraint.contains(action[None])[0]):
             raise DisagreementError("the program's action is not feasible by the constraint's own check; please report this")
@@ -168,6 +258,51 @@ class Maximizer:
             raise DisagreementError(
                 f"the program says {objective} (at most {bound}), the network says {value}; try other bounds, or report this"
             )
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How a search ended: its status, a bound of what is better than the best known action, and its nodes."""
+
+    status: str
+    bound: float
+    nodes: int = 0
+
+
+class _Query:
+    """One question, and the best action known so far."""
+
+    def __init__(self, networks: Sequence[FoldedNetwork], objective: Pieces, gap: float, deadline: float) -> None:
+        self.networks, self.objective, self.gap, self.deadline = networks, objective, gap, deadline
+        self.action = np.zeros(0, np.bool_)
+        self.value = -math.inf
+
+    def values(self, actions: npt.NDArray[Any]) -> Array:
+        """Scalarised values of actions ``(B, N)``, by the networks themselves: ``(B,)``."""
+        return self.objective(np.concatenate([network(actions) for network in self.networks], axis=-1))
+
+    def offer(self, actions: npt.NDArray[np.bool_]) -> None:
+        """Take the best of feasible actions, ``(N,)`` or ``(B, N)``, if it is better."""
+        given = np.atleast_2d(actions)
+        values = self.values(given)
+        best = int(values.argmax())
+        if float(values[best]) > self.value:
+            self.action, self.value = given[best], float(values[best])
+
+    @property
+    def size(self) -> float:
+        """What gaps are relative to."""
+        return max(abs(self.value), 1e-10)
+
+    @property
+    def floor(self) -> float:
+        """What another action must be worth to matter; a little less than the gap allows, for rounding."""
+        return self.value + max(0.999 * self.gap, 1e-9) * self.size
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is up."""
+        return time.perf_counter() >= self.deadline
 
 
 def maximize_q(
@@ -181,8 +316,9 @@ def maximize_q(
     time_limit: float | None = None,
     node_limit: int | None = None,
     gap: float = OPTIMAL_GAP,
+    method: Method = "auto",
     formulation: Formulation = "big_m",
-    bounds: Bounds = "crown",
+    bounds: Bounds = "cutoff",
 ) -> MIPResult:
     """Find the feasible action that a Q-network values most.
 
@@ -197,15 +333,17 @@ def maximize_q(
         time_limit: Seconds after which the best action so far is returned.
         node_limit: Nodes of the search tree after which it is; reproducible, unlike a time limit.
         gap: Relative gap at which the search may stop.
+        method: ``enumerate`` tries every action, ``program`` writes a program, ``auto`` chooses; see :class:`Maximizer`, which
+            is faster for many observations.
         formulation: How units become rows: ``big_m`` or ``partition``.
-        bounds: How units are bounded: ``interval``, ``polytope``, ``crown`` or ``lp``.
+        bounds: How units are bounded: ``interval``, ``polytope``, ``crown``, ``lp`` or ``cutoff``.
 
     Returns:
         The action with its value, which the network was asked for again in float64.
 
     Raises:
         ConfigurationError: A layer that is neither Linear nor ReLU, a number that is NaN or infinite, an unknown name.
-        CapabilityError: A scalarization that is not the smallest of linear functions.
+        CapabilityError: A scalarization that is not the smallest of linear functions; more actions than can be listed.
         ShapeError: Lengths that do not fit.
         DisagreementError: Program and network disagree.
 
@@ -230,7 +368,7 @@ def maximize_q(
     networks = [part.fold(state, constraint.num_actions) for part in read]
     check_networks(networks)
     one = pieces(networks[0].num_outputs, weights=weights, scalarization=scalarization, ideal_point=ideal_point)
-    solver = Maximizer(constraint, formulation=formulation, bounds=bounds)
+    solver = Maximizer(constraint, method=method, formulation=formulation, bounds=bounds)
     return solver(
         networks, one.worst_of(len(networks)) if len(networks) > 1 else one,
         gap=gap, time_limit=time_limit, node_limit=node_limit,

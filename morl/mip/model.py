@@ -55,6 +55,7 @@ def build(
     formulation: str = "big_m",
     bounds: str = "crown",
     given: Sequence[Sequence[LayerBounds]] | None = None,
+    fixed: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None = None,
 ) -> QProgram:
     """Write the program of ``max_a g(q_1(a), q_2(a), ...)``.
 
@@ -66,13 +67,15 @@ def build(
         formulation: A key of ``FORMULATIONS``.
         bounds: A key of ``CLOSED_FORM``.
         given: Bounds to use instead, by network and layer.
+        fixed: Components of the action that are zero, and those that are one, ``(N,)`` each.
 
     Returns:
         The program. It has the same pattern at every observation.
     """
     builder = ProgramBuilder()
     size = constraint.num_actions
-    actions = builder.add_variables(np.zeros(size), np.ones(size), np.ones(size, np.bool_))
+    zeros, ones = (np.zeros(size, np.bool_),) * 2 if fixed is None else fixed
+    actions = builder.add_variables(ones.astype(float), (~zeros).astype(float), np.ones(size, np.bool_))
     constraint.add_to(builder, actions)
     tight = given if given is not None else [CLOSED_FORM[bounds](network, polytope) for network in networks]
     found = [[widened(limits) for limits in layers] for layers in tight]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 _PROBES = 4
 _ROOM = 1e-9  # relative; what rounding may cost a bound
@@ -56,13 +58,50 @@ class ActionPolytope:
             assert best is not None
             weights.append(w)
             limits.append(float(w @ best))
-        self._weights, self._limits = weights, limits
+        self._inequalities = Inequalities(self.least, self.most, tuple(weights), tuple(limits))
 
     def support(self, coefficients: Array) -> Array:
         """Upper bound of ``coefficients @ a`` over the set, for each row of ``coefficients`` ``(U, N)``: ``(U,)``."""
+        return self._inequalities.support(coefficients)
+
+    def face(self, free: Flags, ones: Flags) -> Inequalities | None:
+        """What is left for some components when the others are fixed.
+
+        Args:
+            free: Components that may still be zero or one, ``(N,)``.
+            ones: Components that are fixed to one, ``(N,)``; all others are fixed to zero.
+
+        Returns:
+            Inequalities of the free components; None if no action can be so.
+        """
+        whole, taken = self._inequalities, int(ones.sum())
+        limits = tuple(limit - float(w[ones].sum()) for w, limit in zip(whole.weights, whole.limits, strict=True))
+        slack = [_ROOM * (1.0 + abs(limit)) for limit in whole.limits]
+        if taken > self.most or int(free.sum()) + taken < self.least or any(a < -b for a, b in zip(limits, slack, strict=True)):
+            return None
+        weights = tuple(w[free] for w in whole.weights)
+        limits = tuple(max(limit, 0.0) + room for limit, room in zip(limits, slack, strict=True))
+        return Inequalities(max(self.least - taken, 0), min(self.most - taken, int(free.sum())), weights, limits)
+
+
+@dataclass(frozen=True, eq=False)
+class Inequalities:
+    """Valid inequalities of some binary components, under each of which linear functions have their maximum in closed form."""
+
+    least: int
+    """Fewest ones."""
+    most: int
+    """Most ones."""
+    weights: tuple[Array, ...]
+    """Nonnegative, ``(n,)`` each."""
+    limits: tuple[float, ...]
+    """What ``weights @ a`` is at most, nonnegative."""
+
+    def support(self, coefficients: Array) -> Array:
+        """Upper bound of ``coefficients @ a``, for each row of ``coefficients`` ``(U, n)``: ``(U,)``."""
         ordered = -np.sort(-coefficients, axis=-1)
         best: Array = ordered[:, : self.least].sum(-1) + np.maximum(ordered[:, self.least : self.most], 0.0).sum(-1)
-        for w, limit in zip(self._weights, self._limits, strict=True):
+        for w, limit in zip(self.weights, self.limits, strict=True):
             np.minimum(best, fractional_knapsack(coefficients, w, limit), out=best)
         bounded: Array = best + _ROOM * np.abs(coefficients).sum(-1)
         return bounded

@@ -14,6 +14,8 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -52,13 +54,21 @@ def crown(network: FoldedNetwork, polytope: ActionPolytope) -> list[LayerBounds]
 def upper_by_substitution(
     before: tuple[Layer, ...], bounds: list[LayerBounds], layer: Layer, polytope: ActionPolytope
 ) -> Array:
-    """Upper bounds of a layer's outputs, ``(h,)``.
+    """Upper bounds of a layer's outputs, ``(h,)``; arguments as for :func:`substituted`."""
+    direct, constant = substituted(before, bounds, layer)
+    return constant + polytope.support(direct)
+
+
+def substituted(before: tuple[Layer, ...], bounds: Sequence[LayerBounds], layer: Layer) -> tuple[Array, Array]:
+    """Linear functions of the action that lie above a layer's outputs wherever the bounds hold.
 
     Args:
         before: The hidden layers that it rests on.
         bounds: Of their pre-activations.
         layer: The layer.
-        polytope: What is known of the feasible actions.
+
+    Returns:
+        Coefficients ``(h, N)`` and constants ``(h,)``.
     """
     factors, direct, constant = layer.recurrent, layer.direct, layer.constant
     for earlier, (lower, upper) in zip(reversed(before), reversed(bounds[: len(before)]), strict=True):
@@ -72,4 +82,4 @@ def upper_by_substitution(
         constant = constant + np.maximum(factors, 0.0) @ intercept + chosen @ earlier.constant
         direct = direct + chosen @ earlier.direct
         factors = chosen @ earlier.recurrent
-    return constant + polytope.support(direct)
+    return direct, constant

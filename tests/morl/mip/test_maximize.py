@@ -14,12 +14,13 @@ from envs.cormab.constraints import Budget, ExactCount, Linear
 from envs.cormab.constraints.rows import RowBuilder
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.mip import Maximizer, ReLUNetwork, maximize_q, pieces, pyomo_model
-from morl.mip.bounds import CLOSED_FORM, tighten
+from morl.mip.bounds import CLOSED_FORM, Region, tighten
 from morl.mip.folded import FoldedNetwork, Layer
+from morl.mip.polytope import ActionPolytope
 from morl.mip.session import Session
 from morl.scalarizations import AugmentedChebyshev, Chebyshev, SmoothChebyshev
 
-FORMULATIONS, BOUNDS = ("big_m", "partition"), ("interval", "polytope", "crown", "lp")
+FORMULATIONS, BOUNDS = ("big_m", "partition"), ("interval", "polytope", "crown", "lp", "cutoff")
 OBJECTIVES = ("scalar", "weighted", "chebyshev", "worst_of_3")
 OBSERVATION = 3
 
@@ -57,7 +58,7 @@ def values_of(nets, observation, actions):
         return [net.double()(torch.from_numpy(inputs.astype(np.float64))).numpy() for net in nets]
 
 
-CASES = list(product(FAMILIES, OBJECTIVES, FORMULATIONS, BOUNDS))  # 160, and 40 deeper ones below
+CASES = list(product(FAMILIES, OBJECTIVES, FORMULATIONS, BOUNDS))  # 200, and 40 deeper ones below
 
 
 def check(family: str, objective: str, formulation: str, bounds: str, seed: int, hidden: tuple[int, ...]) -> None:
@@ -77,6 +78,7 @@ def check(family: str, objective: str, formulation: str, bounds: str, seed: int,
         weights=weights,
         scalarization=kind,
         ideal_point=ideal,
+        method="program",
         formulation=formulation,
         bounds=bounds,
     )
@@ -147,6 +149,54 @@ def test_bounds_hold_and_each_method_is_at_least_as_tight_as_the_one_before(fami
                 assert (tighter <= looser + 1e-4 * (1.0 + looser)).all()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_cut_off_is_not_better_than_the_floor(family):
+    feasible, everything = constraint(family), listed(family)
+    polytope, shrunk = ActionPolytope(feasible), 0
+    for seed, quantile in product(range(3), (0.5, 0.9, 1.0)):
+        nets = [network(feasible.num_actions, 2, 20 * seed + k, (6, 5)) for k in range(2)]
+        for net in nets:
+            net[0].bias.data += 0.7  # some units are always on, as after training
+        folded = [ReLUNetwork.from_torch(net).fold(np.ones(OBSERVATION), feasible.num_actions) for net in nets]
+        objective = pieces(2, scalarization=Chebyshev(), ideal_point=[1.0, 2.0]).worst_of(2)
+        for using, g in ((folded[:1], pieces(2, weights=[0.3, 0.7])), (folded, objective)):
+            values = g(np.concatenate([one(everything) for one in using], -1))
+            floor = np.quantile(values, quantile)
+            better = everything[values > floor + 1e-7]
+            region = Region(using, g, polytope)
+            for _ in range(3):
+                region.shrink(floor)
+            assert not (region.is_empty and len(better))
+            shrunk += region.is_empty or int((~region.free).sum())
+            if region.is_empty:
+                continue
+            assert (better[:, region.ones]).all()
+            assert not (better[:, region.zeros]).any()
+            assert region.upper >= values.max() - 1e-9
+            for one, layers in zip(using, region.bounds, strict=True):
+                hidden = one.activations(better)
+                for number, layer in enumerate(one.hidden):
+                    true = layer(hidden[number], better.astype(float))
+                    assert (true >= layers[number][0] - 1e-7).all()
+                    assert (true <= layers[number][1] + 1e-7).all()
+    assert shrunk, "nothing was cut off in any case"
+
+
+def test_cutting_off_closes_easy_queries_without_a_program_and_hands_the_rest_to_one():
+    feasible = Budget(30, 8)
+    rng = np.random.default_rng(0)
+    # Nearly linear: a first layer that is mostly on, as that of a network that has learned an additive value.
+    first = Layer(np.zeros((12, 0)), np.abs(rng.normal(size=(12, 30))), rng.normal(size=12) + 1.0)
+    easy = FoldedNetwork((first,), Layer(rng.normal(size=(1, 12)), rng.normal(size=(1, 30)), np.zeros(1)))
+    hard = ReLUNetwork.from_torch(network(30, 1, 1, (12, 8))).fold(np.zeros(OBSERVATION), 30)
+    for folded, programs in ((easy, 0), (hard, 1)):
+        maximizer = Maximizer(feasible, method="program")
+        result = maximizer([folded], pieces(1))
+        assert result.status == "optimal"
+        assert maximizer.session.passed == programs
+        assert result.value == pytest.approx(Maximizer(feasible, method="program", bounds="crown")([folded], pieces(1)).value)
+
+
 # --- networks without binaries -------------------------------------------------------------------------------------------
 
 
@@ -164,7 +214,7 @@ def test_concave_and_linear_networks_need_no_binaries(family):
     linear = FoldedNetwork((), Layer(np.zeros((1, 0)), rng.normal(size=(1, feasible.num_actions)), rng.normal(size=1)))
     for folded in (concave(feasible.num_actions, rng), concave(feasible.num_actions, rng), linear):
         for formulation in FORMULATIONS:
-            maximizer = Maximizer(feasible, formulation=formulation)
+            maximizer = Maximizer(feasible, method="program", formulation=formulation, bounds="crown")
             model = maximizer.program([folded], pieces(1))
             switches = [units.switch for units in model.units[0]]
             assert not any(model.program.integer[columns].any() for columns in switches)
@@ -179,11 +229,11 @@ def test_a_session_sends_changes_only_and_answers_do_not_depend_on_the_order():
     feasible = constraint("scheduling")
     net = ReLUNetwork.from_torch(network(feasible.num_actions, 1, 1))
     states = np.random.default_rng(0).normal(size=(5, OBSERVATION))
-    kept = Maximizer(feasible)
+    kept = Maximizer(feasible, method="program", bounds="crown")
     forward = [kept([net.fold(state, feasible.num_actions)], pieces(1)) for state in states]
     assert (kept.session.passed, kept.session.changed) == (1, 4)
     backward = [kept([net.fold(state, feasible.num_actions)], pieces(1)) for state in states[::-1]][::-1]
-    alone = [Maximizer(feasible)([net.fold(state, feasible.num_actions)], pieces(1)) for state in states]
+    alone = [Maximizer(feasible, method="program")([net.fold(state, feasible.num_actions)], pieces(1)) for state in states]
     for a, b, c, state in zip(forward, backward, alone, states, strict=True):
         expected = net.fold(state, feasible.num_actions)(listed("scheduling")).max()
         assert a.value == pytest.approx(expected, abs=1e-6)
@@ -195,7 +245,7 @@ def test_a_session_sends_changes_only_and_answers_do_not_depend_on_the_order():
 def test_members_share_a_model_whose_objective_alone_differs():
     feasible = constraint("budget")
     folded = ReLUNetwork.from_torch(network(feasible.num_actions, 3, 2)).fold(np.zeros(OBSERVATION), feasible.num_actions)
-    maximizer = Maximizer(feasible)
+    maximizer = Maximizer(feasible, method="program", bounds="crown")
     for weights in np.random.default_rng(1).dirichlet(np.ones(3), 4):
         result = maximizer([folded], pieces(3, weights=weights))
         assert result.value == pytest.approx((folded(listed("budget")) @ weights).max(), abs=1e-6)

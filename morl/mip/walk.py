@@ -1,0 +1,48 @@
+r"""A walk across the linear regions of a network, from one feasible action to the next.
+
+At an action the network is replaced by its differences :math:`c_j = g(a_j{=}1) - g(a_j{=}0)`; the feasible action that
+maximises :math:`c^\top a` comes next, better or not, until the walk stands still. The best action on the way counts.
+
+Source:
+    Tong, Cai, Serra, Optimization over trained neural networks: taking a relaxing walk, CPAIOR 2024. Deviations: differences
+    instead of the gradient of one region, and the exact linear maximiser of the set instead of a linear program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Action = npt.NDArray[np.bool_]
+
+STEPS = 8
+"""At most."""
+
+
+def walk(value: Callable[[Action], Array], constraint: Any, action: Action, steps: int = STEPS) -> tuple[Action, float]:
+    """Walk and return the best action with its value.
+
+    Args:
+        value: Of actions ``(B, N)``, ``(B,)``.
+        constraint: The feasible actions; see ``envs.cormab.constraints``.
+        action: A feasible one, ``(N,)``.
+        steps: At most.
+    """
+    single = np.eye(action.size, dtype=np.bool_)
+    best, found = -np.inf, action
+    for step in range(steps + 1):
+        here = float(value(action[None])[0])
+        if here > best:
+            best, found = here, action
+        if step == steps:
+            break
+        differences = (value(action ^ single) - here) * np.where(action, -1.0, 1.0)
+        following = constraint.maximize_linear(differences)
+        if np.array_equal(following, action):
+            break
+        action = following
+    return found, best
