@@ -7,6 +7,7 @@ COMPONENTS = {
         "domain_randomisation": "robust.baselines.domain_randomisation:DomainRandomisation",
         "m2td3": "robust.baselines.m2td3:M2TD3",
         "rarl": "robust.baselines.rarl:RARL",
+        "ewok": "robust.baselines.ewok:EWoK",
         "action_robust": "robust.baselines.action_robust:ActionRobust",
     },
     "policy": {

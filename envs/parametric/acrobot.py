@@ -45,6 +45,8 @@ class Acrobot(NativeParametricEnv):
         Sutton and Barto 2018, section 11.3 of the first edition. Deviations: gymnasium's, whose numbers these are.
     """
 
+    state_arrays = ("_angles", "_speeds")
+
     def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
 

@@ -35,6 +35,8 @@ class CartPole(NativeParametricEnv):
     Observation ``(position, speed, angle, angular speed)`` float32; action 0 pushes left, 1 right.
     """
 
+    state_arrays = ("_state",)
+
     def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
 

@@ -27,6 +27,8 @@ class MountainCar(NativeParametricEnv):
     Observation ``(position, speed)`` float32. Actions: backwards, none, forwards.
     """
 
+    state_arrays = ("_state",)
+
     def __init__(self, num_envs: int, *, horizon: int = 200, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ class NativeParametricEnv(NativeEnv):
 
     parameter_space: ParameterSpace
     """Names, nominal values and ranges of the ``k`` parameters."""
+    state_arrays: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays ``(R, ...)`` in which the rows' states are; empty where states cannot be copied."""
     scalar_reward = True
     """Gymnasium is given plain numbers as rewards."""
 
@@ -55,3 +57,21 @@ class NativeParametricEnv(NativeEnv):
             ValueError: A model cannot be simulated.
         """
         self._params[slice(None) if rows is None else rows] = self.parameter_space.checked(params)
+
+    def copy_state(self, rows: Rows, other: NativeParametricEnv, other_rows: Rows) -> None:
+        """Put rows where rows of a batch of the same kind are: same state, steps so far and random numbers to come.
+
+        Models stay as they are, so that several next states of one state can be seen.
+
+        Args:
+            rows: Which rows move, ``(r,)``, without repetition.
+            other: Where to look.
+            other_rows: Whose states, ``(r,)``; repetitions are what this is for.
+
+        Raises:
+            ValueError: The environment does not say what its state is, or the batches are of different kinds.
+        """
+        if not self.state_arrays or type(other) is not type(self):
+            raise ValueError(f"states of {type(other).__name__} cannot be copied to {type(self).__name__}")
+        for name in ("_keys", "_elapsed", "_running", *self.state_arrays):
+            getattr(self, name)[rows] = getattr(other, name)[other_rows]

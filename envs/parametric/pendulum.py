@@ -30,6 +30,8 @@ class Pendulum(NativeParametricEnv):
     Observation ``(cos, sin, speed)``, action ``(1,)``, float32. Episodes have 200 steps.
     """
 
+    state_arrays = ("_angle", "_speed")
+
     def __init__(
         self, num_envs: int, *, gravity: float = 10.0, horizon: int = 200, max_episode_steps: int | None = None
     ) -> None:

@@ -36,6 +36,8 @@ class ParametricFiniteEnv(NativeParametricEnv):
     start_state: int
     """First state of every episode."""
 
+    state_arrays = ("_states",)
+
     def __init__(
         self,
         num_envs: int,

@@ -2,8 +2,9 @@
 
 from robust.baselines.action_robust import ActionRobust
 from robust.baselines.domain_randomisation import DomainRandomisation
+from robust.baselines.ewok import EWoK
 from robust.baselines.m2td3 import M2TD3
 from robust.baselines.nominal import Nominal
 from robust.baselines.rarl import RARL
 
-__all__ = ["M2TD3", "RARL", "ActionRobust", "DomainRandomisation", "Nominal"]
+__all__ = ["M2TD3", "RARL", "ActionRobust", "DomainRandomisation", "EWoK", "Nominal"]

@@ -147,5 +147,5 @@ WRAPPERS = {
 
 CASES = LEAVES | WRAPPERS
 
-ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust"}
+ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust", "ewok"}
 """Solvers over transition models, which need an environment that has some: the same checker tries them in ``tests/robust``."""

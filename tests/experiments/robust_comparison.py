@@ -29,7 +29,7 @@ from morl.experiments.tables import Table, write_table
 from morl.policies.base import policy_from
 from morl.problem import make_problem
 from morl.solvers.base import evaluator_of
-from robust.baselines import M2TD3, RARL, ActionRobust, DomainRandomisation, Nominal
+from robust.baselines import M2TD3, RARL, ActionRobust, DomainRandomisation, EWoK, Nominal
 from robust.evaluation import bootstrap_interval, interquartile_mean, summarise, usage
 from robust.policies import CompositePolicy
 from robust.search import GridSearch
@@ -46,6 +46,7 @@ _BASELINES: dict[str, Any] = {
     "m2td3": M2TD3,
     "rarl": RARL,
     "action-robust": ActionRobust,
+    "ewok": EWoK,
 }
 METHODS = ("iwocs", *_BASELINES)
 DEFAULT = "default policy of iwocs"

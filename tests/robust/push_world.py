@@ -17,6 +17,8 @@ from morl.problem import Problem, ProblemSpec
 class PushWorld(NativeParametricEnv):
     """Position ``x' = x + gain a + drift``; rewards ``-x'^2`` and ``-a^2``, or their mean for one objective."""
 
+    state_arrays = ("x",)
+
     def __init__(self, num_envs: int, *, objectives: int = 1, discrete: bool = False, horizon: int = 6) -> None:
         space = ParameterSpace(
             (
