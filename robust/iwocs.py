@@ -57,7 +57,7 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
       action, among those that are valid there; the default policy where none is.
 
     Every iteration carries a lower and an upper bound. On tables they are proven. In simulators they are estimates: the
-    return in the worst model that the search found, and the smallest return that a specialist reached in its own model.
+    return in the worst model of a closed grid, and the smallest over the specialists' models of the best return seen there.
 
     The fields from ``solver`` to ``grid_points`` are for simulators, ``max_iterations`` is for tables.
 

@@ -55,6 +55,8 @@ class Specialist:
     """Scores up to here are trusted."""
     value: float | None = None
     """Its scalarised return in its own model."""
+    reached: float | None = None
+    """The best scalarised return that anybody was seen to reach in its model."""
 
 
 @dataclass(eq=False)
@@ -74,11 +76,13 @@ class SubProblem:
     """Its scalarised return in the worst model of a closed grid, in fresh episodes; None until the preference came to its
     end."""
     upper: float | None = None
-    """Smallest scalarised return of a specialist in its own model."""
+    """Smallest over the specialists' models of the best scalarised return that was seen there."""
     status: Literal["running", "converged", "stalled", "exhausted"] = "running"
     """How it ended."""
     pending: list[list[float]] = field(default_factory=list)
     """Models in which specialists are being trained."""
+    pending_reached: list[float] = field(default_factory=list)
+    """What the policy before reached in each of them."""
 
     @property
     def gap(self) -> float | None:
@@ -312,12 +316,13 @@ class IWOCSLearner:
         new: dict[int, list[Fit]] = {}
         for j, (i, model) in enumerate(pairs):
             own = self.region.nominal.tolist() if model is None else model
-            self.subs[i].specialists.append(Specialist(own, actors[j], critics[j], fits[j].parameters))
+            before = None if model is None else self.subs[i].pending_reached[len(new.get(i, []))]
+            self.subs[i].specialists.append(Specialist(own, actors[j], critics[j], fits[j].parameters, reached=before))
             new.setdefault(i, []).append(fits[j])
         choices: dict[int, list[list[float]]] = {}
         for i in self._active():
             sub = self.subs[i]
-            sub.pending = []
+            sub.pending, sub.pending_reached = [], []
             earlier = [s.threshold for s in sub.specialists[: len(sub.specialists) - len(new[i])]]
             choices[i] = [earlier + choice for choice in self.solver.validity.thresholds(new[i])]
         return critic, choices
@@ -375,12 +380,18 @@ class IWOCSLearner:
             specialist.threshold = threshold
         if sub.lower is None or result.value > sub.lower:
             sub.lower, sub.best = result.value, policy
-        values = [s.value for s in sub.specialists if s.value is not None]
-        sub.upper = min(values) if values else None
+        reached = []
+        for specialist in sub.specialists:
+            seen = result.values[(result.models == np.array(specialist.model)).all(1)].tolist()
+            specialist.reached = max(v for v in (specialist.value, specialist.reached, *seen) if v is not None)
+            reached.append(specialist.reached)
+        sub.upper = min(reached, default=None)
+        # The bound is only worth something if who was trained in that model is the best there.
+        is_solved = any(s.value == s.reached == sub.upper for s in sub.specialists)
         known = sub.known(len(region.space))
         fresh = result.worst_apart(1, region, distance=solver.kernel_distance, known=known)
         worst_is_known = bool(len(known)) and float(region.distance(result.params[None], known).min()) <= solver.kernel_distance
-        if sub.gap is not None and sub.gap <= solver.tolerance:
+        if is_solved and sub.gap is not None and abs(sub.gap) <= solver.tolerance:
             sub.status = "converged"
         elif not fresh or (worst_is_known and solver.on_stall == "stop"):
             sub.status = "stalled"
@@ -391,6 +402,7 @@ class IWOCSLearner:
             taken = np.concatenate([known, result.models[fresh]])
             more = result.worst_apart(solver.kernels_per_iteration - 1, region, distance=SPREAD, known=taken)
             sub.pending += result.models[more].tolist()
+            sub.pending_reached = result.values[[*fresh, *more]].tolist()
         shares = self._usage(policy, result.params)
         self.history.append(
             {
@@ -409,6 +421,7 @@ class IWOCSLearner:
                 "usage_default": shares[0],
                 **{f"usage_{j}": share for j, share in enumerate(shares[1:], 1)},
                 **{f"value_{j}": s.value for j, s in enumerate(sub.specialists, 1)},
+                **{f"reached_{j}": s.reached for j, s in enumerate(sub.specialists, 1)},
                 **{f"threshold_{j}": s.threshold for j, s in enumerate(sub.specialists, 1)},
                 **{
                     f"kernel_{j}_{name}": value
@@ -497,7 +510,15 @@ class IWOCSLearner:
             if is_fresh:
                 uid, self._next_uid = self._next_uid, self._next_uid + 1
             copies = [replace(specialist) for specialist in old.specialists]
-            subs.append(replace(old, uid=uid, specialists=copies, pending=[list(model) for model in old.pending]))
+            subs.append(
+                replace(
+                    old,
+                    uid=uid,
+                    specialists=copies,
+                    pending=[list(model) for model in old.pending],
+                    pending_reached=list(old.pending_reached),
+                )
+            )
         self.task = Task(utility=self.task.utility.select(torch.as_tensor(list(source))))
         self.inner.reindex(inner_source, inner_fresh)
         self._last_pairs = [(new, model) for new, s in enumerate(source) for i, model in self._last_pairs if i == s]
@@ -525,8 +546,8 @@ class IWOCSLearner:
             gap=upper - lower,
             status="budget" if only.status == "running" else only.status,
             semantics=(
-                f"estimates: return in the worst model that {where}, and smallest return of a specialist in its own model; "
-                f"static models, discount {self.solver.search_gamma:g}, {self.solver.rollouts} episodes each"
+                f"estimates: return in the worst model that {where}, and smallest over the specialists' models of the best "
+                f"return seen there; static models, discount {self.solver.search_gamma:g}, {self.solver.rollouts} episodes each"
             ),
         )
         return Report(certificate=certificate, tables=tables, figures=figures)
@@ -590,12 +611,14 @@ class IWOCSLearner:
                     tensors(f"{here}/monitor"),
                     about["threshold"],
                     about["value"],
+                    about["reached"],
                 )
             )
         best = None if plain["best"] is None else policy_from(plain["best"], tensors(f"best/{i}"))
         return SubProblem(
             uid=plain["uid"], default=tensors(f"default/{i}"), specialists=specialists, best=best, lower=plain["lower"],
             upper=plain["upper"], verified=plain["verified"], status=plain["status"], pending=plain["pending"],
+            pending_reached=plain["pending_reached"],
         )  # fmt: skip
 
 
@@ -609,5 +632,8 @@ def _plain(sub: SubProblem) -> dict[str, Any]:
         "status": sub.status,
         "pending": sub.pending,
         "best": None if sub.best is None else sub.best.config(),
-        "specialists": [{"model": s.model, "threshold": s.threshold, "value": s.value} for s in sub.specialists],
+        "pending_reached": sub.pending_reached,
+        "specialists": [
+            {"model": s.model, "threshold": s.threshold, "value": s.value, "reached": s.reached} for s in sub.specialists
+        ],
     }

@@ -187,7 +187,10 @@ def test_history_bounds_and_accounts():
     lower = [row["lower"] for row in history]
     assert lower == sorted(lower)
     assert max(row["worst_value"] for row in history) == sub.lower == lower[-1]
-    assert history[-1]["upper"] == min(history[-1][f"value_{j}"] for j in range(1, 5))
+    assert history[-1]["upper"] == min(history[-1][f"reached_{j}"] for j in range(1, 5))
+    assert all(history[-1][f"reached_{j}"] >= history[-1][f"value_{j}"] for j in range(1, 5))
+    # A specialist that was trained too little does not make the bound too small: others did better in its model.
+    assert all(row["upper"] >= row["lower"] for row in history[1:])
     assert history[-1]["gap"] == history[-1]["upper"] - history[-1]["verified"]
     assert sub.status in ("converged", "exhausted")
     for row in history:
@@ -220,6 +223,17 @@ def test_the_lower_bound_is_verified_where_no_search_looked():
     # Measured for the record: no search, no training.
     assert (before["training"], before["search"]) == (12 * len(learner.history), last["search_steps"])
     assert before["evaluation"] > 2 * len(known)
+
+
+def test_a_specialist_worse_than_others_in_its_own_model_proves_nothing():
+    """It is never trained (its updates start too late): no convergence, whatever its return."""
+    late = replace(SAC, learning_starts=1_000)
+    learner = trained(iwocs(solver=late, search=GridSearch(points_per_dimension=3), on_stall="second_worst", iterations=4))
+    for row in learner.history:
+        solved = any(row[f"value_{j}"] == row[f"reached_{j}"] == row["upper"] for j in range(1, row["specialists"] + 1))
+        assert solved or row["status"] != "converged"
+        assert row["specialists"] == 0 or row["upper"] >= row["lower"]
+    assert len(learner.history) == 5
 
 
 def test_the_last_specialist_gets_what_is_left():
