@@ -1,4 +1,4 @@
-"""The best action by mixed-integer programming, beginning with what local search finds: exact, or with a proven gap."""
+"""The best action with a proof: by trying all of a small set, by bounds, or by mixed-integer programming."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from morl.registry import component_field
 
 @dataclass(frozen=True, kw_only=True)
 class MIP:
-    """One mixed-integer program per member and observation; members share the model, only the objective differs."""
+    """Exact answers, or answers with a proven gap; see :class:`morl.mip.Maximizer`. Members share the solver's model."""
 
     gap: float = 0.02
     """Relative gap at which a search may stop."""
@@ -39,7 +39,8 @@ class MIP:
     start: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the action that the search begins with."""
     workers: int = 1
-    """Programs solved side by side; answers do not depend on it."""
+    """Threads that solve side by side, of use where programs are needed: the solver runs outside Python. Answers do not depend
+    on it."""
 
     def __post_init__(self) -> None:
         for name in ("gap", "node_limit", "time_limit"):
@@ -58,20 +59,26 @@ class MIPMaximizer:
     """Solves over one action set."""
 
     def __init__(self, settings: MIP, constraint: Any) -> None:
-        """Make a session for each worker."""
+        """Look at the set, and make a session for each worker.
+
+        Raises:
+            ConfigurationError: The set is empty.
+        """
         self.settings = settings
+        first = Maximizer(constraint, method=settings.method, formulation=settings.formulation, bounds=settings.bounds)
+        self._solvers = [first, *(first.twin() for _ in range(settings.workers - 1))]
+        if first.polytope.is_empty:
+            raise ConfigurationError(f"{type(constraint).__name__} holds no action at all; nothing can be decided")
         self.heuristic = settings.start.make(constraint)
-        self._solvers = [
-            Maximizer(constraint, method=settings.method, formulation=settings.formulation, bounds=settings.bounds)
-            for _ in range(settings.workers)
-        ]
         self.results: list[MIPResult] = []
         """Of the last call, by member and observation."""
 
     def __call__(self, problem: ActionProblem) -> Tensor:
         """See :class:`morl.actions.base.ActionMaximizer`."""
         n, batch, size = problem.shape
-        starts = self.heuristic(problem).cpu().numpy().reshape(n * batch, size)
+        starts = None
+        if self._solvers[0].listed is None:
+            starts = self.heuristic(problem).cpu().numpy().reshape(n * batch, size)
         outputs = problem.weights.shape[1]
         objectives = [pieces(outputs, weights=w) for w in problem.weights]
         places = list(product(range(n), range(batch)))
@@ -83,7 +90,7 @@ class MIPMaximizer:
                 result = self._solvers[worker](
                     [problem.values.network(member, observation)], objectives[member],
                     gap=self.settings.gap, node_limit=self.settings.node_limit, time_limit=self.settings.time_limit,
-                    start=starts[number],
+                    start=None if starts is None else starts[number],
                 )  # fmt: skip
                 found.append((number, result))
             return found
@@ -96,6 +103,6 @@ class MIPMaximizer:
                     (pair for part in pool.map(solve, range(len(self._solvers))) for pair in part), key=lambda pair: pair[0]
                 )
         self.results = [result for _, result in answers]
-        actions = np.stack([result.action for result in self.results if result.action is not None]).astype(np.bool_)
+        actions = np.array([result.action for result in self.results], np.bool_)
         found: Tensor = as_tensor(actions, problem.values.output.constant).view(n, batch, size)
         return found

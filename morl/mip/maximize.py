@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -36,6 +38,7 @@ AGREEMENT = 1e-5
 
 
 _BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
+_FAR, _NEAR = 8, 2  # steps of a walk from any action, and from a good one
 _PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
 _INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
@@ -107,12 +110,29 @@ class Maximizer:
         self.polytope = ActionPolytope(constraint)
         self.formulation, self.bounds = formulation, bounds
         self.session = Session()
+        self._lock = Lock()  # of twins together: constraints remember answers
         self.listed: npt.NDArray[np.bool_] | None = None
         """Every action, ``(A, N)``, if they are tried one by one."""
         if method != "program" and not self.polytope.is_empty:
             self.listed = constraint.enumerate(LISTED)
         if method == "enumerate" and self.listed is None and not self.polytope.is_empty:
             raise CapabilityError(f"{type(constraint).__name__} has more than {LISTED} actions; use the method auto or program")
+
+    def twin(self) -> Maximizer:
+        """Another one for the same set, to work beside this one: it has its own solver."""
+        other = copy.copy(self)
+        other.session = Session()
+        return other
+
+    def _oracle(self, coefficients: Array) -> npt.NDArray[np.bool_]:
+        """The action that maximises a linear function."""
+        with self._lock:
+            found: npt.NDArray[np.bool_] = self.constraint.maximize_linear(coefficients)
+        return found
+
+    def _contains(self, action: npt.NDArray[Any]) -> bool:
+        with self._lock:
+            return bool(self.constraint.contains(action[None])[0])
 
     def program(self, networks: Sequence[FoldedNetwork], objective: Pieces, region: Region | None = None) -> QProgram:
         """Write the program of one query.
@@ -175,7 +195,7 @@ class Maximizer:
         query = _Query(networks, objective, gap, math.inf if time_limit is None else begin + time_limit)
         if start is None:
             query.offer(self.polytope.example)
-        elif bool(self.constraint.contains(np.asarray(start)[None])[0]):
+        elif self._contains(np.asarray(start)):
             query.offer(np.asarray(start, np.bool_))
         else:
             raise ConfigurationError("start is not a feasible action; leave it out, or give one that the constraint contains")
@@ -194,34 +214,38 @@ class Maximizer:
     def _try_all(self, query: _Query, listed: npt.NDArray[np.bool_]) -> _Outcome:
         """Value every action."""
         for first in range(0, len(listed), _BLOCK):
-            if query.is_late:
+            if query.is_late():
                 return _Outcome("time_limit", math.inf)
             query.offer(listed[first : first + _BLOCK])
         return _Outcome("optimal", query.value)
 
     def _prove(self, query: _Query, *, walked: bool) -> _Outcome | None:
         """Look for a proof that nothing is better than the best known action by more than the gap; None if there is none."""
-        if not walked and not query.is_late:
-            query.offer(walk(query.values, self.constraint, query.action)[0])
+        if not walked and not query.is_late():
+            query.offer(self._walk(query, query.action, _FAR))
         if self.bounds != "cutoff":
             return None
         region = Region(query.networks, query.objective, self.polytope)
-        for number in range(ROUNDS):
-            if query.is_late:
-                return _Outcome("time_limit", max(region.upper, query.floor))
-            floor, before = query.floor, region.upper
-            if before > floor:
-                region.shrink(floor)
-            if region.is_empty or region.upper <= floor:
-                return _Outcome("optimal", floor)
-            if number == 0:
-                # Only now, as most queries end before; from the best known action, and from the relaxation's.
-                best = self.constraint.maximize_linear(region.slopes[0])
-                for action in (query.action, best):
-                    query.offer(walk(query.values, self.constraint, action)[0])
-            elif before - region.upper < _PROGRESS * (region.upper - floor):
+        before = math.inf
+        cut = -math.inf
+        for number in range(ROUNDS + 1):
+            bound = max(region.upper, cut)
+            if bound <= query.floor:
+                return _Outcome("optimal", bound)
+            if query.is_late():
+                return _Outcome("time_limit", bound)
+            if number > 1 and before - region.upper < _PROGRESS * (region.upper - query.floor):
                 break
+            before, cut = region.upper, max(cut, query.floor)
+            region.shrink(query.floor)
+            if number == 0 and not region.is_empty:
+                # Only now, as many queries end before; from the best known action, and from the relaxation's.
+                for action in (query.action, self._oracle(region.slopes[0])):
+                    query.offer(self._walk(query, action, _NEAR))
         return None
+
+    def _walk(self, query: _Query, action: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+        return walk(query.values, self._oracle, action, steps=steps, is_late=query.is_late)
 
     def _search(self, query: _Query, node_limit: int | None) -> _Outcome:
         """Solve a program."""
@@ -250,7 +274,7 @@ class Maximizer:
 
     def _check(self, action: npt.NDArray[np.bool_], value: float, objective: float, bound: float) -> None:
         """Refuse answers on which program, network and constraint do not agree."""
-        if not bool(self.constraint.contains(action[None])[0]):
+        if not self._contains(action):
             raise DisagreementError("the program's action is not feasible by the constraint's own check; please report this")
         room = AGREEMENT * (1.0 + abs(value))
         # Units that the objective never gains from may lie above what they put out, so that the network can be better.
@@ -299,7 +323,6 @@ class _Query:
         """What another action must be worth to matter; a little less than the gap allows, for rounding."""
         return self.value + max(0.999 * self.gap, 1e-9) * self.size
 
-    @property
     def is_late(self) -> bool:
         """Whether the time is up."""
         return time.perf_counter() >= self.deadline

@@ -16,7 +16,8 @@ from morl.mip.program import Index, Program
 Array = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-7
-"""Feasibility and integrality tolerance: what a switched-off unit may let through is this times its bound."""
+"""Feasibility and integrality tolerance, ten times as large in a second try: what a switched-off unit may let through is this
+times its bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +79,20 @@ class Session:
         begin = time.perf_counter()
         highs = self._highs
         self._send(program)
-        highs.clearSolver()
         highs.setOptionValue("mip_rel_gap", gap)
-        highs.setOptionValue("time_limit", math.inf if time_limit is None else max(time_limit, 0.0))
         highs.setOptionValue("mip_max_nodes", 2**31 - 1 if node_limit is None else node_limit)
-        if start is not None:
-            highs.setSolution(len(start[0]), start[0].astype(np.int32), start[1])
-        highs.run()
-        status, info = highs.getModelStatus(), highs.getInfo()
+        for tolerance in (TOLERANCE, 10 * TOLERANCE):
+            highs.clearSolver()
+            highs.setOptionValue("mip_feasibility_tolerance", tolerance)
+            left = math.inf if time_limit is None else max(time_limit - (time.perf_counter() - begin), 0.0)
+            highs.setOptionValue("time_limit", left)
+            if start is not None:
+                highs.setSolution(len(start[0]), start[0].astype(np.int32), start[1])
+            highs.run()
+            status, info = highs.getModelStatus(), highs.getInfo()
+            # HiGHS refuses its own answer if that violates a row by its tolerance and a rounding error.
+            if status != highspy.HighsModelStatus.kSolveError:
+                break
         names = {
             highspy.HighsModelStatus.kOptimal: "optimal",
             highspy.HighsModelStatus.kTimeLimit: "time_limit",
@@ -146,7 +153,6 @@ def _quiet() -> Any:
     for option, value in (
         ("parallel", "off"),
         ("random_seed", 0),
-        ("mip_feasibility_tolerance", TOLERANCE),
         ("primal_feasibility_tolerance", TOLERANCE),
         ("mip_abs_gap", 1e-9),
     ):

@@ -11,7 +11,6 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,18 +18,23 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Action = npt.NDArray[np.bool_]
 
-STEPS = 8
-"""At most."""
 
-
-def walk(value: Callable[[Action], Array], constraint: Any, action: Action, steps: int = STEPS) -> tuple[Action, float]:
-    """Walk and return the best action with its value.
+def walk(
+    value: Callable[[Action], Array],
+    oracle: Callable[[Array], Action],
+    action: Action,
+    *,
+    steps: int,
+    is_late: Callable[[], bool],
+) -> Action:
+    """Walk and return the best action on the way.
 
     Args:
         value: Of actions ``(B, N)``, ``(B,)``.
-        constraint: The feasible actions; see ``envs.cormab.constraints``.
+        oracle: The feasible action that maximises a linear function ``(N,)``.
         action: A feasible one, ``(N,)``.
         steps: At most.
+        is_late: Whether to stop at once.
     """
     single = np.eye(action.size, dtype=np.bool_)
     best, found = -np.inf, action
@@ -38,11 +42,11 @@ def walk(value: Callable[[Action], Array], constraint: Any, action: Action, step
         here = float(value(action[None])[0])
         if here > best:
             best, found = here, action
-        if step == steps:
+        if step == steps or is_late():
             break
         differences = (value(action ^ single) - here) * np.where(action, -1.0, 1.0)
-        following = constraint.maximize_linear(differences)
+        following = oracle(differences)
         if np.array_equal(following, action):
             break
         action = following
-    return found, best
+    return found

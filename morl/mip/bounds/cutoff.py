@@ -58,7 +58,7 @@ class Region:
         self.slopes, self._constants = self._lines()
         """Coefficients of linear functions above the pieces of the objective, ``(P, N)``."""
         self.upper = float((self._constants + polytope.support(self.slopes)).min())
-        """No feasible action is worth more than the larger one of this and the floor."""
+        """No feasible action is worth more than the larger one of this and the largest floor so far."""
         self.is_empty = False
         """Whether it is proven that no action is worth more than the floor."""
 
@@ -73,16 +73,14 @@ class Region:
         return ~(self.ones | self.zeros)
 
     def shrink(self, floor: float) -> None:
-        """One round: leave out actions that are worth at most ``floor``.
-
-        Args:
-            floor: Not below that of an earlier round.
-        """
+        """One round: leave out actions that are worth at most ``floor``."""
         self.is_empty = self.is_empty or not (
             self._fix_components(floor)
             and all(self._bound_units(which, network, floor) for which, network in enumerate(self.networks))
             and self._bound_objective(floor)
         )
+        if self.is_empty:
+            self.upper = -np.inf
 
     def _lines(self) -> tuple[Array, Array]:
         """Linear functions above the pieces of the objective: ``(P, N)`` and ``(P,)``."""

@@ -16,8 +16,11 @@ J, K, M, N, B = 8, 4, 2, 2, 3  # arms, states, objectives, members, observations
 
 
 def problem(model="mlp", categories=K, seed=0, outputs=M, arms=J) -> ActionProblem:
-    net = ActionValueNet(arms, arms * K, (7, 6), outputs, model, categories)
+    additive = model == "additive"
+    net = ActionValueNet(arms, arms * K, (7, 6), outputs, "mlp" if additive else model, categories, additive)
     parameters = [p.double() for p in net.init([torch_stream(seed, "net", i) for i in range(N)], CPU)]
+    if additive:  # the sum begins at 0
+        parameters = [p + 0.1 * torch.randn(p.shape, generator=torch_stream(seed, "sum", 0)).double() for p in parameters]
     states = torch.nn.functional.one_hot(torch.from_numpy(np.random.default_rng(seed).integers(K, size=(N, B, arms))), K)
     return ActionProblem(net.fold(parameters, states.flatten(2).double()), torch.full((N, outputs), 1.0 / outputs))
 
@@ -35,7 +38,7 @@ def scores_of(asked, actions):
     return asked.scores(actions.unsqueeze(2)).squeeze(2)
 
 
-@pytest.mark.parametrize("model", ["mlp", "concave", "linear"])
+@pytest.mark.parametrize("model", ["mlp", "additive", "concave", "linear"])
 @pytest.mark.parametrize("categories", [0, K, J * K])
 def test_flips_and_single_networks_agree_with_the_batch(model, categories):
     asked = problem(model, categories)
@@ -74,7 +77,7 @@ def test_a_concave_network_is_concave_and_a_linear_one_linear():
 
 @pytest.mark.parametrize("kind", ["budget", "capacity", "scheduling", "path"])
 def test_enumeration_and_programs_are_exact_and_local_search_is_feasible_and_close(kind):
-    feasible, asked = constraint(kind), problem(seed=4)
+    feasible, asked = constraint(kind), problem("additive", seed=4)
     best = best_scores(asked, feasible)
     exact = Enumerate().make(feasible)(asked)
     torch.testing.assert_close(scores_of(asked, exact), best)
