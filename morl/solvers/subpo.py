@@ -29,8 +29,10 @@ from gymnasium import spaces
 from morl.errors import CapabilityError, ConfigurationError
 from morl.functional.marginal_gains import Credit
 from morl.nn.policy_networks import NetworkKind
+from morl.planners.planner import Planner
 from morl.population import default_task
 from morl.protocols import EnvFactory
+from morl.registry import component_field
 from morl.solvers.base import RunnableSolver, check_common, require
 from morl.task import Task
 
@@ -72,6 +74,13 @@ class SubPO(RunnableSolver):
     small weights); not at all; or with one over the number of batches."""
     entropy_steps: int = 1_000_000
     """Environment steps per member at which the weight of a linear or cubic schedule has fallen to zero."""
+    learning_rate_steps: int | None = None
+    """Environment steps per member over which the learning rate falls linearly to zero; None if it stays."""
+    imitation: float = 0.0
+    """Part of a batch as which the best episode that the member ever played counts, beside those of each batch. **Biased**, and
+    for deterministic worlds: elsewhere it imitates luck."""
+    warm_start: Planner | None = component_field("planner", default=None)
+    """Whose walk is the best episode at the start. Needs ``imitation``, and a walk on a graph that does not slip."""
     optimiser: Literal["adam", "natural"] = "adam"
     """Adam on the gradient; or plain steps along the natural gradient."""
     max_divergence: float = 0.02
@@ -109,6 +118,19 @@ class SubPO(RunnableSolver):
         name = type(self).__name__
         for field in ("entropy_coefficient", "max_divergence", "damping"):
             require(getattr(self, field) >= 0, f"{name}.{field} must not be negative, found {getattr(self, field)}")
+        require(self.imitation >= 0, f"{name}.imitation must not be negative, found {self.imitation}")
+        require(
+            not self.imitation or not (self.share_rollouts or self.kernels),
+            f"{name}.imitation goes neither with share_rollouts nor with kernels: the best episode was drawn from neither",
+        )
+        require(
+            self.warm_start is None or self.imitation > 0,
+            f"{name}.warm_start needs imitation: a positive part of a batch as which the walk counts, such as 0.04",
+        )
+        require(
+            self.learning_rate_steps is None or self.learning_rate_steps >= 1,
+            f"{name}.learning_rate_steps must be at least 1, found {self.learning_rate_steps}",
+        )
         for field in ("entropy_steps", "iterations", "critic_updates"):
             require(getattr(self, field) >= 1, f"{name}.{field} must be at least 1, found {getattr(self, field)}")
         require(self.max_gradient_norm > 0, f"{name}.max_gradient_norm must be positive, found {self.max_gradient_norm}")

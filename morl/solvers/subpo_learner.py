@@ -21,17 +21,19 @@ from morl.functional.marginal_gains import (
     marginal_gain_loss,
     utility_gains,
 )
-from morl.functional.natural_gradient import metric_product, natural_step
+from morl.functional.natural_gradient import axpy, metric_product, natural_step
 from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
 from morl.nn.policy_networks import make_network
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, member_slice, select, write_
+from morl.planners.planner import Planner
 from morl.policies.mlp import box_scale, clip_to_box
 from morl.policies.network import NetworkPolicy
 from morl.population import RETURN_SMOOTHING, PopulationLearner, checked_members
 from morl.protocols import EnvFactory, Memory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
+from morl.solvers.subpo_best import BestEpisodes
 from morl.solvers.subpo_walks import WalkActor
 from morl.spaces import ComponentEncoder, StateIndexer
 from morl.stores import Rollout
@@ -93,14 +95,20 @@ class SubPOLearner(PopulationLearner):
         self.follows_observations = solver.normalise_observations and sizes is None
         self.observation_moments = RunningMoments(self.n, self.components.width, device=device)
         self.batches = np.zeros(self.n, dtype=np.int64)
+        self.rate_shares = torch.ones(self.n, device=device)
+        """Part of the learning rate that is left, ``(n,)``."""
         self.batch_returns = torch.zeros(self.n, self.rows_per_member, self.m, device=device)
         """Values of the episodes of each member's latest batch, ``(n, E, m)``, return units."""
         self.kernel_values = torch.full((self.n, max(len(solver.kernels), 1)), float("nan"), device=device)
         """Running value of each member under each of the kernels, ``(n, K)``, utility units."""
         names = ("policy_loss", "entropy", "entropy_coefficient", "utility", "spread")
         self.stats = {name: torch.zeros(self.n, device=device) for name in names}
+        self.best = BestEpisodes(self.n)
         self._played: Batch = {}
         self._make_rollout()
+        if solver.warm_start is not None:
+            for member, weights in enumerate(self.task.utility.weights.tolist()):
+                self.best.show(member, self._planned(solver.warm_start, weights))
 
     def _make_rollout(self) -> None:
         """Empty store of the present batch; a row that finished its episode waits until everybody has."""
@@ -361,6 +369,9 @@ class SubPOLearner(PopulationLearner):
         chosen = member_slice(members, self.n)
         self.batch_returns[chosen] = self._returns(members)
         batch = self._batch(members)
+        if (steps := self.solver.learning_rate_steps) is not None:
+            left = np.clip(1.0 - self.member_steps[members] / steps, 0.0, 1.0)
+            self.rate_shares[chosen] = torch.as_tensor(left, dtype=torch.float32, device=self.device)
         self.gradient_step(chosen, batch, self._entropy_coefficients(members))
         if self.critic_adam is not None:
             for _ in range(self.solver.critic_updates):
@@ -409,11 +420,13 @@ class SubPOLearner(PopulationLearner):
     def _batch(self, members: Sequence[int]) -> Batch:
         """What a gradient step needs: visited states with their sums, or whole episodes."""
         chosen = member_slice(members, self.n)
-        mask, gains = self._field("mask", members), self._field("reward", members)
-        action = self._field("action", members)
+        fields = {name: self._field(name, members) for name in self._names}
+        if self.solver.imitation:
+            fields = self.best.join(chosen, fields, lambda values: self._scores(values, members))
+        mask, gains, action = fields["mask"], fields["reward"], fields["action"]
         action = action.long() if self.is_discrete else action
         if self.is_finite:
-            states = self._field("state", members).long()
+            states = fields["state"].long()
             visited = self._visited(states, mask)
             inputs = self._components_of(visited).unsqueeze(0)
             place = torch.zeros(self.num_states, dtype=torch.int64, device=self.device)
@@ -421,8 +434,7 @@ class SubPOLearner(PopulationLearner):
             places = place.index_select(0, states.flatten()).view(states.shape)
             episodes: Batch = {"inputs": inputs, "place": places, "action": action, "mask": mask}
         else:
-            raw = self._field("input", members)
-            raw = raw if self.sizes is None else raw.long()
+            raw = fields["input"] if self.sizes is None else fields["input"].long()
             inputs = self._normalised(raw.flatten(1, 2), chosen).unflatten(1, raw.shape[1:3])
             episodes = {"inputs": inputs, "action": action, "mask": mask}
         ratio = None
@@ -432,6 +444,37 @@ class SubPOLearner(PopulationLearner):
                 ratio = balance_heuristic(self._log_probs(select(self.actor, chosen), episodes), episodes["mask"])
         episodes |= self._credited(chosen, members, episodes, gains, ratio)
         return self._aggregated(episodes) if self.is_finite else episodes
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Fields of an episode."""
+        return ("state" if self.is_finite else "input", "action", "reward", "value", "mask")
+
+    def _scores(self, values: Tensor, members: Sequence[int]) -> Tensor:
+        """What is maximised, of values ``(n', E, m)``: ``(n', E)``."""
+        utility = self.task.utility.select(torch.tensor(list(members)))
+        if utility.criterion == "esr":
+            return utility(values)
+        return (values * self.linear_weights[member_slice(members, self.n)].unsqueeze(1)).sum(-1)
+
+    def _planned(self, planner: Planner, weights: Sequence[float]) -> Batch:
+        """The episode that a planner proposes, as an episode of a batch, ``(T, ...)``."""
+        actions = planner.plan(self._world, weights).actions
+        if actions is None:
+            raise CapabilityError(f"SubPO.warm_start: {type(planner).__name__} found no single walk, as the world slips")
+        rows: Any = self.env.rows(1, device=self.device)
+        row = np.zeros(1, dtype=np.int64)
+        observation, steps = rows.reset(row, [0]), []
+        for action in torch.from_numpy(actions).to(self.device):
+            inputs = self.components(observation)
+            seen = {"state": self._state_of(inputs)} if self.is_finite else {"input": inputs}
+            observation, reward, *_ = rows.step(action.view(1), row)
+            gain = reward
+            if self.solver.reward == "modular":
+                gain = torch.as_tensor(rows.batch.modular_rewards(row), dtype=torch.float32, device=self.device)
+            steps.append({**seen, "action": action.view(1), "reward": gain, "value": reward})
+        episode = {name: torch.cat([step[name] for step in steps]) for name in self._names[:-1]}
+        return {**episode, "mask": torch.ones(len(steps), dtype=torch.bool, device=self.device)}
 
     def _visited(self, states: Tensor, mask: Tensor) -> Tensor:
         """Which states somebody was in, ``(U,)``."""
@@ -462,6 +505,7 @@ class SubPOLearner(PopulationLearner):
             gains = torch.where(mask.unsqueeze(-1), utility_gains(gains, utility, gamma), 0.0).expand(*mask.shape, self.m)
             gamma, weights = 1.0, torch.full_like(weights, 1.0 / self.m)
         spread_weights = weights.view(len(weights), 1, 1, -1)
+        whole = (credited_gains(gains, "total", gamma)[:, :, 0] * spread_weights[:, 0]).sum(-1) if solver.imitation else None
         counts = mask.to(torch.float32) if ratio is None else ratio * mask
         extra: Batch = {}
         if solver.baseline == "critic":
@@ -475,7 +519,13 @@ class SubPOLearner(PopulationLearner):
         advantages = torch.where(mask, advantages, 0.0)
         if solver.kernels:
             advantages = advantages * self._kernel_weights(chosen, utility)
-        return {"advantage": self._scaled(advantages, mask, members), "count": counts, **extra}
+        if whole is not None:
+            # The last episode is the best one. All its actions are right, also where others still had more to gain.
+            advantages[:, -1] = (whole[:, -1] - whole[:, :-1].mean(1)).unsqueeze(1) * mask[:, -1]
+        advantages = self._scaled(advantages, mask, members)
+        if whole is not None:
+            advantages[:, -1] *= solver.imitation * self.rows_per_member
+        return {"advantage": advantages, "count": counts, **extra}
 
     def _leave_one_out(self, credited: Tensor, mask: Tensor) -> Tensor:
         """Baseline ``(n', E, T)`` from the other episodes in the same transition model."""
@@ -589,7 +639,8 @@ class SubPOLearner(PopulationLearner):
                 ``(n', E, T[, a])``.
             coefficient: Weight of the entropy, ``(n',)``.
         """
-        leaves = [p.detach().requires_grad_() for p in select(self.actor, members)]
+        # Copies: Adam writes to the parameters while the old ones are still needed.
+        leaves = [p.detach().clone().requires_grad_() for p in select(self.actor, members)]
         outputs = self._outputs(leaves, batch)
         loss, entropy = self._loss_and_entropy(leaves, outputs, batch)
         objective = (loss - coefficient * entropy).sum()
@@ -598,6 +649,11 @@ class SubPOLearner(PopulationLearner):
             self._natural_step(members, leaves, outputs, batch, gradients)
         else:
             self.adam.step(gradients, members)
+            if self.solver.learning_rate_steps is not None:
+                # As far as a smaller learning rate would have gone; Adam has one for all members.
+                share, after = self.rate_shares[members], select(self.actor, members)
+                moved = axpy(share, [q - p for p, q in zip(leaves, after, strict=True)], leaves)
+                write_(self.actor, members, [p.detach() for p in moved])
         for name, value in (("policy_loss", loss), ("entropy", entropy), ("entropy_coefficient", coefficient)):
             self.stats[name][members] = value.detach()
 
@@ -649,7 +705,7 @@ class SubPOLearner(PopulationLearner):
         step = natural_step(
             lambda vectors: self.fisher_product(leaves, outputs, batch, vectors),
             [-gradient for gradient in gradients],
-            length=solver.learning_rate,
+            length=solver.learning_rate * self.rate_shares[members],
             max_divergence=solver.max_divergence,
             iterations=solver.iterations,
             damping=solver.damping,
@@ -756,6 +812,7 @@ class SubPOLearner(PopulationLearner):
         for parameter in (*self.actor, *(self.critic if payload == "all" else [])):
             parameter[target] = parameter[source]
         self.adam.reset(target)
+        self.best.forget(target)
         self.observation_moments.copy(source, target)
         if payload == "all" and self.critic_adam is not None:
             self.value_scale[target] = self.value_scale[source]
@@ -772,9 +829,10 @@ class SubPOLearner(PopulationLearner):
         self.adam = self.adam.reindexed(self.actor, source, fresh)
         if self.critic_adam is not None:
             self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
-        for name in ("value_scale", "first_spread", "batch_returns", "kernel_values"):
+        for name in ("value_scale", "first_spread", "batch_returns", "kernel_values", "rate_shares"):
             setattr(self, name, getattr(self, name)[index].clone())
         self.observation_moments = self.observation_moments.reindexed(source)
+        self.best = self.best.reindexed(source)
         self.batches = self.batches[index.numpy()].copy()
         # The unfinished batch is given up: its episodes start again.
         self._make_rollout()
@@ -785,7 +843,7 @@ class SubPOLearner(PopulationLearner):
         state |= {f"critic/{i}": p for i, p in enumerate(self.critic)}
         state |= {name: getattr(self, name) for name in ("value_scale", "first_spread", "batch_returns", "kernel_values")}
         state |= {"batches": torch.from_numpy(self.batches.copy()), "waiting": torch.from_numpy(self.waiting.copy())}
-        state |= prefixed("memory", self.memory)
+        state |= prefixed("memory", self.memory) | prefixed("best", self.best.state())
         for name in ("adam", "critic_adam", "observation_moments", "rollout"):
             if (part := getattr(self, name)) is not None:
                 state |= prefixed(name, part.state())
@@ -799,6 +857,7 @@ class SubPOLearner(PopulationLearner):
             getattr(self, name).copy_(state[name])
         self.batches, self.waiting = (state[name].numpy().copy() for name in ("batches", "waiting"))
         self.memory = {name: value.to(self.device).clone() for name, value in unprefixed("memory", state).items()}
+        self.best.load_state(unprefixed("best", state), self.device)
         for name in ("adam", "critic_adam", "observation_moments", "rollout"):
             if (part := getattr(self, name)) is not None:
                 part.load_state(unprefixed(name, state))

@@ -14,13 +14,16 @@ from envs.coverage.set_functions import Coverage, Modular, Stack
 from morl.errors import CapabilityError, ConfigurationError
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.functional import credited_gains, marginal_gain_loss, utility_gains
+from morl.planners import Greedy
 from morl.problem import Problem, make_problem
 from morl.scalarizations import Chebyshev, Saturate
 from morl.solvers.moppo import MOPPO
 from morl.solvers.morld import MORLD
 from morl.solvers.subpo import SubPO
+from morl.solvers.subpo_best import BestEpisodes
 from morl.solvers.subpo_learner import SubPOLearner
 from morl.task import Task, Utility
+from morl.testing.solver import difference, through_files
 from tests.morl.solvers.walks import Exact, bandit, problem_of, square, trap, walk
 
 CPU = torch.device("cpu")
@@ -320,6 +323,109 @@ def test_mixed_differences_of_the_bandit_are_never_positive() -> None:
     assert difference.max().item() == pytest.approx(0.0, abs=1e-12)
 
 
+# --- the best episode, warm starts, smaller steps -------------------------------------------------------------------------
+
+
+def stuck(learner: SubPOLearner) -> SubPOLearner:
+    """Tables that all but always play the bad stationary point: the first pick, then the second."""
+    table = learner.actor[0].view(learner.n, 5, 3, 4)
+    table.zero_()
+    table[:, :, 0, 0] = table[:, :, 1, 1] = 6.0
+    return learner
+
+
+@pytest.mark.parametrize(("settings", "value"), [({}, 2.0), ({"imitation": 0.1, "warm_start": Greedy()}, 2.8)])
+def test_a_warm_start_leads_out_of_a_bad_stationary_point(settings: Any, value: float) -> None:
+    solver = SubPO(network="table", rows_per_member=50, learning_rate=0.1, entropy_coefficient=0.0, **settings)
+    learner = stuck(SubPOLearner(solver, env=problem_of(BAD_STATIONARY), task=_one(), seed=0, device=CPU))
+    learner.learn(60 * 2 * 50)
+    assert learner.batch_returns.mean().item() == pytest.approx(value, abs=0.02)
+
+
+def _one(weights: Any = ((1.0,),)) -> Task:
+    return Task(utility=Utility(weights=torch.tensor(weights)))
+
+
+@pytest.mark.parametrize("settings", [{}, {"network": "gru"}, {"optimiser": "natural"}, {"baseline": "critic"}], ids=str)
+def test_the_best_episode_ever_played_is_kept(settings: Any) -> None:
+    solver = SubPO(rows_per_member=4, hidden=(8,), imitation=0.5, entropy_coefficient=0.5, **settings)
+    learner = solver.make(problem_of(square), None, seed=0, device=CPU)
+    best = -1.0
+    for _ in range(6):
+        learner.learn(2 * 4)
+        best = max(best, learner.batch_returns.max().item())
+        assert learner.best.fields["value"].sum().item() == best
+    other = solver.make(problem_of(square), None, seed=0, device=CPU)
+    other.load_state(through_files(learner.state()))
+    for each in (learner, other):
+        each.learn(3 * 2 * 4)
+    assert difference(learner.state(), other.state()) is None
+    learner.transfer(0, 0)
+    assert not learner.best.fields["mask"].any()
+
+
+def test_each_member_keeps_what_its_own_weights_like_best() -> None:
+    solver = SubPO(network="table", rows_per_member=30, imitation=0.1)
+    weights = ((0.9, 0.1), (0.1, 0.9))
+    learner = SubPOLearner(solver, env=problem_of(two_sides), task=_one(weights), seed=0, device=CPU)
+    learner.learn(2 * 2 * 30 * 2)
+    assert learner.best.fields["value"].sum(1).tolist() == [[2.0, 0.0], [0.0, 2.0]]
+
+
+def test_episodes_of_other_lengths_are_kept_as_well() -> None:
+    best = BestEpisodes(1)
+
+    def batch(*episodes: list[float]) -> dict[str, Tensor]:
+        length = max(map(len, episodes))
+        value = torch.tensor([[[*e, *[0.0] * (length - len(e))] for e in episodes]]).unsqueeze(-1)
+        return {"value": value, "mask": torch.tensor([[[k < len(e) for k in range(length)] for e in episodes]])}
+
+    def score(values: Tensor) -> Tensor:
+        return values[..., 0]
+
+    everybody = slice(0, 1)
+    assert best.join(everybody, batch([1.0], [0.0]), score)["value"][0, -1].flatten().tolist() == [1.0]
+    joined = best.join(everybody, batch([1.0, 2.0], [0.0, 0.0]), score)
+    assert joined["value"].shape == (1, 3, 2, 1)
+    assert joined["value"][0, -1].flatten().tolist() == [1.0, 2.0]
+    kept = best.join(everybody, batch([-1.0]), score)
+    assert kept["value"].flatten().tolist() == [-1.0, 0.0, 1.0, 2.0]
+    assert kept["mask"].flatten().tolist() == [True, False, True, True]
+
+
+def test_a_first_best_episode_may_be_worth_less_than_nothing() -> None:
+    best = BestEpisodes(1)
+    batch = {"value": torch.full((1, 2, 1, 1), -3.0), "mask": torch.ones(1, 2, 1, dtype=torch.bool)}
+    assert best.join(slice(0, 1), batch, lambda values: values[..., 0])["value"].flatten().tolist() == [-3.0] * 3
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "natural"])
+def test_the_learning_rate_falls_to_zero(optimiser: Any) -> None:
+    moved = {}
+    for steps in (None, 2 * 2 * 20):
+        solver = SubPO(
+            hidden=(8,), rows_per_member=20, optimiser=optimiser, learning_rate_steps=steps, max_divergence=1e9,
+            max_gradient_norm=1e9,
+        )  # fmt: skip
+        learner = solver.make(problem_of(square), None, seed=0, device=CPU)
+        before = [p.clone() for p in learner.actor]
+        learner.learn(2 * 20)
+        moved[steps] = [q - p for p, q in zip(before, learner.actor, strict=True)]
+    for whole, half in zip(moved[None], moved[2 * 2 * 20], strict=True):
+        torch.testing.assert_close(half, 0.5 * whole, rtol=1e-3, atol=1e-6)
+    before = [p.clone() for p in learner.actor]
+    learner.learn(2 * 20)
+    assert all(torch.equal(a, b) for a, b in zip(before, learner.actor, strict=True))
+
+
+def test_a_warm_start_in_a_world_that_slips_is_refused() -> None:
+    problem = problem_of(lambda n: Grid(n, rows=2, columns=2, start=(0, 0), horizon=2, slip=0.1, observation="index"))
+    with pytest.raises(CapabilityError, match="no single walk"):
+        SubPO(imitation=0.1, warm_start=Greedy()).make(problem, None, seed=0, device=CPU)
+    with pytest.raises(CapabilityError, match="walk on a graph"):
+        SubPO(imitation=0.1, warm_start=Greedy()).make(make_problem("tabular/treasure-corridor-v0"), None, seed=0, device=CPU)
+
+
 # --- several objectives --------------------------------------------------------------------------------------------------
 
 
@@ -492,6 +598,10 @@ def test_products_with_the_fisher_matrix() -> None:
         ({"entropy_coefficient": -1.0}, "entropy_coefficient must not be negative"),
         ({"rows_per_member": 0}, "rows_per_member must be at least 1"),
         ({"gae_lambda": 2.0}, "gae_lambda"),
+        ({"imitation": -0.1}, "imitation must not be negative"),
+        ({"imitation": 0.1, "kernels": ((0.1,),)}, "imitation goes neither"),
+        ({"warm_start": Greedy()}, "warm_start needs imitation"),
+        ({"learning_rate_steps": 0}, "learning_rate_steps must be at least 1"),
         ({"hidden": ()}, "hidden"),
     ],
 )
