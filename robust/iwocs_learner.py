@@ -527,8 +527,8 @@ class IWOCSLearner:
     # ------------------------------------------------------------------ reports and state
 
     def report(self) -> Report:
-        """Bounds, history and, for a single preference, the return map of the best policy."""
-        tables: dict[str, Any] = {"iterations": self.history}
+        """Bounds, history and, for a single preference, the certificate and the return map of the best policy."""
+        tables: dict[str, Any] = {"iterations": self.history, "bounds": self._bounds()}
         figures: dict[str, Figure] = {}
         only = self.subs[0]
         if self.n > 1 or only.lower is None:
@@ -550,7 +550,23 @@ class IWOCSLearner:
                 f"return seen there; static models, discount {self.solver.search_gamma:g}, {self.solver.rollouts} episodes each"
             ),
         )
-        return Report(certificate=certificate, tables=tables, figures=figures)
+        return Report(certificate=certificate, tables=tables, figures=figures, env_steps=evaluator.env_steps)
+
+    def _bounds(self) -> list[dict[str, Any]]:
+        """One row per preference."""
+        return [
+            {
+                "preference": sub.uid,
+                **{f"weight_{k}": float(w) for k, w in enumerate(weights)},
+                "lower": sub.lower,
+                "verified": sub.verified,
+                "upper": sub.upper,
+                "gap": sub.gap,
+                "status": "budget" if sub.status == "running" else sub.status,
+                "specialists": len(sub.specialists),
+            }
+            for sub, weights in zip(self.subs, self._linear_weights(), strict=True)
+        ]
 
     def state(self) -> State:
         """Everything needed to go on exactly."""

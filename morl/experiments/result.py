@@ -49,6 +49,8 @@ class Report:
     """Tables by name, written to ``tables/NAME.csv``."""
     figures: Mapping[str, Figure] = field(default_factory=dict)
     """Figures by name, written to ``plots/NAME.png``."""
+    env_steps: int = 0
+    """Environment steps that making it took; they count as evaluation."""
 
 
 @runtime_checkable

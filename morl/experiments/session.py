@@ -87,6 +87,7 @@ class Session:
         self.saved, self.saving, self.saved_steps = 0.0, 0.0, 0
         self.env_steps = 0
         self.spent: dict[str, int] = {}
+        self.report = Report()
         self.metrics: Table = []
         self.timing: Table = []
         self.earlier_seconds: dict[str, float] = {}
@@ -277,9 +278,13 @@ class Session:
             "seed": self.config.seed,
             "started": self.started_at,
             "ended": None if status == "running" else machine.now(),
-            "env_steps": {"training": 0, "search": 0, **self.spent, "evaluation": self.assessor.evaluator.env_steps},
+            "env_steps": {"training": 0, "search": 0, **self.spent, "evaluation": self._evaluation_steps()},
             "wall_time": self._seconds(),
         }
+
+    def _evaluation_steps(self) -> int:
+        """Environment steps of the evaluations here, of those that the learner makes for itself, and of its report."""
+        return self.assessor.evaluator.env_steps + self.spent.get("evaluation", 0) + self.report.env_steps
 
     def _write_manifest(self, status: str, **more: Any) -> None:
         if self.directory is not None:
@@ -291,7 +296,7 @@ class Session:
         indicators = {
             name: value for name, value in self.metrics[-1].items() if name not in {"env_steps", *self.learner.statistics()}
         }
-        report = self.learner.report() if isinstance(self.learner, HasReport) else Report()
+        self.report = report = self.learner.report() if isinstance(self.learner, HasReport) else Report()
         summary = {
             "status": status,
             "env": self.problem.spec.env_id,

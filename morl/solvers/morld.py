@@ -31,6 +31,7 @@ from morl.cooperation import Cooperation
 from morl.cooperation.neighbourhood import KNearest, Neighbourhood
 from morl.errors import CapabilityError, ConfigurationError
 from morl.experiments.assessment import Assessment, Assessor
+from morl.experiments.result import HasReport, Report
 from morl.protocols import EnvFactory, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
@@ -276,8 +277,8 @@ class MORLDLearner:
                 break
             until_exchange = max(self.next_exchange - self.env_steps, round_steps)
             account = self.inner.learn(min(env_steps - spent, until_exchange), self._active())
-            by_purpose.update({purpose: account[purpose] for purpose in ("training", "search") if purpose in account})
-            steps = by_purpose.total() - spent
+            by_purpose.update(account)
+            steps = by_purpose["training"] + by_purpose["search"] - spent
             spent += steps
             self.env_steps += steps
             if self.next_exchange - self.env_steps < self.round_steps:
@@ -354,6 +355,10 @@ class MORLDLearner:
         """Snapshots of the members' current policies."""
         policies: list[Policy] = self.inner.policies(weights)
         return policies
+
+    def report(self) -> Report:
+        """Of the inner learner, if it has one."""
+        return self.inner.report() if isinstance(self.inner, HasReport) else Report()
 
     def statistics(self) -> dict[str, float]:
         """Of the inner learner."""

@@ -283,6 +283,16 @@ def test_a_search_that_does_not_fit_becomes_training():
     assert learner.report().certificate is None
 
 
+def test_every_step_of_a_run_is_accounted_for():
+    """Episodes here have six steps, and the grid has four models."""
+    solver = iwocs(iterations=1, search=GridSearch(points_per_dimension=2))
+    result = solver.run(push_problem(), env_steps=1_000, evaluation=Evaluation(episodes=1, period=30))
+    composite = sum(row["specialists"] > 0 for row in result.tables["iterations"])
+    judged = len(result.metrics) + 2  # and once to verify, once for the return map
+    assert result.manifest["env_steps"]["evaluation"] == 6 * (4 * judged + composite)
+    assert result.tables["bounds"][0]["verified"] == result.certificate.lower
+
+
 def test_two_preferences_share_their_worst_models():
     learner = trained(iwocs(search=CMAESSearch(generations=2, population=3), on_stall="second_worst"), n=2, objectives=2)
     known = [np.array([s.model for s in sub.specialists]) for sub in learner.subs]
@@ -295,11 +305,17 @@ def test_inside_morld():
     solver = MORLD(solver=iwocs(), num_members=2, exchange_period=40)
     check_problem = push_problem(objectives=2)
     learner = solver.make(check_problem, None, seed=0, device=CPU)
-    spent = {"training": 0, "search": 0}
+    spent = {"training": 0, "search": 0, "evaluation": 0}
     while not learner.is_finished:
         for purpose, steps in learner.learn(400).items():
             spent[purpose] += steps
-    assert spent["search"] > 0
+    assert spent == learner.inner.spent
+    assert spent["search"] > 0 < spent["evaluation"]
+    tables = learner.report().tables
+    assert tables["iterations"] == learner.inner.history
+    assert [(row["preference"], row["verified"]) for row in tables["bounds"]] == [
+        (s.uid, s.verified) for s in learner.inner.subs
+    ]
     learner.assess()
     # Each objective in its worst model: no policy is better than that anywhere on the grid.
     policies = learner.policies()
