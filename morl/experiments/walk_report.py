@@ -80,8 +80,13 @@ def _planned(world: GraphWorld, weights: list[list[float]], uids: Sequence[int])
     from morl.planners import compare
 
     rows: Table = []
+    plans: dict[tuple[float, ...], Table] = {}
     for uid, weight in list(zip(uids, weights, strict=True))[:_SHOWN]:
-        rows += [{"member": uid, **row} for row in compare(world, weights=weight)]
+        # Members that weigh alike have the same plans.
+        planned = plans.setdefault(tuple(weight), [])
+        if not planned:
+            planned += compare(world, weights=weight)
+        rows += [{"member": uid, **row} for row in planned]
     for row in rows:
         del row["seconds"]  # the result of a run does not depend on the clock
     known = known_value(world)
