@@ -531,8 +531,17 @@ class IWOCSLearner:
         tables: dict[str, Any] = {"iterations": self.history, "bounds": self._bounds()}
         figures: dict[str, Figure] = {}
         only = self.subs[0]
-        if self.n > 1 or only.lower is None:
+        if self.n > 1:
             return Report(tables=tables)
+        if only.lower is None:
+            nothing = Certificate(
+                lower=-np.inf,
+                upper=np.inf,
+                gap=np.inf,
+                status="budget",
+                semantics="nothing is known: no search fitted into the budget",
+            )
+            return Report(certificate=nothing, tables=tables)
         evaluator = self.solver.evaluator(self.env, device=self.device)
         found = return_map(evaluator, self.policies()[0], self.region, points_per_dimension=self.solver.grid_points)
         tables["return_map"] = found.table()

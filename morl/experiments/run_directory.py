@@ -231,7 +231,7 @@ class RunDirectory:
             units=tuple(summary.pop("units")),
             indicators=summary.pop("indicators"),
             preference=_read_preference(summary.pop("preference")),
-            certificate=None if certificate is None else Certificate(**certificate),
+            certificate=None if certificate is None else _read_certificate(certificate),
             manifest=manifest,
             summary=summary,
             metrics=parse_table(text["metrics.csv"], "metrics.csv"),
@@ -293,6 +293,13 @@ def summary_of(result: RunResult) -> dict[str, Any]:
         "preference": preference,
         "certificate": None if result.certificate is None else dataclasses.asdict(result.certificate),
     }
+
+
+def _read_certificate(plain: dict[str, Any]) -> Certificate:
+    """A certificate from JSON, which has no infinities: a bound that is missing says nothing."""
+    nothing = {"lower": -math.inf, "upper": math.inf, "gap": math.inf}
+    known: dict[str, Any] = {name: nothing.get(name) if value is None else value for name, value in plain.items()}
+    return Certificate(**known)
 
 
 def _read_preference(saved: dict[str, Any]) -> Preference:

@@ -52,7 +52,10 @@ class Box(UncertaintySet):
 def _pair(name: str, pair: tuple[float, float]) -> tuple[float, float]:
     if len(pair) != 2:
         raise ConfigurationError(f"Box.bounds[{name!r}] is {list(pair)}; expected [lowest, highest]")
-    return float(pair[0]), float(pair[1])
+    low, high = float(pair[0]), float(pair[1])
+    if not np.isfinite([low, high]).all():
+        raise ConfigurationError(f"Box.bounds[{name!r}] is [{low:g}, {high:g}]; expected finite numbers")
+    return low, high
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -293,6 +293,20 @@ def test_every_step_of_a_run_is_accounted_for():
     assert result.tables["bounds"][0]["verified"] == result.certificate.lower
 
 
+def test_a_budget_without_a_search_says_so(tmp_path):
+    result = iwocs().run(
+        "parametric/pendulum-v0",
+        env_steps=30,
+        evaluation=Evaluation(episodes=1, period=30, max_episode_steps=5),
+        out=tmp_path / "run",
+    )
+    assert (result.certificate.status, result.certificate.lower, result.certificate.upper) == ("budget", -np.inf, np.inf)
+    assert "nothing is known" in result.certificate.semantics
+    assert Run.load(result.path).certificate == result.certificate
+    assert result.tables["bounds"][0]["status"] == "budget"
+    assert result.manifest["env_steps"]["search"] == 0
+
+
 def test_two_preferences_share_their_worst_models():
     learner = trained(iwocs(search=CMAESSearch(generations=2, population=3), on_stall="second_worst"), n=2, objectives=2)
     known = [np.array([s.model for s in sub.specialists]) for sub in learner.subs]

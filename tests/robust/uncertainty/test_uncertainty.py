@@ -96,6 +96,7 @@ def test_nominal_outside_the_set():
     ("make", "message"),
     [
         (lambda: Box({"mass": (2.0, 0.5)}), "lower bound first"),
+        (lambda: Box({"mass": (float("nan"), 2.0)}), "expected finite numbers"),
         (lambda: Box({"mass": (0.5,)}), r"expected \[lowest, highest\]"),
         (lambda: Box({"mas": (0.5, 1.0)}).region(SPACE), "Did you mean 'mass'"),
         (lambda: Box({"mass": (-1.0, 1.0)}).region(SPACE), "parameter 'mass' is -1"),
