@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -20,23 +20,27 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 
 from envs import batched_form
 from morl.experiments.config import load_config
 from morl.experiments.plots import PALETTE, styled
 from morl.experiments.run_plots import save_figure
 from morl.experiments.tables import Table, read_table, write_table
-from morl.problem import make_problem
+from morl.experiments.walk_report import walk_of
+from morl.problem import Problem, make_problem
+from morl.protocols import Policy
 from morl.solvers.base import evaluator_of
 
 CPU = torch.device("cpu")
-SINGLE = {"coverage": 162.0, "two-rooms": 68.0, "items": 21.0, "hub": 2.0}
+SINGLE = {"coverage": 162.0, "two-rooms": 68.0, "hub": 2.0}
 """Worlds with one instance, and their optima (the hub's over all policies)."""
-FIELDS = ("gp", "experiment-design")
-"""Worlds that come as ten instances."""
+INSTANCES = {"items": 5, "gp": 10, "experiment-design": 10}
+"""How many instances of each other world, ``instance_seed`` from 0 on."""
 METHODS: dict[str, dict[str, Any]] = {
     "subpo": {},
-    "modpo": {"reward": "modular"},
+    "no_planner": {"warm_start": None},
+    "modpo": {"reward": "modular", "imitation": 0.0, "warm_start": None},
     "total": {"credit": "total"},
     "one_step": {"credit": "one_step"},
     "no_memory": {"network": "perceptron"},
@@ -48,12 +52,12 @@ def jobs(worlds: Iterable[str], seeds: int, methods: Iterable[str]) -> list[tupl
     found = []
     for world in worlds:
         for method in methods:
-            if (method == "no_memory") != (world == "hub") and method != "subpo":
+            special = {"hub": "no_memory", "gp": "no_planner"}
+            if method in special.values() and special.get(world) != method:
                 continue
-            if world in FIELDS:
-                found += [(world, instance, method, instance % seeds) for instance in range(10)]
-            else:
-                found += [(world, 0, method, seed) for seed in range(seeds)]
+            if world == "hub" and method not in ("subpo", "no_memory"):
+                continue
+            found += [(world, instance, method, seed) for instance in range(INSTANCES.get(world, 1)) for seed in range(seeds)]
     return found
 
 
@@ -63,52 +67,67 @@ def train(job: tuple[str, int, str, int]) -> Table:
     world, instance, method, seed = job
     config = load_config(f"subpo/{world}")
     assert not isinstance(config.env, str)
-    env: dict[str, Any] = {**config.env, **({"instance_seed": instance} if world in FIELDS else {})}
+    env: dict[str, Any] = {**config.env, **({"instance_seed": instance} if world in INSTANCES else {})}
     problem = make_problem(env, evaluation=config.evaluation)
     solver: Any = replace(config.solver, **METHODS[method])  # type: ignore[type-var]
     start = float(problem.make_batched(1).start_value[0])  # type: ignore[misc]
     began = time.process_time()
     learner = solver.make(problem, None, seed=seed, device=CPU)
-    judge, rows, spent = evaluator_of(solver, problem, device=CPU), [], 0
+    judge, rows, spent = _judge(solver, problem), [], 0
     unit = learner.round_steps  # a batch of whole episodes
     while config.env_steps - spent >= unit:
         budget = max(unit, round(config.env_steps / 25 / unit) * unit)
         spent += learner.learn(min(budget, config.env_steps - spent))["training"]
-        value = float(judge(learner.policies()).undiscounted.mean())
         rows.append(
             {
                 "world": world, "instance": instance, "method": method, "seed": seed, "env_steps": spent,
-                "value": value + start, "sampled": float(learner.batch_returns.mean()) + start,
+                "value": judge(learner.policies()[0]), "sampled": float(learner.batch_returns.mean()) + start,
                 "cpu_seconds": time.process_time() - began,
             }
         )  # fmt: skip
     return rows
 
 
+def _judge(solver: Any, problem: Problem) -> Callable[[Policy], float]:
+    """What a policy's most likely actions are worth: of their walk where there is one, else on average over episodes."""
+    world: Any = problem.make_batched(1)  # type: ignore[misc]
+    if (world.executed().max(-1) == 1.0).all():
+        return lambda policy: float(world.set_function.trajectory_gains(torch.from_numpy(walk_of(problem, policy))[None]).sum())
+    evaluator = evaluator_of(solver, problem, device=CPU)
+    return lambda policy: float(evaluator([policy]).undiscounted.mean() + world.start_value[0])
+
+
 def plan(world: str, instance: int) -> Table:
-    """What the planners reach."""
+    """What the planners reach, and what is known of the optimum."""
+    from envs.coverage import known_value
     from morl.planners import compare
 
     torch.set_num_threads(1)
     config = load_config(f"subpo/{world}")
     assert not isinstance(config.env, str)
-    given = {**config.env, **({"instance_seed": instance} if world in FIELDS else {})}
+    given = {**config.env, **({"instance_seed": instance} if world in INSTANCES else {})}
     env = batched_form(given.pop("id"), 1, **given)
-    return [{"world": world, "instance": instance, **row} for row in compare(env)]
+    rows = compare(env)
+    if (known := known_value(env)) is not None:
+        rows.append({"planner": "best_known", "value": known.value, "bound": known.bound, "status": known.method})
+    names = ("planner", "value", "bound", "status", "seconds")
+    return [{"world": world, "instance": instance, **{name: row.get(name) for name in names}} for row in rows]
 
 
-def interval(values: list[float]) -> str:
-    """Mean and half the width of its 95 % interval over runs (normal approximation)."""
-    spread = float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-    return f"{np.mean(values):.2f} ± {1.96 * spread:.2f}"
+def interval(groups: list[list[float]]) -> str:
+    """Mean, and half the width of its 95 % interval (Student): over instances, or over seeds if there is one instance."""
+    values = groups[0] if len(groups) == 1 else [float(np.mean(group)) for group in groups]
+    half = float("nan")
+    if len(values) > 1:
+        half = float(stats.t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return f"{np.mean(values):.2f} ± {half:.2f}"
 
 
 def best_known(world: str, instance: int, plans: Table, runs: Table) -> float:
     """The optimum, or the best value that anybody found."""
     if world in SINGLE:
         return SINGLE[world]
-    values = [row["value"] for row in [*plans, *runs] if row["world"] == world and row["instance"] == instance]
-    return max(values)
+    return max(float(row["value"]) for row in [*plans, *runs] if row["world"] == world and row["instance"] == instance)
 
 
 @styled
@@ -148,7 +167,7 @@ def curves(runs: Table, plans: Table) -> Any:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("worlds", nargs="*", metavar="WORLD", default=[*SINGLE, *FIELDS])
+    parser.add_argument("worlds", nargs="*", metavar="WORLD", default=[*SINGLE, *INSTANCES])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
@@ -170,20 +189,32 @@ def main() -> None:
     if given.plan:
         planned = {(row["world"], row["instance"]) for row in plans}
         for world in given.worlds:
-            for instance in range(10) if world in FIELDS else (0,):
+            for instance in range(INSTANCES.get(world, 1)):
                 if (world, instance) not in planned:
                     plans += plan(world, instance)
                     write_table(files["planners"], plans)
     for world in given.worlds:
         for method in METHODS:
-            mine = [row for row in runs if row["world"] == world and row["method"] == method]
-            ends = [max(group, key=lambda row: row["env_steps"]) for group in _grouped(mine)]
-            if ends:
-                scaled = [row["value"] / best_known(world, row["instance"], plans, runs) for row in ends]
-                seconds = max(row["cpu_seconds"] for row in ends)
-                text = f"{world:18} {method:10} n={len(ends):2} value {interval([r['value'] for r in ends])}"
-                sys.stdout.write(f"{text} / best known {interval(scaled)} cpu {seconds:.0f} s\n")
+            _summarise(world, method, runs, plans)
     save_figure(curves(runs, plans), given.out / "curves.png")
+
+
+def _summarise(world: str, method: str, runs: Table, plans: Table) -> None:
+    """Print what came out at the end of training."""
+    mine = [row for row in runs if row["world"] == world and row["method"] == method]
+    ends = [max(group, key=lambda row: row["env_steps"]) for group in _grouped(mine)]
+    if not ends:
+        return
+    instances = sorted({row["instance"] for row in ends})
+    found = [[row["value"] for row in ends if row["instance"] == instance] for instance in instances]
+    scaled = [[v / best_known(world, k, plans, runs) for v in group] for k, group in zip(instances, found, strict=True)]
+    seconds = max(row["cpu_seconds"] for row in ends)
+    text = f"{world:18} {method:10} n={len(ends):2} value {interval(found)} / best known {interval(scaled)} cpu {seconds:.0f} s"
+    sys.stdout.write(text + "\n")
+    for k, group in zip(instances, found, strict=True):
+        others = {row["planner"]: row["value"] for row in plans if row["world"] == world and row["instance"] == k}
+        known = "  ".join(f"{name} {value:.3f}" for name, value in others.items())
+        sys.stdout.write(f"    instance {k}: {interval([group])}, {min(group):.3f} to {max(group):.3f}  {known}\n")
 
 
 def _grouped(rows: Table) -> list[Table]:
