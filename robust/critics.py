@@ -19,11 +19,11 @@ from morl.solvers.mosac import MOSAC, MOSACLearner
 class FrozenCritic:
     """Shape of frozen critics; their parameters are passed to every call.
 
-    ``twin``: two networks on observation and action, the pessimistic one counts (MOSAC's unregularised critics). ``table``:
-    one network with ``A * m`` outputs (MODQN).
+    ``twin``: two networks on observation and action, the pessimistic one counts (MOSAC's unregularised critics).
+    ``twin_table``: the same for discrete actions, two networks with ``A * m`` outputs. ``table``: one such network (MODQN).
     """
 
-    form: Literal["twin", "table"]
+    form: Literal["twin", "twin_table", "table"]
     network: StackedMLP
     num_objectives: int
 
@@ -42,6 +42,8 @@ class FrozenCritic:
         if self.form == "twin":
             return pessimistic_values(self.network(parameters, torch.cat([observations, actions], -1)), weights)
         table: Tensor = self.network(parameters, observations).unflatten(-1, (-1, self.num_objectives))
+        if self.form == "twin_table":
+            return pessimistic_values((table * actions.unsqueeze(1).unsqueeze(-1)).sum(-2), weights)
         return (table * actions.unsqueeze(-1)).sum(-2)
 
     def config(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class FrozenCritic:
     def from_config(cls, config: dict[str, Any]) -> FrozenCritic:
         """Rebuild from :meth:`config`."""
         network = {**config["network"], "hidden": tuple(config["network"]["hidden"])}
-        copies = 2 if config["form"] == "twin" else None
+        copies = None if config["form"] == "table" else 2
         return cls(config["form"], StackedMLP(**network, copies=copies), config["num_objectives"])
 
 
@@ -74,7 +76,7 @@ def with_critic(solver: Any) -> Any:
     elif not isinstance(solver, MODQN):
         raise CapabilityError(
             f"IWOCS asks its solver what an action is worth in every model found, and {type(solver).__name__} has no critic "
-            "that can say so; use MOSAC for continuous or MODQN for discrete actions"
+            "that can say so; use MOSAC, or MODQN for discrete actions"
         )
     if solver.n_step > 1:
         raise CapabilityError(f"IWOCS learns from single transitions; set n_step: 1 in {type(solver).__name__}")
@@ -96,7 +98,8 @@ def frozen_critic(learner: Any) -> tuple[FrozenCritic, list[Parameters]]:
     """
     if isinstance(learner, MOSACLearner):
         assert learner.extras is not None
-        shape, parameters = FrozenCritic("twin", learner.extras.critic_net, learner.m), learner.extras.critic
+        form: Literal["twin", "twin_table"] = "twin_table" if learner.is_discrete else "twin"
+        shape, parameters = FrozenCritic(form, learner.extras.critic_net, learner.m), learner.extras.critic
     else:
         assert isinstance(learner, MODQNLearner)
         shape, parameters = FrozenCritic("table", learner.net, learner.m), learner.online

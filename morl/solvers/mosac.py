@@ -429,9 +429,8 @@ class MOSACLearner(OffPolicyLearner):
         encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
         actions = actions.to(self.device)
         with torch.no_grad():
-            if self.extras is not None and self.extras.has_critic:
-                return self.extras.values(encoded, actions)
-            return self._critic_values(self.critic, encoded, actions)
+            critic = self.extras.critic if self.extras is not None and self.extras.has_critic else self.critic
+            return self._critic_values(critic, encoded, actions)
 
     def _critic_values(self, critic: Parameters, encoded: Tensor, actions: Tensor) -> Tensor:
         if self.is_discrete:

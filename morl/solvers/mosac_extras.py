@@ -31,15 +31,15 @@ class MOSACExtras:
 
     def __init__(self, solver: MOSAC, learner: MOSACLearner) -> None:
         """Build what ``solver.extras`` names."""
-        if learner.is_discrete:
-            raise CapabilityError("MOSAC.extras are for continuous actions; leave extras empty")
+        if learner.is_discrete and "next_state_predictor" in solver.extras:
+            raise CapabilityError("MOSAC's next_state_predictor is for continuous actions; leave it out of extras")
         self.solver, self.learner = solver, learner
-        d, a, m = learner.encoder.width, learner.actions.num_actions, learner.m
+        d, a = learner.encoder.width, learner.actions.num_actions
         device = learner.device
         self.has_critic = "unregularised_critic" in solver.extras
         self.has_predictor = "next_state_predictor" in solver.extras
         self.noise = torch_stream(learner.seed, "extras/noise", device=device)
-        self.critic_net = StackedMLP(d + a, solver.hidden, m, copies=2)
+        self.critic_net = learner.critic_net
         self.predictor_net = StackedMLP(d + a, solver.hidden, d)
         self.critic = self._init(self.critic_net, "critic", self.has_critic)
         self.target = [p.clone() for p in self.critic]
@@ -79,16 +79,16 @@ class MOSACExtras:
 
     def _critic_step(self, members: Selection, batch: dict[str, Tensor]) -> None:
         assert self.critic_adam is not None
-        learner, actions = self.learner, self.learner.actions
-        noise = torch.randn(batch["action"].shape, generator=self.noise, device=learner.device)
-        target = select(self.target, members)
+        learner, target = self.learner, select(self.target, members)
         with torch.no_grad():
-            outputs = learner.actor_net(select(learner.actor, members), batch["next_observation"])
-            next_actions, _ = tanh_gaussian(outputs, noise, actions.scale, actions.offset)
-            next_q = self.critic_net(target, torch.cat([batch["next_observation"], next_actions], -1))
-            y = batch["reward"] + batch["discount"] * pessimistic_values(next_q, learner.linear_weights[members])
+            y = batch["reward"] + batch["discount"] * self._next_values(target, members, batch["next_observation"])
         leaves = [p.detach().requires_grad_() for p in select(self.critic, members)]
-        q = self.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
+        if learner.is_discrete:
+            q = self._table(leaves, batch["observation"])
+            taken = batch["action"].long().unsqueeze(1).unsqueeze(-1).expand(-1, q.shape[1], -1, 1, learner.m)
+            q = q.gather(-2, taken).squeeze(-2)
+        else:
+            q = self.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
         loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
         self.critic_adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
         blend_(target, select(self.critic, members), self.solver.tau)
@@ -96,10 +96,20 @@ class MOSACExtras:
             write_(self.target, members, target)
         learner.stats["unregularised_critic_loss"][members] = loss.detach()
 
-    def values(self, encoded: Tensor, actions: Tensor) -> Tensor:
-        """Plain-return values ``(n, B, m)`` at encoded observations ``(n, B, d)`` and actions ``(B, a)``."""
-        flat = actions.reshape(len(actions), -1).to(torch.float32).expand(len(encoded), -1, -1)
-        return pessimistic_values(self.critic_net(self.critic, torch.cat([encoded, flat], -1)), self.learner.linear_weights)
+    def _table(self, critic: Parameters, encoded: Tensor) -> Tensor:
+        """Values of all discrete actions, ``(n', 2, B, A, m)``."""
+        table: Tensor = self.critic_net(critic, encoded).unflatten(-1, (self.learner.actions.num_actions, self.learner.m))
+        return table
+
+    def _next_values(self, target: Parameters, members: Selection, encoded: Tensor) -> Tensor:
+        """Plain-return values of the policy at encoded observations ``(n', B, d)``, ``(n', B, m)``."""
+        learner, actions = self.learner, self.learner.actions
+        weights, outputs = learner.linear_weights[members], learner.actor_net(select(learner.actor, members), encoded)
+        if learner.is_discrete:
+            return (outputs.softmax(-1).unsqueeze(-1) * pessimistic_values(self._table(target, encoded), weights)).sum(-2)
+        noise = torch.randn((*encoded.shape[:2], actions.num_actions), generator=self.noise, device=learner.device)
+        next_actions, _ = tanh_gaussian(outputs, noise, actions.scale, actions.offset)
+        return pessimistic_values(self.critic_net(target, torch.cat([encoded, next_actions], -1)), weights)
 
     def predict(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Predicted next encoded observations.

@@ -62,6 +62,26 @@ def test_the_laws_of_learners(solver):
     check_solver(solver, env=push_problem(), rounds=16)
 
 
+@pytest.mark.parametrize("inner", [DQN, SAC], ids=["modqn", "mosac"])
+def test_the_laws_of_learners_with_discrete_actions(inner):
+    check_solver(iwocs(solver=inner), env=push_problem(discrete=True), rounds=12)
+
+
+def test_discrete_twin_critics_give_the_pessimistic_value_of_the_action():
+    learner = trained(iwocs(solver=SAC, on_stall="second_worst"), discrete=True)
+    from robust.critics import frozen_critic
+
+    shape, (parameters,) = frozen_critic(learner.inner)
+    observations = torch.linspace(-1, 1, 5).view(1, 5, 1)
+    both = learner.inner.extras.critic_net(parameters, observations).unflatten(-1, (3, 1))
+    for action in range(3):
+        one_hot = torch.nn.functional.one_hot(torch.full((1, 5), action), 3).float()
+        found = shape.values(parameters, observations, one_hot, torch.ones(1, 1))
+        assert torch.equal(found, both[..., action, :].amin(1))
+    rebuilt = type(shape).from_config(shape.config())
+    assert rebuilt == shape
+
+
 def test_one_kernel_and_no_doubt_is_the_inner_solver():
     """Bit for bit: the same networks, hence the same actions."""
     solver = iwocs(init="nominal", validity=AlwaysValid(), iterations=0, default_steps=40)

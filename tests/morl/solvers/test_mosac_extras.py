@@ -81,6 +81,18 @@ def test_one_may_be_attached_without_the_other(extra: str) -> None:
     assert learner.values(torch.zeros(4, 2), torch.zeros(4, 2)).shape == (3, 4, 2)
 
 
-def test_discrete_actions_are_refused() -> None:
+def test_discrete_actions_have_the_critic_but_not_the_predictor() -> None:
     with pytest.raises(CapabilityError, match="continuous actions"):
         made(env="deep-sea-treasure-v0")
+    learner = made(replace(SOLVER, extras=("unregularised_critic",)), env="deep-sea-treasure-v0")
+    without = made(replace(SOLVER, extras=()), env="deep-sea-treasure-v0")
+    for each in (learner, without):
+        each.learn(200 * each.round_steps)
+    # Nothing else changes.
+    for left, right in zip(learner.actor + learner.critic, without.actor + without.critic, strict=True):
+        assert torch.equal(left, right)
+    observations = learner.observations
+    actions = torch.zeros(len(observations), dtype=torch.int64)
+    plain, regularised = learner.values(observations, actions), without.values(observations, actions)
+    # A fixed temperature of 0.5 pays up to 0.5 log 4 for every step that follows, half of it with this discount.
+    assert (regularised.mean((1, 2)) > plain.mean((1, 2)) + 0.1).all()
