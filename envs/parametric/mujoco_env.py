@@ -107,6 +107,8 @@ class MujocoEnv(NativeParametricEnv):
         self.models = [copy(self._model) for _ in range(num_envs)]
         self._written = np.zeros(num_envs, np.bool_)
         self.data = [self._mujoco.MjData(model) for model in self.models]
+        # Views of the simulations' memory: making one anew for every access costs as much as writing to it.
+        self._controls = [data.ctrl for data in self.data]
         self._workers = usable_cores()
         self._pool: ThreadPoolExecutor | None = None
         self._previous: dict[str, Floats] = {}
@@ -193,20 +195,26 @@ class MujocoEnv(NativeParametricEnv):
         """Let MuJoCo compute the rows, in threads if they are many."""
         step, forces = self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint if "cfrc_ext" in self.gathered else None
 
-        def part(places: range) -> None:
-            for i in places:
-                model, data = self.models[rows[i]], self.data[rows[i]]
-                data.ctrl[:] = actions[i]
-                step(model, data, nstep=self.frame_skip)
+        controls, frames = self._controls, self.frame_skip
+        chosen = rows.tolist()
+
+        def part(start: int, stride: int) -> None:
+            for i in range(start, len(chosen), stride):
+                row = chosen[i]
+                model, data = self.models[row], self.data[row]
+                controls[row][:] = actions[i]
+                step(model, data, frames)
                 if forces is not None:
                     forces(model, data)
 
-        workers = min(self._workers, len(rows) // ROWS_PER_WORKER)
-        if workers < 2:
-            part(range(len(rows)))
-            return
-        self._pool = self._pool or ThreadPoolExecutor(self._workers)
-        list(self._pool.map(part, [range(k, len(rows), workers) for k in range(workers)]))
+        workers = max(1, min(self._workers, len(chosen) // ROWS_PER_WORKER))
+        if workers > 1 and self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers - 1)
+        # This thread takes a part too: waking up others takes time.
+        others = [self._pool.submit(part, k, workers) for k in range(1, workers)] if self._pool is not None else []
+        part(0, workers)
+        for other in others:
+            other.result()
 
     def _read(self, rows: Rows) -> dict[str, Floats]:
         """What observations and rewards need of the rows' simulations."""
