@@ -147,6 +147,9 @@ class ActionValueNet:
     categories: int = 0
     """Width of the part of the observation that each action component is multiplied with: the whole observation if it is ``d``,
     its own block if observations are ``N`` blocks of this width; 0 for no product inputs."""
+    additive: bool = False
+    """Let the last layer of an ``mlp`` see the inputs too: a sum over components, which begins at 0, and to which the hidden
+    layers add what components are worth together."""
 
     def __post_init__(self) -> None:
         if self.categories not in (0, self.observation) and self.categories * self.num_actions != self.observation:
@@ -159,7 +162,10 @@ class ActionValueNet:
         """Inputs from the layer before, outputs, and whether the layer sees action and observation."""
         outputs = self.outputs * (1 + self.num_actions) if self.model == "linear" else self.outputs
         widths = (0, *self.hidden, outputs)
-        return [(a, b, a == 0 or self.model == "concave") for a, b in pairwise(widths)]
+        layers = [(a, b, a == 0 or self.model == "concave") for a, b in pairwise(widths)]
+        if self.additive and self.model == "mlp":
+            layers[-1] = (*layers[-1][:2], True)
+        return layers
 
     def init(self, generators: Sequence[torch.Generator], device: torch.device) -> Parameters:
         """Draw parameters.
@@ -185,12 +191,13 @@ class ActionValueNet:
             if before:
                 parameters.append(normal(before, size, fan=2 * before))
             if sees:
-                parameters.append(normal(self.observation, size, fan=2 * active))
+                inputs = [normal(self.observation, size, fan=2 * active)]
                 if self.model != "linear":
-                    parameters.append(normal(self.num_actions, size, fan=2 * active))
+                    inputs.append(normal(self.num_actions, size, fan=2 * active))
                     if self.categories:
                         together = active * (self.num_actions if self.categories == self.observation else 1)
-                        parameters.append(normal(self.num_actions, self.categories, size, fan=2 * together))
+                        inputs.append(normal(self.num_actions, self.categories, size, fan=2 * together))
+                parameters += [torch.zeros_like(p) for p in inputs] if before and self.model == "mlp" else inputs
             parameters.append(torch.zeros(size))
         return parameters
 

@@ -4,7 +4,7 @@ The network takes the action as an *input*, :math:`Q(s, a) \in \mathbb R^m`, and
 :math:`\arg\max_{a \in \mathcal A} w^\top Q(s, a)`: for the behaviour, for the target, and for the policy that comes out.
 
 1. act at random (feasible actions only); then fit the network to immediate rewards: the *myopic* warm start;
-2. act greedily up to exploration; store transitions;
+2. act greedily up to exploration, which holds a random action for several steps; store transitions;
 3. target :math:`y = r + \gamma\, Q'(s', a^*)`, :math:`a^* = \arg\max_{a'} w^\top Q'(s', a')`, with a target network
    :math:`Q'` that is copied from the online network every ``target_period`` updates. Between two copies each next state is
    solved once.
@@ -19,7 +19,7 @@ Deviations: see the page of SEQUOIA in the documentation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.actions import ActionOptimizer, ActionProblem, LocalSearch
+from morl.actions import MIP, ActionOptimizer, ActionProblem, LocalSearch
 from morl.errors import CapabilityError
 from morl.experiments.result import Report
 from morl.nn.action_values import ActionValueNet, FoldedValues, QModel
@@ -43,6 +43,9 @@ from morl.solvers.off_policy import OffPolicyLearner
 from morl.task import Task
 
 Batch = dict[str, Tensor]
+
+_GAPS = (1e-3, 0.1)
+"""Least and largest relative gap of the schedule (dynamic tolerance: Ryu et al., CAQL, ICLR 2020, arXiv 1909.12397)."""
 
 _SCALE_SAMPLE = 4_096
 """Transitions by which values are put on a scale, once."""
@@ -62,8 +65,15 @@ class SEQUOIA(RunnableSolver):
     product_inputs: Literal["own", "all", "none"] = "own"
     """Give the network products of each action component and one-hot states: of its own arm (where components are arms, else
     none), or of all arms. They cost an integer program nothing."""
+    additive: bool = True
+    """Let the last layer of an ``mlp`` see action and state too: a sum over action components, nearly all there is to know
+    where arms only meet in the action set, to which the hidden layers add what components are worth together."""
     training_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the best action for behaviour and targets."""
+    gap_factor: float = 0.0
+    """Let integer programs in training stop at a gap of this times the mean temporal-difference error of the last update: loose
+    while values are wrong, tight once they are right. As a share of the mean value it is kept between 0.001 and 0.1. Needs
+    ``mip`` as ``training_optimizer``; 0 for the optimiser's own gap."""
     policy_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch(rounds=4, swaps=4))
     """Finds the best action for the policies that come out."""
     learning_rate: float = 1e-3
@@ -72,19 +82,19 @@ class SEQUOIA(RunnableSolver):
     """Of the network after ``learning_rate_decay`` updates; linear in between."""
     learning_rate_decay: int = 4_000
     """Updates of a member until its learning rate has fallen."""
-    batch_size: int = 128
+    batch_size: int = 256
     """Transitions per member and update."""
     learning_starts: int = 640
     """Random environment steps per member before the first update."""
     warm_start_updates: int = 1_000
     """Updates towards immediate rewards before the first one towards returns; 0 for none."""
-    updates_per_step: float = 0.5
+    updates_per_step: float = 0.25
     """Gradient updates per member and environment step of that member."""
     gamma: float = 0.95
     """Discount factor."""
     tau: float = 1.0
     """Blend of the target network per target update."""
-    target_period: int = 100
+    target_period: int = 50
     """Updates between target updates."""
     double_q: bool = False
     """Let the online network choose the action that the target network values; every update then solves anew."""
@@ -92,7 +102,11 @@ class SEQUOIA(RunnableSolver):
     """Probability of a random action after the warm-up."""
     epsilon_end: float = 0.05
     """Probability of a random action after the decay."""
-    epsilon_decay_steps: int = 4_000
+    exploration_steps: float = 4.0
+    """Steps, on average, for which a random action is held once it was drawn (Dabney et al., ICLR 2021); 1 draws anew in every
+    step. Arms that pay only after several steps of treatment are else hardly ever seen to. ``epsilon`` counts steps, not
+    draws."""
+    epsilon_decay_steps: int = 8_000
     """Environment steps per member over which the probability falls linearly."""
     capacity: int = 50_000
     """Transitions kept: of each member, or of all together if shared."""
@@ -128,7 +142,13 @@ class SEQUOIA(RunnableSolver):
             0.0 < self.final_learning_rate <= self.learning_rate,
             f"SEQUOIA.final_learning_rate must be in (0, learning_rate], found {self.final_learning_rate}",
         )
-        for name in ("warm_start_updates", "l1", "stability", "comparison_episodes"):
+        require(
+            not self.gap_factor or isinstance(self.training_optimizer, MIP),
+            f"SEQUOIA.gap_factor is {self.gap_factor}, but {type(self.training_optimizer).__name__} has no gap; use "
+            "training_optimizer.name=mip, or gap_factor=0",
+        )
+        require(self.exploration_steps >= 1, f"SEQUOIA.exploration_steps must be at least 1, found {self.exploration_steps}")
+        for name in ("warm_start_updates", "gap_factor", "l1", "stability", "comparison_episodes"):
             require(getattr(self, name) >= 0, f"SEQUOIA.{name} must not be negative, found {getattr(self, name)}")
         require(self.max_gradient_norm > 0, f"SEQUOIA.max_gradient_norm must be positive, found {self.max_gradient_norm}")
 
@@ -153,19 +173,25 @@ class SEQUOIALearner(OffPolicyLearner):
         super().__init__(solver, env=env, task=task, seed=seed, device=device)
         self.net = ActionValueNet(
             self.num_actions, self.encoder.width, solver.hidden, self.m, solver.q_model,
-            self._product_width(),
+            self._product_width(), solver.additive,
         )  # fmt: skip
         self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
         self.target = [p.clone() for p in self.online]
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.maximizer = solver.training_optimizer.make(self.constraint)
+        self.gap = _GAPS[1]
+        if solver.gap_factor:
+            self._set_gap(self.gap)
         self.updates = torch.zeros(self.n, dtype=torch.int64)
         self.warm = np.zeros(self.n, dtype=np.bool_)
         self.scale = torch.ones(self.n, self.m, device=device)
         self.offset = torch.zeros(self.n, self.m, device=device)
-        # Best actions of next states under the present target network, one table per member, and for which weights they hold.
+        # Values of next states under the present target network, one table per member, and for which weights they hold.
         self.cache: list[dict[bytes, np.ndarray[Any, Any]]] = [{} for _ in self.uids]
         self.cache_weights = self.linear_weights.clone()
+        # The random action that each row holds, and for how many steps more.
+        self.explored = np.zeros((len(self._all_rows), self.num_actions), np.bool_)
+        self.explored_steps = np.zeros(len(self._all_rows), np.int64)
         self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
 
     def _product_width(self) -> int:
@@ -176,25 +202,50 @@ class SEQUOIALearner(OffPolicyLearner):
 
     # ------------------------------------------------------------------ acting
 
-    def _random_actions(self, count: int) -> Tensor:
-        """Feasible actions, ``(count, N)``."""
-        seed = int(torch.randint(2**62, (1,), generator=self.acting, device=self.device))
-        return torch.from_numpy(self.constraint.sample(np.random.default_rng(seed), count)).to(self.device)
+    def _act(self, rows: Rows, observations: Tensor) -> Tensor:
+        self._encoded = encoded = self.encoder(observations)
+        steps = self.member_steps[self.row_member[rows]]
+        fall = np.minimum(steps / self.solver.epsilon_decay_steps, 1.0)
+        epsilon = self.solver.epsilon_start + (self.solver.epsilon_end - self.solver.epsilon_start) * fall
+        epsilon[steps < self.solver.learning_starts] = 1.0
+        self._explore(rows, epsilon)
+        exploring = self.explored_steps[rows] > 0
+        self.explored_steps[rows] -= exploring
+        drawn = torch.from_numpy(self.explored[rows]).to(self.device)
+        if exploring.all():
+            return drawn
+        return torch.where(torch.from_numpy(exploring).to(self.device).unsqueeze(1), drawn, self._policy_actions(rows, encoded))
+
+    def _explore(self, rows: Rows, epsilon: np.ndarray[Any, Any]) -> None:
+        """Let free rows begin to explore, so often that ``epsilon (r,)`` of their steps are exploring ones."""
+        mean = self.solver.exploration_steps
+        # Steps of exploration per free step: chance * mean / (1 - chance) = epsilon / (1 - epsilon).
+        chance = epsilon / (mean * (1.0 - epsilon) + epsilon)
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=self.acting, device=self.device)))
+        begins = rows[(rng.random(len(rows)) < chance) & (self.explored_steps[rows] == 0)]
+        if len(begins):
+            self.explored[begins] = self._random_feasible(rng, len(begins))
+            self.explored_steps[begins] = rng.geometric(1.0 / mean, len(begins))
+
+    def _random_feasible(self, rng: np.random.Generator, count: int) -> np.ndarray[Any, Any]:
+        """Random feasible actions ``(count, N)``: half from the set's own sampler, half best for random linear functions.
+
+        Samplers reach every action, but may hardly ever pull an arm that asks much of the rest, such as the far end of a graph;
+        a linear function often does.
+        """
+        drawn = self.constraint.sample(rng, count)
+        far = np.flatnonzero(rng.random(count) < 0.5)
+        if len(far):
+            drawn[far] = self.constraint.maximize_linear(rng.normal(size=(len(far), self.num_actions)))
+        return np.asarray(drawn)
 
     def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
         per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
         owners = self.row_member[rows[::per_member]]
         members = member_slice(owners.tolist(), self.n)
-        steps = np.minimum(self.member_steps[owners] / self.solver.epsilon_decay_steps, 1.0)
-        epsilon = self.solver.epsilon_start + (self.solver.epsilon_end - self.solver.epsilon_start) * steps
-        explore = torch.rand(len(rows), generator=self.acting, device=self.device) < torch.from_numpy(
-            np.repeat(epsilon, per_member)
-        ).to(self.device, torch.float32)
-        drawn = self._random_actions(len(rows))
         with torch.no_grad():
             folded = self._folded(self.online, members, encoded.view(len(owners), per_member, -1))
-            greedy = self.maximizer(ActionProblem(folded, self.linear_weights[members])).flatten(0, 1)
-        return torch.where(explore.unsqueeze(1), drawn, greedy)
+            return self.maximizer(ActionProblem(folded, self.linear_weights[members])).flatten(0, 1)
 
     def _folded(self, parameters: Parameters, members: Selection, encoded: Tensor) -> FoldedValues:
         """Values in return units as functions of the action."""
@@ -210,17 +261,31 @@ class SEQUOIALearner(OffPolicyLearner):
             self._warm_start(cold)
         chosen = member_slice(members, self.n)
         batch = self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
-        best = self._best_next(everybody, chosen, batch["next_observation"])
-        with torch.no_grad():
-            values = self._folded(self.target, chosen, batch["next_observation"])
-            targets = batch["reward"] + batch["discount"] * values(best.unsqueeze(2)).squeeze(2)
-        errors = self.gradient_step(chosen, batch, targets)
+        following = self._next_values(everybody, chosen, batch["next_observation"])
+        errors = self.gradient_step(chosen, batch, batch["reward"] + batch["discount"] * following)
+        if self.solver.gap_factor:
+            size = float((following * self.linear_weights[chosen].unsqueeze(1)).sum(-1).abs().mean())
+            self._set_gap(float(np.clip(self.solver.gap_factor * float(errors.mean()) / max(size, 1e-9), *_GAPS)))
         if self.solver.prioritised:
             self.ring.update_priorities(batch["index"], errors)
         self.updates[chosen] += 1
         due = [i for i in everybody if int(self.updates[i]) % self.solver.target_period == 0]
         if due:
             self._move_target(due)
+            self._count_open_units(chosen, batch["observation"])
+
+    def _count_open_units(self, members: Selection, encoded: Tensor) -> None:
+        """Note how many units could go either way, as far as intervals say, at observations ``(n', B, d)``."""
+        bounds = self.net.fold(select(self.online, members), encoded).bounds()
+        if bounds:
+            open_ = [((low < 0) & (up > 0)).float().sum(-1).mean(1) for low, up in bounds]
+            self.stats["open_units"][members] = torch.stack(open_).sum(0)
+
+    def _set_gap(self, gap: float) -> None:
+        """Let integer programs stop at this relative gap from now on."""
+        self.gap = gap
+        maximizer: Any = self.maximizer
+        maximizer.settings = replace(maximizer.settings, gap=gap)
 
     def _warm_start(self, members: list[int]) -> None:
         """Put values on a scale, and fit immediate rewards."""
@@ -260,30 +325,27 @@ class SEQUOIALearner(OffPolicyLearner):
             errors = (q - y).square().mean(-1)
         loss = (errors * batch["importance"] if self.solver.prioritised else errors).mean(-1)
         total = loss
-        bounds = folded.bounds()
         if self.solver.l1:
             total = total + self.solver.l1 * torch.stack([p.abs().flatten(1).mean(1) for p in leaves]).mean(0)
-        if self.solver.stability and bounds:
+        if self.solver.stability and (bounds := folded.bounds()):
             total = total - self.solver.stability * torch.cat([torch.tanh(1 + low * up) for low, up in bounds], -1).mean((1, 2))
         self.adam.learning_rate = self._learning_rate(members)
         self.adam.step(list(torch.autograd.grad(total.sum(), leaves)), members)
         self.stats["loss"][members] = loss.detach()
         self.stats["mean_value"][members] = ((q.detach() * scale + self.offset[members].unsqueeze(1)).mean(1) * weights).sum(-1)
-        if bounds:
-            open_ = [((low < 0) & (up > 0)).float().sum(-1).mean(1) for low, up in bounds]
-            self.stats["open_units"][members] = torch.stack(open_).sum(0).detach()
         return ((q.detach() - y) * scale * weights.unsqueeze(1)).sum(-1).abs()
 
     def _learning_rate(self, members: Selection) -> float:
         done = min(float(self.updates[members].max()) / self.solver.learning_rate_decay, 1.0)
         return self.solver.learning_rate + (self.solver.final_learning_rate - self.solver.learning_rate) * done
 
-    def _best_next(self, everybody: list[int], members: Selection, encoded: Tensor) -> Tensor:
-        """Best actions at next states ``(n', B, d)``, ``(n', B, N)``: each state is solved once per target network."""
+    def _next_values(self, everybody: list[int], members: Selection, encoded: Tensor) -> Tensor:
+        """Target values of the best actions at next states ``(n', B, d)``, in return units, ``(n', B, m)``.
+
+        Each state is solved once per target network, unless the online network chooses.
+        """
         if self.solver.double_q:
-            with torch.no_grad():
-                folded = self._folded(self.online, members, encoded)
-                return self.maximizer(ActionProblem(folded, self.linear_weights[members]))
+            return self._solved(self.online, members, encoded)
         for i in everybody:
             if not torch.equal(self.cache_weights[i], self.linear_weights[i]):
                 self.cache[i], self.cache_weights[i] = {}, self.linear_weights[i]
@@ -298,14 +360,19 @@ class SEQUOIALearner(OffPolicyLearner):
         if most:
             # All are solved in one batch: members with fewer open states get the first one again.
             picks = torch.tensor([[*part.values(), *[0] * (most - len(part))] for part in missing]).to(self.device)
-            asked = torch.take_along_dim(encoded, picks.unsqueeze(-1), 1)
-            with torch.no_grad():
-                folded = self._folded(self.target, members, asked)
-                solved = self.maximizer(ActionProblem(folded, self.linear_weights[members])).cpu().numpy()
-            for member, part, actions in zip(everybody, missing, solved, strict=True):
-                self.cache[member].update(zip(part, actions, strict=False))
+            solved = self._solved(self.target, members, torch.take_along_dim(encoded, picks.unsqueeze(-1), 1)).cpu().numpy()
+            for member, part, values in zip(everybody, missing, solved, strict=True):
+                self.cache[member].update(zip(part, values, strict=False))
         found = np.stack([[self.cache[i][key] for key in part] for i, part in zip(everybody, keys, strict=True)])
         return torch.from_numpy(found).to(self.device)
+
+    def _solved(self, chooser: Parameters, members: Selection, encoded: Tensor) -> Tensor:
+        """Target values ``(n', B, m)`` of the actions that are best under some networks."""
+        with torch.no_grad():
+            folded = self._folded(chooser, members, encoded)
+            best = self.maximizer(ActionProblem(folded, self.linear_weights[members]))
+            values = folded if chooser is self.target else self._folded(self.target, members, encoded)
+            return values(best.unsqueeze(2)).squeeze(2)
 
     def _move_target(self, members: list[int]) -> None:
         index = torch.as_tensor(members)
@@ -378,6 +445,9 @@ class SEQUOIALearner(OffPolicyLearner):
         self.adam = self.adam.reindexed(self.online, source, fresh)
         self.updates, self.scale, self.offset = self.updates[index].clone(), self.scale[index], self.offset[index]
         self.warm = self.warm[index.numpy()].copy()
+        rows = (index.numpy()[:, None] * self.rows_per_member + np.arange(self.rows_per_member)).reshape(-1)
+        self.explored, self.explored_steps = self.explored[rows], self.explored_steps[rows]
+        self.explored_steps[np.repeat(np.asarray(fresh), self.rows_per_member)] = 0
         self.cache, self.cache_weights = [dict(self.cache[i]) for i in source], self.cache_weights[index].clone()
 
     def _own_state(self) -> State:
@@ -386,10 +456,12 @@ class SEQUOIALearner(OffPolicyLearner):
             state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
         for i, table in enumerate(self.cache):
             keys = np.frombuffer(b"".join(table), np.float32).reshape(len(table), self.encoder.width).copy()
-            actions = np.array(list(table.values()), np.bool_).reshape(len(table), self.num_actions)
-            state |= {f"cache/{i}/states": torch.from_numpy(keys), f"cache/{i}/actions": torch.from_numpy(actions)}
+            values = np.array(list(table.values()), np.float32).reshape(len(table), self.m)
+            state |= {f"cache/{i}/states": torch.from_numpy(keys), f"cache/{i}/values": torch.from_numpy(values)}
         own = {"updates": self.updates, "warm": torch.from_numpy(self.warm.copy()), "scale": self.scale, "offset": self.offset}
         own["cache_weights"] = self.cache_weights
+        own["gap"] = torch.tensor(self.gap, dtype=torch.float64)
+        own |= {name: torch.from_numpy(getattr(self, name).copy()) for name in ("explored", "explored_steps")}
         return {**state, **own, **prefixed("adam", self.adam.state())}
 
     def _load_own_state(self, state: State) -> None:
@@ -400,10 +472,13 @@ class SEQUOIALearner(OffPolicyLearner):
         for name in ("updates", "scale", "offset", "cache_weights"):
             getattr(self, name).copy_(state[name])
         self.warm = state["warm"].numpy().copy()
+        if self.solver.gap_factor:
+            self._set_gap(float(state["gap"]))
+        self.explored, self.explored_steps = (state[name].numpy().copy() for name in ("explored", "explored_steps"))
         self.adam.load_state(unprefixed("adam", state))
         for i in range(self.n):
-            states, actions = (state[f"cache/{i}/{part}"].cpu().numpy() for part in ("states", "actions"))
-            self.cache[i] = {row.tobytes(): action for row, action in zip(states, actions, strict=True)}
+            states, values = (state[f"cache/{i}/{part}"].cpu().numpy() for part in ("states", "values"))
+            self.cache[i] = {row.tobytes(): value for row, value in zip(states, values, strict=True)}
 
 
 def _constraint(env: EnvFactory) -> Any:

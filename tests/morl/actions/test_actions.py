@@ -6,6 +6,7 @@ import torch
 
 from envs.cormab import generators
 from envs.cormab.constraints import Budget, ExactCount
+from envs.cormab.constraints.rows import RowBuilder
 from morl.actions import MIP, ActionProblem, Enumerate, LocalSearch
 from morl.errors import CapabilityError, ConfigurationError
 from morl.nn.action_values import ActionValueNet
@@ -77,13 +78,14 @@ def test_a_concave_network_is_concave_and_a_linear_one_linear():
 
 @pytest.mark.parametrize("kind", ["budget", "capacity", "scheduling", "path"])
 def test_enumeration_and_programs_are_exact_and_local_search_is_feasible_and_close(kind):
-    feasible, asked = constraint(kind), problem("additive", seed=4)
+    feasible, asked = constraint(kind), problem(seed=4)
     best = best_scores(asked, feasible)
     exact = Enumerate().make(feasible)(asked)
     torch.testing.assert_close(scores_of(asked, exact), best)
-    proven = MIP(gap=0.0).make(feasible)
-    torch.testing.assert_close(scores_of(asked, proven(asked)), best, atol=1e-6, rtol=1e-6)
-    assert {result.status for result in proven.results} == {"optimal"}
+    for method in ("auto", "program"):
+        proven = MIP(gap=0.0, method=method).make(feasible)
+        torch.testing.assert_close(scores_of(asked, proven(asked)), best, atol=1e-6, rtol=1e-6)
+        assert {result.status for result in proven.results} == {"optimal"}
     found = LocalSearch(rounds=3, swaps=3).make(feasible)(asked)
     assert feasible.contains(found.reshape(-1, J).numpy()).all()
     spread = best - scores_of(asked, torch.zeros(N, B, J, dtype=torch.bool))
@@ -99,11 +101,12 @@ def test_local_search_is_exact_on_networks_that_are_linear_in_the_action():
 
 def test_answers_do_not_depend_on_workers_or_company():
     asked, feasible = problem(seed=5), constraint("capacity")
-    alone = MIP().make(feasible)(asked)
-    assert torch.equal(alone, MIP(workers=3).make(feasible)(asked))
-    again = MIP().make(feasible)
-    again(problem(seed=6))
-    assert torch.equal(alone, again(asked))
+    for method, bounds in (("auto", "cutoff"), ("program", "cutoff"), ("program", "crown")):
+        alone = MIP(method=method, bounds=bounds).make(feasible)(asked)
+        assert torch.equal(alone, MIP(method=method, bounds=bounds, workers=3).make(feasible)(asked))
+        again = MIP(method=method, bounds=bounds).make(feasible)
+        again(problem(seed=6))
+        assert torch.equal(alone, again(asked))
 
 
 def test_sets_without_the_null_action_and_long_lists():
@@ -124,6 +127,33 @@ def test_sets_without_the_null_action_and_long_lists():
 def test_settings_out_of_range_are_refused(maker, arguments):
     with pytest.raises(ConfigurationError, match=maker.__name__):
         maker(**arguments)
+
+
+class Nothing(Budget):
+    """No action at all."""
+
+    def rows(self):
+        builder = RowBuilder(self.size)
+        builder.entries(builder.rows(1.0, 1.0, 1), np.arange(self.size), 2.0)
+        return builder.build()
+
+    def _contains(self, actions):
+        return np.zeros(len(actions), np.bool_)
+
+
+def test_nothing_can_be_decided_over_an_empty_set():
+    with pytest.raises(ConfigurationError, match="no action"):
+        MIP().make(Nothing(J, 2))
+
+
+def test_networks_that_are_not_finite_are_refused():
+    asked = problem(seed=1)
+    asked.values.output.constant[0, 0] = torch.nan
+    for method in ("auto", "program"):
+        with pytest.raises(ConfigurationError, match="NaN"):
+            MIP(method=method).make(constraint("budget"))(asked)
+    with pytest.raises(ConfigurationError, match="NaN"):
+        Enumerate().make(constraint("budget"))(asked)
 
 
 def test_categories_must_fit_the_observation():

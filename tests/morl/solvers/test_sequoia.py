@@ -10,7 +10,7 @@ import torch
 
 from envs.cormab import budget_instance
 from envs.cormab.constraints import Constraint, Linear
-from morl.actions import MIP, Enumerate, LocalSearch
+from morl.actions import MIP, ActionProblem, Enumerate, LocalSearch
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.nn.population_adam import PopulationAdam
 from morl.policies import load_policy
@@ -71,14 +71,55 @@ def test_every_next_state_is_solved_once_per_target_network():
     learner.maximizer = lambda problem: solved.append(problem.shape[1]) or inner(problem)
     states = torch.nn.functional.one_hot(torch.tensor([[0] * 6, [1] * 6, [0] * 6]), 4).flatten(1).float().unsqueeze(0)
     learner.cache = [{}]
-    first = learner._best_next([0], slice(0, 1), states)
-    again = learner._best_next([0], slice(0, 1), states)
+    first = learner._next_values([0], slice(0, 1), states)
+    again = learner._next_values([0], slice(0, 1), states)
     assert solved == [2]
     assert torch.equal(first, again)
     assert torch.equal(first[0, 0], first[0, 2])
+    folded = learner._folded(learner.target, slice(0, 1), states)
+    best = inner(ActionProblem(folded, learner.linear_weights))
+    torch.testing.assert_close(first, folded(best.unsqueeze(2)).squeeze(2))
     learner._move_target([0])
     assert not learner.cache[0]
     assert all(torch.equal(a, b) for a, b in zip(learner.target, learner.online, strict=True))
+
+
+@pytest.mark.parametrize(("mean", "epsilon"), [(1.0, 0.3), (4.0, 0.3), (4.0, 1.0)])
+def test_random_actions_are_held_and_make_up_the_share_of_steps_that_was_asked_for(mean, epsilon):
+    learner = replace(SMALL, exploration_steps=mean, rows_per_member=200).make(make_problem(ENV), None, seed=0, device=CPU)
+    rows, exploring, begun = np.arange(200), 0, 0
+    for _ in range(150):
+        free = learner.explored_steps == 0
+        learner._explore(rows, np.full(200, epsilon))
+        active = learner.explored_steps > 0
+        begun += np.count_nonzero(free & active)
+        exploring += np.count_nonzero(active)
+        learner.explored_steps -= active
+    assert exploring / (150 * 200) == pytest.approx(epsilon, abs=0.02)
+    assert exploring / begun == pytest.approx(mean, rel=0.05)
+    assert learner.constraint.contains(learner.explored).all()
+
+
+def test_the_warm_up_holds_its_actions_too():
+    learner = trained(replace(SMALL, exploration_steps=50.0, learning_starts=60), steps=40)
+    actions = learner.ring.sample(400, generator=learner.learning)["action"][0]
+    # Ten rounds of four rows: hardly more than one action each.
+    assert len(torch.unique(actions, dim=0)) <= 8
+
+
+def test_gaps_follow_the_errors_and_survive_a_checkpoint():
+    solver = replace(SMALL, training_optimizer=MIP(method="program", gap=0.5), gap_factor=0.01)
+    learner = trained(solver, steps=36)
+    assert 1e-3 < learner.gap < 0.1
+    assert learner.maximizer.settings.gap == learner.gap
+    other = solver.make(make_problem(ENV), None, seed=0, device=CPU)
+    assert other.gap == 0.1
+    other.load_state(learner.state())
+    assert other.maximizer.settings.gap == learner.gap
+    constant = replace(solver, gap_factor=0.0).make(make_problem(ENV), None, seed=0, device=CPU)
+    assert constant.maximizer.settings.gap == 0.5
+    with pytest.raises(ConfigurationError, match="gap_factor"):
+        replace(SMALL, gap_factor=1.0)
 
 
 def test_all_actions_taken_in_training_are_feasible():
@@ -136,7 +177,14 @@ def test_action_sets_survive_json():
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(CapabilityError, match="MultiBinary"):
         SMALL.make(make_problem("deep-sea-treasure-v0"), None, seed=0, device=CPU)
-    for field, value in (("epsilon_end", 0.9), ("final_learning_rate", 1.0), ("l1", -1.0), ("gamma", 1.1), ("hidden", ())):
+    for field, value in (
+        ("epsilon_end", 0.9),
+        ("final_learning_rate", 1.0),
+        ("l1", -1.0),
+        ("gamma", 1.1),
+        ("hidden", ()),
+        ("exploration_steps", 0.5),
+    ):
         with pytest.raises(ConfigurationError, match=field):
             replace(SMALL, **{field: value})
     with pytest.raises(CapabilityError, match="more than 3 actions"):
