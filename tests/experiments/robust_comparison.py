@@ -264,7 +264,12 @@ def _curves(groups: Mapping[str, list[dict[str, Any]]]) -> Any:
         worst = np.array([[p["worst"] for p in r["curve"][:length]] for r in runs])
         low, high = np.array([bootstrap_interval(column) for column in worst.T]).T
         (line,) = axes.plot(
-            steps, worst.mean(0), marker="o", markersize=3, label=method, linewidth=2.4 if method == "iwocs" else 1.4
+            steps,
+            worst.mean(0),
+            marker="o",
+            markersize=3,
+            label=method.replace("-", " "),
+            linewidth=2.4 if method == "iwocs" else 1.4,
         )
         axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15)
     axes.set(xlabel="environment steps, training and search", ylabel="return in the worst of 25 models")
@@ -292,11 +297,12 @@ def _maps(maps: Mapping[str, np.ndarray], result: dict[str, Any]) -> Any:
         drawn = axes.pcolormesh(x, y, image, shading="nearest", cmap="viridis", vmin=low, vmax=high)
         worst = models[values.argmin()]
         axes.plot(worst[0], worst[1], "rx", markersize=8, markeredgewidth=2)
-        axes.set_title(f"{method}: {values.min():.0f}", fontsize=9)
+        axes.set_title(f"{method.replace('-', ' ')}: {values.min():.0f}", fontsize=9)
     for axes in panels[len(means) :]:
         axes.set_visible(False)
-    for axes in panels[-across:]:
+    for axes in panels[max(0, len(means) - across) : len(means)]:
         axes.set_xlabel(labels[0])
+        axes.tick_params(labelbottom=True)
     for axes in panels[::across]:
         axes.set_ylabel(labels[1])
     figure.colorbar(drawn, ax=panels.tolist(), label="mean return")
