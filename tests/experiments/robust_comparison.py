@@ -29,6 +29,7 @@ from morl.experiments.config import RunConfig, load_config
 from morl.experiments.tables import Table, write_table
 from morl.policies.base import policy_from
 from morl.problem import make_problem
+from morl.protocols import prefixed, unprefixed
 from morl.solvers.base import evaluator_of
 from robust.baselines import M2TD3, RARL, ActionRobust, DomainRandomisation, EWoK, Nominal
 from robust.evaluation import bootstrap_interval, interquartile_mean, summarise, usage
@@ -111,8 +112,8 @@ def train(
     if resume:
         state = load_checkpoint(checkpoint)
         assert state is not None, f"there is no checkpoint in {checkpoint}"
-        spent, curve, earlier = state.pop("spent"), state.pop("curve"), state.pop("seconds")
-        learner.load_state(state)
+        spent, curve, earlier = state["spent"], state["curve"], state["seconds"]
+        learner.load_state(unprefixed("learner", state))
     coarse = GridSearch(points_per_dimension=CURVE_POINTS).models(judge.region)
     fine = GridSearch(points_per_dimension=POINTS).models(judge.region)
     # The policy, its default policy, and who acts.
@@ -149,8 +150,10 @@ def train(
         if used() >= (len(curve) * budget) // CURVE_MOMENTS and len(curve) < CURVE_MOMENTS:
             look()
     if stopped:
-        state = {**learner.state(), "spent": spent, "curve": curve, "seconds": earlier + time.perf_counter() - start}
-        save_checkpoint(checkpoint, state)
+        seconds = earlier + time.perf_counter() - start
+        save_checkpoint(
+            checkpoint, {**prefixed("learner", learner.state()), "spent": spent, "curve": curve, "seconds": seconds}
+        )
     seconds = earlier + time.perf_counter() - start
     if curve[-1]["env_steps"] < used():
         look()
