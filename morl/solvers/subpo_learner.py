@@ -205,7 +205,7 @@ class SubPOLearner(PopulationLearner):
         states = at_start.view(-1, world.horizon) + torch.arange(world.horizon)
         self._played = {
             "state": states.to(self.device),
-            "action": torch.stack(actor.actions, 1),
+            "action": torch.stack(actor.actions).T,
             "reward": learnt_from,
             "value": gains,
             "mask": torch.ones(states.shape, dtype=torch.bool, device=self.device),
