@@ -62,4 +62,6 @@ class EnumerateMaximizer:
             found, where = problem.scores(part.expand(n, batch, *part.shape)).max(-1)
             better = found > best
             best, place = torch.where(better, found, best), torch.where(better, where + start, place)
+        if not bool(torch.isfinite(best).all()):
+            raise ConfigurationError("the best value of all actions is NaN or infinite; training has diverged")
         return every[place]

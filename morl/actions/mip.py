@@ -15,6 +15,7 @@ from morl.actions.local_search import LocalSearch
 from morl.errors import ConfigurationError
 from morl.mip import Maximizer, MIPResult, pieces
 from morl.mip.bounds import Bounds
+from morl.mip.folded import check_networks
 from morl.mip.formulations import Formulation
 from morl.mip.maximize import Method
 from morl.registry import component_field
@@ -76,19 +77,20 @@ class MIPMaximizer:
     def __call__(self, problem: ActionProblem) -> Tensor:
         """See :class:`morl.actions.base.ActionMaximizer`."""
         n, batch, size = problem.shape
+        places = list(product(range(n), range(batch)))
+        networks = [problem.values.network(member, observation) for member, observation in places]
+        check_networks(networks)
         starts = None
         if self._solvers[0].listed is None:
             starts = self.heuristic(problem).cpu().numpy().reshape(n * batch, size)
         outputs = problem.weights.shape[1]
         objectives = [pieces(outputs, weights=w) for w in problem.weights]
-        places = list(product(range(n), range(batch)))
 
         def solve(worker: int) -> list[tuple[int, MIPResult]]:
             found = []
             for number in range(worker, len(places), len(self._solvers)):
-                member, observation = places[number]
                 result = self._solvers[worker](
-                    [problem.values.network(member, observation)], objectives[member],
+                    [networks[number]], objectives[places[number][0]],
                     gap=self.settings.gap, node_limit=self.settings.node_limit, time_limit=self.settings.time_limit,
                     start=None if starts is None else starts[number],
                 )  # fmt: skip

@@ -197,6 +197,45 @@ def test_cutting_off_closes_easy_queries_without_a_program_and_hands_the_rest_to
         assert result.value == pytest.approx(Maximizer(feasible, method="program", bounds="crown")([folded], pieces(1)).value)
 
 
+@pytest.mark.parametrize("offset", [-50.0, 0.0, 50.0])
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.3, 3.0])
+def test_bounds_and_gaps_are_true_whatever_the_gap_and_the_sign_of_values(offset, gap):
+    feasible, everything = constraint("capacity"), listed("capacity")
+    maximizer = Maximizer(feasible, method="program")
+    for seed in range(4):
+        net = network(feasible.num_actions, 1, 40 + seed, (6, 5))
+        net[0].bias.data += 0.7
+        net[-1].bias.data += offset
+        folded = ReLUNetwork.from_torch(net).fold(np.ones(OBSERVATION), feasible.num_actions)
+        best = folded(everything).max()
+        result = maximizer([folded], pieces(1), gap=gap, start=everything[seed])
+        assert result.bound >= best - 1e-6
+        assert result.value <= best + 1e-9
+        assert result.gap == pytest.approx((result.bound - result.value) / abs(result.value), abs=1e-12)
+        assert result.gap <= max(gap, 1e-6)
+        assert result.status == ("optimal" if result.gap <= 1e-6 else "gap")
+
+
+def test_small_sets_are_tried_one_by_one_and_large_ones_are_not():
+    for family, objective in product(FAMILIES, ("scalar", "chebyshev")):
+        feasible = constraint(family)
+        folded = ReLUNetwork.from_torch(network(feasible.num_actions, 3, 1)).fold(np.ones(OBSERVATION), feasible.num_actions)
+        g = pieces(3, scalarization=Chebyshev() if objective == "chebyshev" else None, ideal_point=[1.0, 2.0, 3.0])
+        result = maximize_q(
+            network(feasible.num_actions, 3, 1), np.ones(OBSERVATION), feasible, method="enumerate",
+            scalarization=Chebyshev() if objective == "chebyshev" else None, ideal_point=[1.0, 2.0, 3.0],
+        )  # fmt: skip
+        assert result.value == result.bound == pytest.approx(g(folded(listed(family))).max(), abs=1e-9)
+        assert (result.status, result.nodes, result.gap) == ("optimal", 0, 0.0)
+        assert Maximizer(feasible).listed is not None
+        assert Maximizer(feasible, method="program").listed is None
+    assert Maximizer(Budget(30, 8)).listed is None
+    with pytest.raises(CapabilityError, match="more than"):
+        Maximizer(Budget(30, 8), method="enumerate")
+    with pytest.raises(ConfigurationError, match="method"):
+        Maximizer(Budget(4, 2), method="guess")
+
+
 # --- networks without binaries -------------------------------------------------------------------------------------------
 
 
@@ -292,13 +331,27 @@ def test_an_empty_set_is_called_infeasible():
 
 
 @pytest.mark.parametrize(("limit", "status"), [({"time_limit": 0.0}, "time_limit"), ({"node_limit": 0}, "node_limit")])
-def test_a_limit_gives_a_feasible_action_and_is_not_called_optimal(limit, status):
+@pytest.mark.parametrize("bounds", ["crown", "cutoff"])
+def test_a_limit_gives_a_feasible_action_and_is_not_called_optimal(limit, status, bounds):
     feasible = Budget(30, 8)
-    result = maximize_q(network(30, 1, 1, (24, 24)), np.zeros(OBSERVATION), feasible, **limit)
+    result = maximize_q(network(30, 1, 1, (24, 24)), np.zeros(OBSERVATION), feasible, bounds=bounds, **limit)
     assert result.status == status
     assert feasible.contains(result.action[None])[0]
     assert result.bound >= result.value
     assert result.gap > 1e-6
+
+
+def test_a_list_that_is_not_finished_proves_nothing():
+    result = maximize_q(network(8, 1, 1), np.zeros(OBSERVATION), Budget(8, 2), method="enumerate", time_limit=0.0)
+    assert (result.status, result.bound, result.gap) == ("time_limit", np.inf, np.inf)
+    assert Budget(8, 2).contains(result.action[None])[0]
+
+
+def test_a_start_that_is_not_feasible_is_refused():
+    folded = ReLUNetwork.from_torch(network(4, 1, 0)).fold(np.zeros(OBSERVATION), 4)
+    for method in ("enumerate", "program"):
+        with pytest.raises(ConfigurationError, match="start"):
+            Maximizer(Budget(4, 2), method=method)([folded], pieces(1), start=np.ones(4))
 
 
 def test_a_loose_gap_is_called_gap_unless_the_answer_is_proven():
