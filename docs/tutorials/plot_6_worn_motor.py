@@ -73,8 +73,9 @@ print(result.manifest["env_steps"])
 # -----------
 #
 # One row per search: the worst model that was found, what the policy reached there, who acted how often. The bounds are
-# estimates here (on tables they are proven): a specialist that reaches little in its own model says that nobody can do much
-# better there, or that it was not trained for long enough.
+# estimates here (on tables they are proven). The lower one is *verified*: what the returned policy reaches in the worst model
+# of a grid, in episodes that no search saw; what a search itself found flatters. The upper one is the smallest of the best
+# returns that were seen in the specialists' models: nobody was seen to do better there.
 
 for row in result.tables["iterations"]:
     print({name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in row.items()})

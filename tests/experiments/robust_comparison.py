@@ -31,6 +31,7 @@ from morl.policies.base import policy_from
 from morl.problem import make_problem
 from morl.protocols import prefixed, unprefixed
 from morl.solvers.base import evaluator_of
+from morl.task import Task, Utility
 from robust.baselines import M2TD3, RARL, ActionRobust, DomainRandomisation, EWoK, Nominal
 from robust.evaluation import bootstrap_interval, interquartile_mean, summarise, usage
 from robust.policies import CompositePolicy
@@ -177,6 +178,58 @@ def train(
     write_atomically(path, json.dumps(result))
     _say(f"{stem}: worst {min(result['map']):.1f}, mean {np.mean(result['map']):.1f}, {time.perf_counter() - start:.0f} s")
     return path
+
+
+def train_population(name: str, method: str, count: int, out: Path, *, episodes: int, overrides: list[str]) -> list[Path]:
+    """Train and judge independent repetitions of one method as the members of one population, which saves time.
+
+    Members have networks, episodes and stores of their own; random numbers of updates come from one stream, of which each takes
+    its part. IWOCS is refused: its preferences share their worst models.
+
+    Args:
+        name: Of the configuration, without ``iwocs/``.
+        method: One of :data:`METHODS`.
+        count: Repetitions.
+        out: Folder of the results.
+        episodes: In each model of the final grid.
+        overrides: Changes to the configuration.
+
+    Returns:
+        The files written, one per repetition, as by :func:`train`.
+    """
+    assert method not in ("iwocs", GRID), "repetitions of IWOCS in one population would share their worst models"
+    start = time.perf_counter()
+    torch.set_num_threads(1)
+    config = load_config(f"iwocs/{name}", overrides)
+    problem = make_problem(config.env)
+    task = Task(utility=Utility(weights=torch.ones(count, problem.spec.num_objectives) / problem.spec.num_objectives))
+    learner: Any = solver_of(config, method).make(problem, task, seed=0, device=CPU)
+    judge, spent = Judge(config, problem), 0
+    coarse = GridSearch(points_per_dimension=CURVE_POINTS).models(judge.region)
+    fine = GridSearch(points_per_dimension=POINTS).models(judge.region)
+    curves: list[list[dict[str, float]]] = [[] for _ in range(count)]
+    for moment in range(CURVE_MOMENTS + 1):
+        while spent < moment * config.env_steps // CURVE_MOMENTS * count:
+            wanted = moment * config.env_steps // CURVE_MOMENTS * count - spent
+            spent += learner.learn(min(wanted, max(CHUNK * count, learner.round_steps)))["training"]
+        for curve, policy in zip(curves, learner.policies(), strict=True):
+            values = judge(policy, coarse, CURVE_EPISODES, 0)
+            curve.append({"env_steps": spent // count, "worst": min(values), "mean": float(np.mean(values))})
+        _say(f"{name} {method} x {count}: {spent // count:,} steps each, {time.perf_counter() - start:.0f} s")
+    seconds, paths = (time.perf_counter() - start) / count, []
+    for i, policy in enumerate(learner.policies()):
+        result = {
+            "name": name, "method": method, "seed": i, "overrides": overrides, "complete": True, "budget": config.env_steps,
+            "training": spent // count, "search": 0, "seconds": seconds, "curve": curves[i], "episodes": episodes,
+            "models": fine.tolist(), "parameters": list(judge.region.space.names), "units": list(judge.region.space.units),
+            "map": judge(policy, fine, episodes, CURVE_EPISODES), "population": count,
+            "evaluation": judge.evaluator.env_steps // count,
+        }  # fmt: skip
+        out.mkdir(parents=True, exist_ok=True)
+        paths.append(out / f"{name}_{method}_{i}.json")
+        write_atomically(paths[-1], json.dumps(result))
+        _say(f"{name} {method} {i}: worst {min(result['map']):.1f}, mean {np.mean(result['map']):.1f}")
+    return paths
 
 
 # --- report ----------------------------------------------------------------------------------------------------------
@@ -338,6 +391,18 @@ def main() -> None:
     one.add_argument("--resume", action="store_true", help="go on from the checkpoint that a deadline left behind")
     one.set_defaults(run=lambda a: train(
         a.name, a.method, a.seed, a.out, deadline=a.deadline, episodes=a.episodes, overrides=a.overrides, resume=a.resume
+    ))  # fmt: skip
+    side = commands.add_parser("population", help="train independent repetitions of a baseline side by side")
+    side.add_argument("name", help="configuration, without iwocs/")
+    side.add_argument("--method", choices=[method for method in METHODS if method not in ("iwocs", GRID)], required=True)
+    side.add_argument("--repetitions", type=int, default=5)
+    side.add_argument("--out", type=Path, required=True)
+    side.add_argument("--episodes", type=int, default=10, help="in each model of the final grid")
+    side.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change the configuration"
+    )
+    side.set_defaults(run=lambda a: train_population(
+        a.name, a.method, a.repetitions, a.out, episodes=a.episodes, overrides=a.overrides
     ))  # fmt: skip
     many = commands.add_parser("report", help="tables and pictures of a folder")
     many.add_argument("out", type=Path)
