@@ -414,6 +414,7 @@ def test_graph_walks_along_edges_and_sees_the_nodes_near_by():
         (lambda: Graph(1, radius=-1), "radius is -1"),
         (lambda: Graph(1, num_nodes=3), "num_nodes is 3"),
         (lambda: Grid(1, horizon=0), "horizon is 0; expected at least 1"),
+        (lambda: Grid(1, horizon=2.5), "horizon is 2.5; expected .* whole numbers"),
         (lambda: Grid(1, slip=1.5), "the nominal value 1.5 cannot be simulated"),
         (lambda: Grid(1, observation="pixels"), "one of markov, index, history, summary"),
         (lambda: Grid(1, disc="round"), "one of cell, block, large"),
