@@ -79,8 +79,8 @@ class SubPO(RunnableSolver):
     imitation: float = 0.0
     """Part of a batch as which the best episode that the member ever played counts, beside those of each batch. **Biased**, and
     for deterministic worlds: elsewhere it imitates luck."""
-    warm_start: Planner | None = component_field("planner", default=None)
-    """Whose walk is the best episode at the start. Needs ``imitation``, and a walk on a graph that does not slip."""
+    warm_start: tuple[Planner, ...] = component_field("planner", default=())
+    """The best of their walks is the best episode at the start. Needs ``imitation``, and a graph world that does not slip."""
     optimiser: Literal["adam", "natural"] = "adam"
     """Adam on the gradient; or plain steps along the natural gradient."""
     max_divergence: float = 0.02
@@ -124,7 +124,7 @@ class SubPO(RunnableSolver):
             f"{name}.imitation goes neither with share_rollouts nor with kernels: the best episode was drawn from neither",
         )
         require(
-            self.warm_start is None or self.imitation > 0,
+            not self.warm_start or self.imitation > 0,
             f"{name}.warm_start needs imitation: a positive part of a batch as which the walk counts, such as 0.04",
         )
         require(

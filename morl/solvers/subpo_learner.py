@@ -106,7 +106,7 @@ class SubPOLearner(PopulationLearner):
         self.best = BestEpisodes(self.n)
         self._played: Batch = {}
         self._make_rollout()
-        if solver.warm_start is not None:
+        if solver.warm_start:
             for member, weights in enumerate(self.task.utility.weights.tolist()):
                 self.best.show(member, self._planned(solver.warm_start, weights))
 
@@ -457,11 +457,12 @@ class SubPOLearner(PopulationLearner):
             return utility(values)
         return (values * self.linear_weights[member_slice(members, self.n)].unsqueeze(1)).sum(-1)
 
-    def _planned(self, planner: Planner, weights: Sequence[float]) -> Batch:
-        """The episode that a planner proposes, as an episode of a batch, ``(T, ...)``."""
-        actions = planner.plan(self._world, weights).actions
+    def _planned(self, planners: Sequence[Planner], weights: Sequence[float]) -> Batch:
+        """The best episode that some planners propose, as an episode of a batch, ``(T, ...)``."""
+        plan = max((planner.plan(self._world, weights) for planner in planners), key=lambda plan: plan.value)
+        actions = plan.actions
         if actions is None:
-            raise CapabilityError(f"SubPO.warm_start: {type(planner).__name__} found no single walk, as the world slips")
+            raise CapabilityError(f"SubPO.warm_start: {plan.planner} found no single walk, as the world slips")
         rows: Any = self.env.rows(1, device=self.device)
         row = np.zeros(1, dtype=np.int64)
         observation, steps = rows.reset(row, [0]), []

@@ -39,8 +39,8 @@ INSTANCES = {"items": 5, "gp": 10, "experiment-design": 10}
 """How many instances of each other world, ``instance_seed`` from 0 on."""
 METHODS: dict[str, dict[str, Any]] = {
     "subpo": {},
-    "no_planner": {"warm_start": None},
-    "modpo": {"reward": "modular", "imitation": 0.0, "warm_start": None},
+    "no_planner": {"warm_start": ()},
+    "modpo": {"reward": "modular", "imitation": 0.0, "warm_start": ()},
     "total": {"credit": "total"},
     "one_step": {"credit": "one_step"},
     "no_memory": {"network": "perceptron"},

@@ -334,7 +334,7 @@ def stuck(learner: SubPOLearner) -> SubPOLearner:
     return learner
 
 
-@pytest.mark.parametrize(("settings", "value"), [({}, 2.0), ({"imitation": 0.1, "warm_start": Greedy()}, 2.8)])
+@pytest.mark.parametrize(("settings", "value"), [({}, 2.0), ({"imitation": 0.1, "warm_start": (Greedy(),)}, 2.8)])
 def test_a_warm_start_leads_out_of_a_bad_stationary_point(settings: Any, value: float) -> None:
     solver = SubPO(network="table", rows_per_member=50, learning_rate=0.1, entropy_coefficient=0.0, **settings)
     learner = stuck(SubPOLearner(solver, env=problem_of(BAD_STATIONARY), task=_one(), seed=0, device=CPU))
@@ -420,10 +420,11 @@ def test_the_learning_rate_falls_to_zero(optimiser: Any) -> None:
 
 def test_a_warm_start_in_a_world_that_slips_is_refused() -> None:
     problem = problem_of(lambda n: Grid(n, rows=2, columns=2, start=(0, 0), horizon=2, slip=0.1, observation="index"))
+    solver = SubPO(imitation=0.1, warm_start=(Greedy(),))
     with pytest.raises(CapabilityError, match="no single walk"):
-        SubPO(imitation=0.1, warm_start=Greedy()).make(problem, None, seed=0, device=CPU)
+        solver.make(problem, None, seed=0, device=CPU)
     with pytest.raises(CapabilityError, match="walk on a graph"):
-        SubPO(imitation=0.1, warm_start=Greedy()).make(make_problem("tabular/treasure-corridor-v0"), None, seed=0, device=CPU)
+        solver.make(make_problem("tabular/treasure-corridor-v0"), None, seed=0, device=CPU)
 
 
 # --- several objectives --------------------------------------------------------------------------------------------------
@@ -600,7 +601,7 @@ def test_products_with_the_fisher_matrix() -> None:
         ({"gae_lambda": 2.0}, "gae_lambda"),
         ({"imitation": -0.1}, "imitation must not be negative"),
         ({"imitation": 0.1, "kernels": ((0.1,),)}, "imitation goes neither"),
-        ({"warm_start": Greedy()}, "warm_start needs imitation"),
+        ({"warm_start": (Greedy(),)}, "warm_start needs imitation"),
         ({"learning_rate_steps": 0}, "learning_rate_steps must be at least 1"),
         ({"hidden": ()}, "hidden"),
     ],
