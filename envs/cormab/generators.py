@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.cormab.constraints import Budget, Capacity, Constraint, ExactCount, Path, Scheduling
+from envs.cormab.constraints.base import whole
 from envs.cormab.graphs import underground
 from envs.cormab.instance import Instance
 
@@ -45,6 +46,8 @@ def _streams(seed: int, num_arms: int, budget: int) -> list[np.random.Generator]
         raise ValueError(f"num_arms is {num_arms}; expected at least 1")
     if not 0 <= budget <= num_arms:
         raise ValueError(f"budget is {budget} for {num_arms} arms; expected 0 to num_arms")
+    for name, value in (("num_arms", num_arms), ("budget", budget)):
+        whole(name, value, least=0)
     if seed < 0:
         raise ValueError(f"instance_seed is {seed}; expected a nonnegative integer")
     # Arms, constraint and order come from streams of their own.
@@ -200,6 +203,7 @@ def interventions_instance(
     """
     if not 0 <= budget < num_interventions:
         raise ValueError(f"budget is {budget} for {num_interventions} interventions; expected 0 to num_interventions - 1")
+    whole("num_interventions", num_interventions, least=1)
     rng_arms, rng, rng_order = _streams(seed, num_arms, min(budget, num_arms))
     rewards = _arm_rewards(rng_arms, num_arms, budget)
     first = math.ceil(num_arms * budget / num_interventions)

@@ -330,6 +330,7 @@ def test_impossible_instances_are_refused(arguments, message):
         ("budget", {"instance": 3}, "instance is 3"),
         ("budget", {"instance": tiny("budget"), "num_arms": 4}, "num_arms and an instance"),
         ("interventions", {"budget": 10, "num_interventions": 10}, "expected 0 to num_interventions - 1"),
+        ("capacity", {"budget": 1.5}, "budget is 1.5; expected an integer"),
         ("path", {"source": 1}, "give graph as well"),
     ],
 )
