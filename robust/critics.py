@@ -13,6 +13,7 @@ from morl.functional import pessimistic_values
 from morl.nn.stacked import Parameters, StackedMLP
 from morl.solvers.modqn import MODQN, MODQNLearner
 from morl.solvers.mosac import MOSAC, MOSACLearner
+from morl.solvers.subpo import SubPO
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,10 @@ def with_critic(solver: Any) -> Any:
         extras = dict.fromkeys((*solver.extras, "unregularised_critic"))
         solver = replace(solver, extras=tuple(extras))
     elif not isinstance(solver, MODQN):
+        models = ", or SubPO(kernels=...) alone, which treats listed models as objectives" if isinstance(solver, SubPO) else ""
         raise CapabilityError(
             f"IWOCS asks its solver what an action is worth in every model found, and {type(solver).__name__} has no critic "
-            "that can say so; use MOSAC, or MODQN for discrete actions"
+            f"that can say so; use MOSAC, or MODQN for discrete actions{models}"
         )
     if solver.n_step > 1:
         raise CapabilityError(f"IWOCS learns from single transitions; set n_step: 1 in {type(solver).__name__}")

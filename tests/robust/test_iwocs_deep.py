@@ -14,7 +14,7 @@ from morl.errors import CapabilityError, ConfigurationError
 from morl.experiments.evaluation import Evaluation
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev
-from morl.solvers import EUPG, MODQN, MORLD, MOSAC
+from morl.solvers import EUPG, MODQN, MORLD, MOSAC, SubPO
 from morl.task import Task, Utility
 from morl.testing import check_policy, check_solver
 from morl.testing.solver import difference
@@ -362,6 +362,7 @@ def test_inside_morld():
     ("make", "message"),
     [
         (lambda: IWOCS(solver=EUPG()), "no critic that can say so; use MOSAC"),
+        (lambda: IWOCS(solver=SubPO()), r"or SubPO\(kernels=...\) alone"),
         (lambda: IWOCS(solver=replace(SAC, n_step=3)), "set n_step: 1"),
         (lambda: IWOCS(solver=replace(SAC, replay="shared")), "set replay: per_member"),
         (lambda: IWOCS(solver=MORLD(solver=SAC)), "MORLD inside IWOCS is not supported"),
