@@ -79,7 +79,7 @@ class GraphWorld(NativeParametricEnv):
         from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
         number, num_actions = successors.shape
-        if not isinstance(horizon, int | np.integer) or horizon < 1:
+        if not hasattr(horizon, "__index__") or horizon < 1:
             raise ValueError(f"horizon is {horizon!r}; expected at least 1 step, in whole numbers")
         if observation not in _OBSERVATIONS:
             raise ValueError(f"observation is {observation!r}; expected one of {', '.join(_OBSERVATIONS)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,19 @@ def solve(env_id: str, arguments: dict[str, Any], before: dict[str, Any] | None,
 
 
 def learn(env_id: str, arguments: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """Take over the walk that SubPO learns, if it is better."""
+    """Take over the walk that SubPO learns, with or without planners to start from, if it is better."""
     torch.set_num_threads(1)
-    config = load_config("subpo/gp")
+    config: Any = load_config("subpo/gp")
     problem = make_problem({"id": env_id, "observation": "index", **arguments})
-    learner: Any = config.solver.make(problem, None, seed=config.seed, device=torch.device("cpu"))
-    learner.learn(config.env_steps)
-    walk = walk_of(problem, learner.policies()[0])
     world: Any = batched_form(env_id, 1, **arguments)
-    value = float(world.set_function.trajectory_gains(torch.from_numpy(walk)[None]).sum())
-    return before if value <= before["value"] else {**before, "value": value, "walk": walk.tolist()}
+    for warm_start in (config.solver.warm_start, ()):
+        learner: Any = replace(config.solver, warm_start=warm_start).make(problem, None, seed=0, device=torch.device("cpu"))
+        learner.learn(config.env_steps)
+        walk = walk_of(problem, learner.policies()[0])
+        value = float(world.set_function.trajectory_gains(torch.from_numpy(walk)[None]).sum())
+        if value > before["value"]:
+            before = {**before, "value": value, "walk": walk.tolist()}
+    return before
 
 
 def main() -> None:
