@@ -154,11 +154,11 @@ def curves(runs: Table, plans: Table) -> Any:
         if greedy:
             level = np.mean([row["value"] / best_known(world, row["instance"], plans, runs) for row in greedy])
             axes.axhline(level, color="#6F6F6F", ls=":", label="greedy")
+        axes.legend(loc="lower right", fontsize=8)
         axes.set_title(world, loc="left", fontsize=10)
         axes.set(xlabel="environment steps", ylim=(0, 1.03))
         axes.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     panels[0].set_ylabel("value / best known")
-    panels[0].legend(loc="lower right", fontsize=8)
     for axes in panels[len(worlds) :]:
         axes.set_visible(False)
     return figure
