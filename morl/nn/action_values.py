@@ -22,7 +22,7 @@ from morl.nn.stacked import Parameters
 if TYPE_CHECKING:
     from morl.mip.folded import FoldedNetwork
 
-QModel = Literal["mlp", "concave", "linear"]
+QModel = Literal["mlp", "bilinear", "concave", "linear"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class FoldedLayer:
     """One layer of ``n`` members at ``B`` observations."""
 
     recurrent: Tensor | None
-    """What it takes from the layer before, ``(n, h', h)``; None in the first layer."""
+    """What it takes from the layer before, ``(n, h', h)``, or ``(n, B, h', h)`` where that depends on the observation; None in
+    the first layer."""
     direct: Tensor | None
     """What it takes from the action, ``(n, B, N, h)``; None for nothing."""
     constant: Tensor
@@ -43,7 +44,10 @@ class FoldedLayer:
             out = out + direct
         if hidden is not None and self.recurrent is not None:
             n, batch, count, width = hidden.shape
-            out = out + (hidden.reshape(n, batch * count, width) @ self.recurrent).view(n, batch, count, -1)
+            if self.recurrent.dim() == 4:
+                out = out + hidden @ self.recurrent
+            else:
+                out = out + (hidden.reshape(n, batch * count, width) @ self.recurrent).view(n, batch, count, -1)
         return out
 
 
@@ -82,7 +86,7 @@ class FoldedValues:
         """The same with outputs ``offset + scale * q``, both ``(n, m)``."""
         last = self.output
         output = FoldedLayer(
-            None if last.recurrent is None else last.recurrent * scale.unsqueeze(1),
+            None if last.recurrent is None else last.recurrent * scale.view(len(scale), *[1] * (last.recurrent.dim() - 2), -1),
             None if last.direct is None else last.direct * scale[:, None, None],
             last.constant * scale.unsqueeze(1) + offset.unsqueeze(1),
         )
@@ -111,7 +115,10 @@ class FoldedValues:
         before = 0
         for layer in (*self.hidden, self.output):
             size = layer.constant.shape[-1]
-            recurrent = np.zeros((size, before)) if layer.recurrent is None else _array(layer.recurrent[member]).T
+            recurrent = np.zeros((size, before))
+            if layer.recurrent is not None:
+                mine = layer.recurrent[member]
+                recurrent = _array(mine[observation] if mine.dim() == 3 else mine).T
             direct = np.zeros((size, self.num_actions)) if layer.direct is None else _array(layer.direct[member, observation]).T
             layers.append(Layer(recurrent, direct, _array(layer.constant[member, observation])))
             before = size
@@ -126,9 +133,10 @@ def _array(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 class ActionValueNet:
     r"""Shape of a stacked Q-network over binary actions; parameters are passed to every call.
 
-    ``mlp``: a ReLU network. ``concave``: minus a convex function of the action, which an integer program holds without a binary
-    per unit: hidden-to-hidden weights enter by their absolute values, and every layer sees the inputs again. ``linear``:
-    :math:`v(s) + \sum_j a_j g_j(s)` with a ReLU network for ``v`` and ``g``.
+    ``mlp``: a ReLU network. ``bilinear``: :math:`v(s) + \sum_j a_j g_j(s) + c(s)^\top h(a)` with a ReLU network ``h`` of the
+    action alone, and ``v``, ``g`` and ``c`` linear in the encoded observation. ``concave``: minus a convex function of the
+    action, which an integer program holds without a binary per unit: hidden-to-hidden weights enter by their absolute values,
+    and every layer sees the inputs again. ``linear``: :math:`v(s) + \sum_j a_j g_j(s)` with a ReLU network for ``v`` and ``g``.
 
     Source:
         Amos, Xu, Kolter, Input Convex Neural Networks, ICML 2017 (``concave``).
@@ -163,6 +171,8 @@ class ActionValueNet:
         outputs = self.outputs * (1 + self.num_actions) if self.model == "linear" else self.outputs
         widths = (0, *self.hidden, outputs)
         layers = [(a, b, a == 0 or self.model == "concave") for a, b in pairwise(widths)]
+        if self.model == "bilinear":
+            return [(a, b, last) for (a, b, _), last in zip(layers, [False] * len(self.hidden) + [True], strict=True)]
         if self.additive and self.model == "mlp":
             layers[-1] = (*layers[-1][:2], True)
         return layers
@@ -190,6 +200,11 @@ class ActionValueNet:
         for before, size, sees in self._layers:
             if before:
                 parameters.append(normal(before, size, fan=2 * before))
+            if self.model == "bilinear":
+                if not before:
+                    parameters.append(normal(self.num_actions, size, fan=active))
+                elif sees:
+                    parameters.append(torch.zeros(self.observation, before * size))
             if sees:
                 inputs = [normal(self.observation, size, fan=2 * active)]
                 if self.model != "linear":
@@ -197,7 +212,7 @@ class ActionValueNet:
                     if self.categories:
                         together = active * (self.num_actions if self.categories == self.observation else 1)
                         inputs.append(normal(self.num_actions, self.categories, size, fan=2 * together))
-                parameters += [torch.zeros_like(p) for p in inputs] if before and self.model == "mlp" else inputs
+                parameters += [torch.zeros_like(p) for p in inputs] if before and self.model in {"mlp", "bilinear"} else inputs
             parameters.append(torch.zeros(size))
         return parameters
 
@@ -210,6 +225,11 @@ class ActionValueNet:
             if recurrent is not None and self.model == "concave":
                 recurrent = recurrent.abs()
             direct, constant = None, None
+            if self.model == "bilinear":
+                if recurrent is None:
+                    direct = next(left).unsqueeze(1).expand(-1, encoded.shape[1], -1, -1)
+                elif sees:
+                    recurrent = recurrent.unsqueeze(1) + (encoded @ next(left)).unflatten(-1, recurrent.shape[1:])
             if sees:
                 constant = encoded @ next(left)
                 if self.model != "linear":

@@ -61,7 +61,8 @@ class SEQUOIA(RunnableSolver):
     hidden: tuple[int, ...] = (16, 32)
     """Width of each hidden layer; small, because every unit may cost the integer program a binary."""
     q_model: QModel = "mlp"
-    """``mlp``, ``concave`` (no binaries, no complementary actions) or ``linear`` in the action."""
+    """``mlp``; ``bilinear``, where one part of an action changes what another is worth and how much depends on the state;
+    ``concave`` (no binaries, no complementary actions); or ``linear`` in the action."""
     product_inputs: Literal["own", "all", "none"] = "own"
     """Give the network products of each action component and one-hot states: of its own arm (where components are arms, else
     none), or of all arms. They cost an integer program nothing."""

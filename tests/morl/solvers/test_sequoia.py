@@ -39,9 +39,11 @@ def trained(solver=SMALL, env=ENV, steps=80):
     return learner
 
 
-@pytest.mark.parametrize("optimizer", [LocalSearch(), Enumerate(), MIP(gap=0.0)])
-def test_a_policy_loads_without_what_it_was_trained_with(tmp_path, optimizer):
-    [policy] = trained(replace(SMALL, policy_optimizer=optimizer)).policies()
+@pytest.mark.parametrize(
+    ("optimizer", "model"), [(LocalSearch(), "mlp"), (Enumerate(), "mlp"), (MIP(gap=0.0, method="program"), "bilinear")]
+)
+def test_a_policy_loads_without_what_it_was_trained_with(tmp_path, optimizer, model):
+    [policy] = trained(replace(SMALL, policy_optimizer=optimizer, q_model=model)).policies()
     check_policy(policy, batch=6)
     loaded = load_policy(policy.save(tmp_path))
     assert loaded.optimizer == optimizer
@@ -52,12 +54,13 @@ def test_a_policy_loads_without_what_it_was_trained_with(tmp_path, optimizer):
     torch.testing.assert_close(loaded.values(states, actions), policy.values(states, actions))
 
 
-def test_the_three_optimisers_agree_where_the_answer_is_exact():
-    learner = trained()
+@pytest.mark.parametrize("model", ["mlp", "bilinear"])
+def test_the_three_optimisers_agree_where_the_answer_is_exact(model):
+    learner = trained(replace(SMALL, q_model=model))
     states = np.random.default_rng(1).integers(4, size=(6, 6))
     worth = []
     for optimizer in (Enumerate(), MIP(gap=0.0), LocalSearch(rounds=4, swaps=8)):
-        learner.solver = replace(SMALL, policy_optimizer=optimizer)
+        learner.solver = replace(SMALL, policy_optimizer=optimizer, q_model=model)
         [policy] = learner.policies()
         worth.append(policy.values(states, policy.act(states)).numpy())
     np.testing.assert_allclose(worth[0], worth[1], rtol=1e-6)
@@ -128,7 +131,7 @@ def test_all_actions_taken_in_training_are_feasible():
     assert learner.constraint.contains(batch["action"][0].numpy()).all()
 
 
-@pytest.mark.parametrize("model", ["mlp", "concave", "linear"])
+@pytest.mark.parametrize("model", ["mlp", "bilinear", "concave", "linear"])
 def test_a_gradient_step_stays_on_one_device_and_reads_nothing(model):
     learner = trained(replace(SMALL, q_model=model, stability=0.1, l1=0.1), steps=4)
     learner.online = [p.to(META) for p in learner.online]
