@@ -115,7 +115,7 @@ class FoldedValues:
         before = 0
         for layer in (*self.hidden, self.output):
             size = layer.constant.shape[-1]
-            recurrent = np.zeros((size, before))
+            recurrent: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = np.zeros((size, before))
             if layer.recurrent is not None:
                 mine = layer.recurrent[member]
                 recurrent = _array(mine[observation] if mine.dim() == 3 else mine).T
