@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import heapq
 import math
 import time
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ LISTED = 1 << 16
 """Largest set whose actions are tried one by one."""
 ROUNDS = 8
 """Of cutting off what is not better, at most."""
+SPLITS = 32
+"""Of what is left after that, at most; then a program is written."""
 AGREEMENT = 1e-5
 """Relative difference between program and network above which an answer is refused."""
 
@@ -202,7 +205,7 @@ class Maximizer:
         if self.listed is not None:
             solution = self._try_all(query, self.listed)
         else:
-            solution = self._prove(query, walked=start is not None) or self._search(query, node_limit)
+            solution = self._prove(query, node_limit, walked=start is not None) or self._search(query, node_limit)
         bound = max(solution.bound, query.value)
         remaining = (bound - query.value) / query.size
         status: Any = solution.status
@@ -219,16 +222,15 @@ class Maximizer:
             query.offer(listed[first : first + _BLOCK])
         return _Outcome("optimal", query.value)
 
-    def _prove(self, query: _Query, *, walked: bool) -> _Outcome | None:
+    def _prove(self, query: _Query, node_limit: int | None, *, walked: bool) -> _Outcome | None:
         """Look for a proof that nothing is better than the best known action by more than the gap; None if there is none."""
         if not walked and not query.is_late():
             query.offer(self._walk(query, query.action, _FAR))
         if self.bounds != "cutoff":
             return None
         region = Region(query.networks, query.objective, self.polytope)
-        before = math.inf
-        cut = -math.inf
-        for number in range(ROUNDS + 1):
+        before = cut = -math.inf
+        for number in range(ROUNDS):
             bound = max(region.upper, cut)
             if bound <= query.floor:
                 return _Outcome("optimal", bound)
@@ -242,6 +244,30 @@ class Maximizer:
                 # Only now, as many queries end before; from the best known action, and from the relaxation's.
                 for action in (query.action, self._oracle(region.slopes[0])):
                     query.offer(self._walk(query, action, _NEAR))
+        return self._branch(query, region, cut, SPLITS if node_limit is None else min(SPLITS, node_limit))
+
+    def _branch(self, query: _Query, region: Region, cut: float, limit: int) -> _Outcome | None:
+        """Split the region, the part with the largest bound first; None if that does not end within the limit."""
+        heap = [(-region.upper, 0, region)]
+        for number in range(limit + 1):
+            bound = max(-heap[0][0], cut) if heap else cut
+            if bound <= query.floor:
+                return _Outcome("optimal", bound, number)
+            if query.is_late():
+                return _Outcome("time_limit", bound, number)
+            if number == limit or not heap:
+                break
+            part = heapq.heappop(heap)[2]
+            action = self._oracle(part.favoured())
+            query.offer(action)
+            halves = part.split(action)
+            if halves is None:
+                break
+            cut = max(cut, query.floor)
+            for side, half in enumerate(halves):
+                half.shrink(query.floor)
+                if half.upper > query.floor:
+                    heapq.heappush(heap, (-half.upper, 2 * number + side, half))
         return None
 
     def _walk(self, query: _Query, action: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:

@@ -9,6 +9,7 @@ function above the objective, :math:`g(q(a)) \le \alpha^\top a + \beta`, so that
 with the maximum in closed form over the action polytope, for a few multipliers of all units at once. In the same way a
 component is fixed if no better action can have the other value. Tighter bounds of units give a lower line above the objective,
 a deeper cut, and so on: on trained networks a few rounds often leave no better action, which is a proof that there is none.
+Where they do not, the region is split by the sign of a unit's pre-activation.
 
 Source:
     The cut is optimality-based bound tightening (Gleixner, Berthold, Mueller, Weltge, Three enhancements for optimization-based
@@ -18,6 +19,7 @@ Source:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +35,7 @@ Array = npt.NDArray[np.float64]
 
 _MULTIPLIERS = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0])
 """Tried for each cut, in units of the ratio of the coefficients' sizes."""
+_SPLITS = 3  # units whose state is a cut; what earlier ones say is in the bounds
 _ROOM = 1e-9  # relative; what rounding may cost
 
 
@@ -57,6 +60,7 @@ class Region:
         """Components that are zero in all of these actions, ``(N,)``."""
         self.slopes, self._constants = self._lines()
         """Coefficients of linear functions above the pieces of the objective, ``(P, N)``."""
+        self._splits = np.zeros((0, size)), np.zeros(0)
         self.upper = float((self._constants + polytope.support(self.slopes)).min())
         """No feasible action is worth more than the larger one of this and the largest floor so far."""
         self.is_empty = False
@@ -81,6 +85,60 @@ class Region:
         )
         if self.is_empty:
             self.upper = -np.inf
+
+    def favoured(self) -> Array:
+        """A linear function ``(N,)`` whose maximiser is that of the line above the objective within the region."""
+        total = self.slopes.mean(0)
+        large = 4.0 * np.abs(total).sum() + 1.0
+        return np.where(self.ones, large, np.where(self.zeros, -large, total))
+
+    def split(self, action: npt.NDArray[np.bool_]) -> tuple[Region, Region] | None:
+        """The actions at which one unit is off, and those at which it is on; None if no relaxed unit matters.
+
+        Args:
+            action: The unit is that whose relaxation adds most to the lines above the objective here, ``(N,)``.
+        """
+        largest, place = 0.0, None
+        first, given = 0, action[None].astype(np.float64)
+        for which, network in enumerate(self.networks):
+            factors = self.objective.slopes[:, first : first + network.num_outputs] @ network.output.recurrent
+            first += network.num_outputs
+            hidden = network.activations(given)
+            for number in reversed(range(len(network.hidden))):
+                lower, upper = self.bounds[which][number]
+                open_ = (lower < 0) & (upper > 0)
+                width = np.where(open_, upper - lower, 1.0)
+                above = np.where(open_, upper / width, lower >= 0)
+                below = np.where(open_, upper >= -lower, lower >= 0)
+                into = network.hidden[number](hidden[number], given)[0]
+                high = np.where(open_, above * (into - lower) - hidden[number + 1][0], 0.0)
+                low = np.where(open_, hidden[number + 1][0] - below * into, 0.0)
+                scores = (np.maximum(factors, 0.0) * high + np.maximum(-factors, 0.0) * low).max(0)
+                if scores.size and scores.max() > largest:
+                    largest, place = float(scores.max()), (which, number, int(scores.argmax()))
+                factors = np.where(factors > 0, factors * above, factors * below) @ network.hidden[number].recurrent
+        return None if place is None else (self._half(*place, on=False), self._half(*place, on=True))
+
+    def _half(self, which: int, number: int, unit: int, *, on: bool) -> Region:
+        half = copy.copy(self)
+        half.ones, half.zeros = self.ones.copy(), self.zeros.copy()
+        half.bounds = [list(layers) for layers in self.bounds]
+        lower, upper = (side.copy() for side in self.bounds[which][number])
+        (lower if on else upper)[unit] = 0.0
+        half.bounds[which][number] = (lower, upper)
+        half.slopes, half._constants = half._lines()
+        # That the unit is on, or off, is one more cut: a line above its pre-activation, or above minus that, is not negative.
+        layer, sign = self.networks[which].hidden[number], 1.0 if on else -1.0
+        one = Layer(*(sign * part[[unit]] for part in (layer.recurrent, layer.direct, layer.constant)))
+        row, constant = substituted(self.networks[which].hidden[:number], self.bounds[which], one)
+        rows, constants = self._splits
+        half._splits = np.concatenate([rows, row])[-_SPLITS:], np.concatenate([constants, constant])[-_SPLITS:]
+        return half
+
+    def _cuts(self, floor: float) -> tuple[Array, Array]:
+        """Linear functions of the free components that are not negative."""
+        rows, constants = self._splits
+        return self._seen(np.concatenate([self.slopes, rows]), np.concatenate([self._constants - floor, constants]))
 
     def _lines(self) -> tuple[Array, Array]:
         """Linear functions above the pieces of the objective: ``(P, N)`` and ``(P,)``."""
@@ -130,7 +188,7 @@ class Region:
         face = self._face()
         if face is None:
             return False
-        cuts, offsets = self._seen(self.slopes, self._constants - floor)
+        cuts, offsets = self._cuts(floor)
         new: list[LayerBounds] = []
         for number, layer in enumerate(network.hidden):
             lower, upper = (side.copy() for side in self.bounds[which][number])
@@ -156,7 +214,7 @@ class Region:
         if face is None:
             return False
         rows, constants = self._seen(self.slopes, self._constants)
-        self.upper = min(self.upper, float(_capped(face, rows, constants, rows, constants - floor).min()))
+        self.upper = min(self.upper, float(_capped(face, rows, constants, *self._cuts(floor)).min()))
         return self.upper >= floor
 
 

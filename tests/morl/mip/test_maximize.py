@@ -152,7 +152,7 @@ def test_bounds_hold_and_each_method_is_at_least_as_tight_as_the_one_before(fami
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_cut_off_is_not_better_than_the_floor(family):
     feasible, everything = constraint(family), listed(family)
-    polytope, shrunk = ActionPolytope(feasible), 0
+    polytope, shrunk, split = ActionPolytope(feasible), 0, 0
     for seed, quantile in product(range(3), (0.5, 0.9, 1.0)):
         nets = [network(feasible.num_actions, 2, 20 * seed + k, (6, 5)) for k in range(2)]
         for net in nets:
@@ -170,16 +170,29 @@ def test_what_is_cut_off_is_not_better_than_the_floor(family):
             shrunk += region.is_empty or int((~region.free).sum())
             if region.is_empty:
                 continue
-            assert (better[:, region.ones]).all()
-            assert not (better[:, region.zeros]).any()
             assert region.upper >= values.max() - 1e-9
-            for one, layers in zip(using, region.bounds, strict=True):
-                hidden = one.activations(better)
-                for number, layer in enumerate(one.hidden):
-                    true = layer(hidden[number], better.astype(float))
-                    assert (true >= layers[number][0] - 1e-7).all()
-                    assert (true <= layers[number][1] + 1e-7).all()
+            assert holds(region, better).all()
+            halves = region.split(everything[seed])
+            if halves is not None:
+                for half in halves:
+                    half.shrink(floor)
+                # Each better action is in one of the two: where its unit is off, or on.
+                inside = [holds(half, better) & ~half.is_empty for half in halves]
+                assert (inside[0] | inside[1]).all()
+                split += 1
     assert shrunk, "nothing was cut off in any case"
+    assert split
+
+
+def holds(region, actions):
+    """Which actions are in a region, ``(B,)``."""
+    inside = actions[:, region.ones].all(1) & ~actions[:, region.zeros].any(1)
+    for one, layers in zip(region.networks, region.bounds, strict=True):
+        hidden = one.activations(actions)
+        for number, layer in enumerate(one.hidden):
+            true = layer(hidden[number], actions.astype(float))
+            inside &= ((true >= layers[number][0] - 1e-7) & (true <= layers[number][1] + 1e-7)).all(1)
+    return inside
 
 
 def test_cutting_off_closes_easy_queries_without_a_program_and_hands_the_rest_to_one():
