@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.experiments.robust_comparison import DEFAULT, METHODS, report, solver_of, summary, train
+from tests.experiments.robust_comparison import DEFAULT, METHODS, report, solver_of, summary, train, train_population
 
 QUICK = ["solver.solver.hidden=[8]", "solver.solver.learning_starts=8", "solver.solver.batch_size=8"]
 QUICK += ["solver.default_steps=400", "solver.steps_per_iteration=400", "solver.rollouts=1", "solver.grid_points=2"]
@@ -60,3 +60,14 @@ def test_the_summary_in_numbers() -> None:
     assert (ours["low"], ours["high"]) == (1.0, 3.0)
     assert (theirs["worst"], theirs["iwocs_ahead_by"]) == (0.0, 2.0)
     assert (theirs["ahead_low"], theirs["ahead_high"]) == pytest.approx((1.0, 3.0))
+
+
+def test_repetitions_side_by_side(tmp_path: Path) -> None:
+    paths = train_population("pendulum", "ewok", 2, tmp_path, episodes=1, overrides=[*QUICK, "env_steps=160"])
+    first, second = (json.loads(path.read_text()) for path in paths)
+    assert [first["seed"], second["seed"]] == [0, 1]
+    assert first["training"] == second["training"] == 160
+    assert first["population"] == 2
+    assert first["map"] != second["map"]
+    with pytest.raises(AssertionError, match="share their worst models"):
+        train_population("pendulum", "iwocs", 2, tmp_path, episodes=1, overrides=QUICK)
