@@ -67,7 +67,7 @@ def curve(rows: Table) -> Any:
     axes.plot(steps, values.T, color=PALETTE[0], lw=0.7, alpha=0.5)
     mean = values.mean(0)
     axes.plot(steps, mean, color=PALETTE[0], lw=2)
-    if len(seeds) > 1:
+    if len(seeds) > 2:  # the interval of two says nothing
         half = stats.t.ppf(0.975, len(seeds) - 1) * values.std(0, ddof=1) / len(seeds) ** 0.5
         axes.fill_between(steps, np.maximum(mean - half, 0), mean + half, color=PALETTE[0], alpha=0.15, lw=0)
     axes.set(xlabel="environment steps", ylabel="new cells per episode", ylim=(0, None))
