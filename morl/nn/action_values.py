@@ -136,8 +136,8 @@ class ActionValueNet:
     ``mlp``: a ReLU network. ``bilinear``: :math:`v(s) + \sum_j a_j g_j(s) + c(s)^\top h(a)` with a ReLU network ``h`` of the
     action alone; ``v`` and ``c`` are linear in the encoded observation, ``g`` through products only. ``concave``: minus a
     convex function of the action, which an integer program holds without a binary per unit: hidden-to-hidden weights enter by
-    their absolute values, and every layer sees the inputs again. ``linear``: :math:`v(s) + \sum_j a_j g_j(s)` with a ReLU network
-    for ``v`` and ``g``.
+    their absolute values, and every layer sees the inputs again. ``linear``: :math:`v(s) + \sum_j a_j g_j(s)` with a ReLU
+    network for ``v`` and ``g``.
 
     Source:
         Amos, Xu, Kolter, Input Convex Neural Networks, ICML 2017 (``concave``).
