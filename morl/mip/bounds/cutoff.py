@@ -67,11 +67,6 @@ class Region:
         """Whether it is proven that no action is worth more than the floor."""
 
     @property
-    def open_units(self) -> int:
-        """Number of units that may be on or off."""
-        return sum(int(((low < 0) & (high > 0)).sum()) for layers in self.bounds for low, high in layers)
-
-    @property
     def free(self) -> npt.NDArray[np.bool_]:
         """Components that may still be zero or one, ``(N,)``."""
         return ~(self.ones | self.zeros)
