@@ -87,11 +87,11 @@ def measure(problem: str, number: int, missing: Sequence[tuple[str, int]], episo
     result = compare(contenders, [instance], episodes=episodes, start=START)
     rows = []
     for place, name in enumerate(result.names):
-        label, _, seed = name.partition("/")
+        label, _, trained = name.partition("/")
         times = result.decision_seconds[place, 0] * 1e3
         rows.append(
             {
-                "problem": problem, "instance": number, "policy": label, "seed": int(seed or -1),
+                "problem": problem, "instance": number, "policy": label, "seed": int(trained or -1),
                 "score": float(result.scores[place, 0]), "null": float(result.null[0]), "bound": float(result.bound[0]),
                 "normalised": float(result.normalised[place, 0]), "infeasible": int(result.infeasible[place, 0]),
                 "decision_ms_mean": float(times.mean()), "decision_ms_p95": float(np.quantile(times, 0.95)),
