@@ -53,11 +53,13 @@ def picture(front: Table, others: dict[str, tuple[float, float]]) -> Any:
     best = [not ((points >= point).all(axis=1) & (points > point).any(axis=1)).any() for point in points]
     points, errors = points[best], errors[best]
     order = points[:, 0].argsort()
+    total, equity = points[order].T
     axes.errorbar(
-        *points[order].T, *errors[order].T[::-1], fmt="o-", color=PALETTE[0], ecolor=PALETTE[5], label="MORL/D around SEQUOIA"
-    )
-    for colour, (name, (total, equity)) in zip(PALETTE[1:], others.items(), strict=False):
-        axes.plot(total, equity, "D", color=colour, label=name)
+        total, equity, xerr=errors[order, 0], yerr=errors[order, 1], fmt="o-", color=PALETTE[0], ecolor=PALETTE[5],
+        label="MORL/D around SEQUOIA",
+    )  # fmt: skip
+    for colour, (name, point) in zip(PALETTE[1:], others.items(), strict=False):
+        axes.plot(*point, "D", color=colour, label=name)
     axes.set(xlabel="total reward, discounted", ylabel="equity: pay per arm of the worse group")
     axes.legend(loc="upper left", fontsize=9)
     return figure
