@@ -85,7 +85,8 @@ class Region:
         """A linear function ``(N,)`` whose maximiser is that of the line above the objective within the region."""
         total = self.slopes.mean(0)
         large = 4.0 * np.abs(total).sum() + 1.0
-        return np.where(self.ones, large, np.where(self.zeros, -large, total))
+        favoured: Array = np.where(self.ones, large, np.where(self.zeros, -large, total))
+        return favoured
 
     def split(self, action: npt.NDArray[np.bool_]) -> tuple[Region, Region] | None:
         """The actions at which one unit is off, and those at which it is on; None if no relaxed unit matters.
