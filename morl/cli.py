@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from time import perf_counter, strftime
@@ -49,6 +49,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the run directory only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else, for scripts.")]
 
+_SHOWN_COLUMNS, _SHOWN_TABLE_ROWS = 6, 12
+_FILES_ONLY = ("population", "instances", "walks")
 _SHOWN_ROWS = 25
 _PIPE_WIDTH = 200
 _settings = {"debug": False}
@@ -375,5 +377,30 @@ def _report(result: RunResult, quiet: bool, as_json: bool) -> None:
         if name != "total" and (share := seconds[name] / max(seconds["total"], 1e-9)) >= 0.005
     )
     console.print(f"Time {seconds['total']:.0f} s: {shares}")
+    for name, rows in result.tables.items():
+        if name not in _FILES_ONLY and 0 < len(rows) <= _SHOWN_TABLE_ROWS:
+            console.print(_report_table(name, rows))
     console.print(f"Plot: {path / 'plots' / 'front.png'}")
+    if more := sorted(plot.name for plot in (path / "plots").glob("*.png") if plot.name != "front.png"):
+        console.print(f"Beside it: {', '.join(more)}")
     console.print(f"Run directory: {path}")
+
+
+def _report_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The first columns of a small table that the solver wrote; the file has all of them."""
+    columns = [column for column in rows[0] if any(row.get(column) is not None for row in rows)]
+    shown = columns[:_SHOWN_COLUMNS]
+    left = f", {len(columns) - len(shown)} more columns there" if len(columns) > len(shown) else ""
+    table = Table(title=f"{name.capitalize()} (tables/{name}.csv{left})", title_justify="left")
+    for column in shown:
+        is_number = all(isinstance(row.get(column), int | float | None) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in shown))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -78,6 +78,15 @@ def test_run_evaluate_plot_resume(config):
     assert json.loads((config / "first" / "summary.json").read_text())["env_steps"] == 750
 
 
+def test_small_tables_and_other_pictures_of_a_report_are_shown(in_tmp_path):
+    text = morl("run", "subpo/hub", "env_steps=200", "--out", "hub").output
+    assert "Planners (tables/planners.csv)" in text
+    assert "modular_policy" in text
+    assert "Walks (" not in text
+    assert "Beside it: indicators.png, walks.png" in text
+    assert (in_tmp_path / "hub" / "plots" / "walks.png").is_file()
+
+
 def test_run_finds_a_place_and_can_be_quiet(config):
     printed = [morl("run", "small.yaml", "--quiet").stdout.strip() for _ in range(2)]
     assert len(set(printed)) == 2
