@@ -35,9 +35,9 @@ def walk_report(env: EnvFactory, world: Any, policies: Sequence[Policy], uids: S
 
     Returns:
         Table ``walks``: value of each member's walk with its most likely actions, per objective, the start included. Table
-        ``planners``: what :func:`morl.planners.compare` says for a member's weights, and the best known value of a published
-        instance, if the utility is a weighted sum. Figure ``walks``: their maps. Nothing at all if the environment is not a
-        walk on a graph.
+        ``planners``: what :func:`morl.planners.compare` says for a member's weights beside the member's own walk, and the best
+        known value of a published instance, if the utility is a weighted sum. Figure ``walks``: their maps. Nothing at all if
+        the environment is not a walk on a graph.
     """
     from envs.coverage.graph_world import GraphWorld
 
@@ -50,7 +50,7 @@ def walk_report(env: EnvFactory, world: Any, policies: Sequence[Policy], uids: S
     ]
     tables: dict[str, Table] = {"walks": rows}
     if utility.scalarization.is_linear and utility.scale is None:
-        tables["planners"] = _planned(world, utility.weights.cpu().tolist(), uids)
+        tables["planners"] = _planned(world, utility.weights.cpu().tolist(), uids, values)
     shown = {f"member {uid}": walk for uid, walk in list(zip(uids, walks, strict=True))[:_SHOWN]}
     return Report(tables=tables, figures={"walks": coverage_map(world, shown)})
 
@@ -75,20 +75,21 @@ def _device(policy: Policy) -> torch.device:
     return next(iter(policy.tensors().values())).device
 
 
-def _planned(world: GraphWorld, weights: list[list[float]], uids: Sequence[int]) -> Table:
+def _planned(world: GraphWorld, weights: list[list[float]], uids: Sequence[int], values: Sequence[Sequence[float]]) -> Table:
     from envs.coverage import known_value
     from morl.planners import compare
 
     rows: Table = []
     plans: dict[tuple[float, ...], Table] = {}
-    for uid, weight in list(zip(uids, weights, strict=True))[:_SHOWN]:
+    for uid, weight, value in list(zip(uids, weights, values, strict=True))[:_SHOWN]:
         # Members that weigh alike have the same plans.
         planned = plans.setdefault(tuple(weight), [])
         if not planned:
             planned += compare(world, weights=weight)
-        rows += [{"member": uid, **row} for row in planned]
+        own = {"value": float(np.dot(weight, value)), "standard_error": None, "bound": None, "status": "one walk"}
+        rows += [{"member": uid, "planner": "learned policy", **own}, *({"member": uid, **row} for row in planned)]
     for row in rows:
-        del row["seconds"]  # the result of a run does not depend on the clock
+        row.pop("seconds", None)  # the result of a run does not depend on the clock
     known = known_value(world)
     if known is not None:
         status = "optimal" if known.is_optimal else "limit"

@@ -21,7 +21,8 @@ def run(tmp_path_factory):
 def test_planners_and_the_best_known_value_are_rows(run):
     result, out = run
     rows = {row["planner"]: row for row in result.tables["planners"]}
-    assert set(rows) == {"greedy", "modular_policy", "travel_greedy", "beam_search", "best_known"}
+    assert set(rows) == {"learned policy", "greedy", "modular_policy", "travel_greedy", "beam_search", "best_known"}
+    assert rows["learned policy"]["value"] == result.tables["walks"][0]["value_0"]
     assert (rows["greedy"]["value"], rows["beam_search"]["value"]) == (28, 68)
     assert rows["best_known"] == {"member": None, "planner": "best_known", "value": 68, "bound": 68, "status": "optimal"}
     with (out / "tables" / "planners.csv").open() as file:
