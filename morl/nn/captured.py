@@ -14,17 +14,17 @@ from torch import Tensor
 
 from morl.nn.stacked import Parameters
 
-Result = TypeVar("Result")
-Recording = tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Result]
+_Result = TypeVar("_Result")
+Recording = tuple[torch.cuda.CUDAGraph, dict[str, Tensor], _Result]
 
 MAX_RECORDINGS = 64
 """Recordings kept, the latest ones: a schedule that updates members in turn has one of each."""
 
 
-class Captured(Generic[Result]):
+class Captured(Generic[_Result]):
     """A function that is recorded at its first call with some parameters and shapes, and replayed from then on."""
 
-    def __init__(self, function: Callable[[Sequence[Parameters], Mapping[str, Tensor]], Result]) -> None:
+    def __init__(self, function: Callable[[Sequence[Parameters], Mapping[str, Tensor]], _Result]) -> None:
         """Keep the function; nothing is recorded yet.
 
         Args:
@@ -32,9 +32,9 @@ class Captured(Generic[Result]):
                 numbers.
         """
         self.function = function
-        self._recordings: dict[tuple[object, ...], Recording[Result]] = {}
+        self._recordings: dict[tuple[object, ...], Recording[_Result]] = {}
 
-    def __call__(self, groups: Sequence[Parameters], tensors: Mapping[str, Tensor]) -> Result:
+    def __call__(self, groups: Sequence[Parameters], tensors: Mapping[str, Tensor]) -> _Result:
         """Compute.
 
         Args:
@@ -55,7 +55,7 @@ class Captured(Generic[Result]):
         graph.replay()
         return outputs
 
-    def _record(self, groups: Sequence[Parameters], tensors: Mapping[str, Tensor]) -> Recording[Result]:
+    def _record(self, groups: Sequence[Parameters], tensors: Mapping[str, Tensor]) -> Recording[_Result]:
         inputs = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
         # Libraries allocate their workspaces at the first calls, which must not happen while recording.
         side = torch.cuda.Stream()

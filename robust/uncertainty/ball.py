@@ -52,7 +52,7 @@ class BallRegion(Region):
 
     @property
     def dimension(self) -> int:
-        """See :class:`Region`."""
+        """See :class:`robust.uncertainty.Region`."""
         return int(np.count_nonzero(self._half))
 
     def _at(self, offsets: Array) -> Array:

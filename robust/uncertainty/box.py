@@ -68,7 +68,7 @@ class BoxRegion(Region):
 
     @property
     def dimension(self) -> int:
-        """See :class:`Region`."""
+        """See :class:`robust.uncertainty.Region`."""
         return len(self._free)
 
     def models(self, cube: Array) -> Array:

@@ -52,12 +52,12 @@ class FiniteRegion(Region):
 
     @property
     def dimension(self) -> int:
-        """See :class:`Region`."""
+        """See :class:`robust.uncertainty.Region`."""
         return 1
 
     @property
     def candidates(self) -> Array | None:
-        """See :class:`Region`."""
+        """See :class:`robust.uncertainty.Region`."""
         return self.listed
 
     def models(self, cube: Array) -> Array:
