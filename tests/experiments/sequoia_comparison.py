@@ -47,8 +47,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "frozen target": {"target_period": 10**9},
     "one-step values only": {"gamma": 0.0},
     "learning rate gone after a tenth": {"learning_rate_decay": 400, "final_learning_rate": 1e-6},
+    "published settings": {},
 }
-"""Changes of the shipped configurations. The last three are what the published settings amount to, one by one."""
+"""Changes of the shipped configurations. The last takes solver and number of steps from ``configs/sequoia/paper.yaml``
+instead; the three before it are what the published settings amount to, one by one."""
 START = 0.2
 """Probability that an arm begins in state 1 and not in 0, as published."""
 
@@ -67,9 +69,10 @@ def train(config: Any, instance: Instance, variant: str, seed: int) -> tuple[Any
     env = {**config.env, "instance": instance}
     for key in ("num_arms", "budget", "instance_seed"):
         env.pop(key)
-    learner = replace(config.solver, **VARIANTS[variant]).make(make_problem(env), None, seed=seed, device=torch.device("cpu"))
+    used: Any = load_config("sequoia/paper") if variant == "published settings" else config
+    learner = replace(used.solver, **VARIANTS[variant]).make(make_problem(env), None, seed=seed, device=torch.device("cpu"))
     began = time.process_time()
-    learner.learn(config.env_steps)
+    learner.learn(used.env_steps)
     return learner.policies()[0], time.process_time() - began
 
 
