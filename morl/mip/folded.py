@@ -167,7 +167,7 @@ def _flattened(network: Any) -> list[Any]:
 
 
 def check_networks(networks: Sequence[FoldedNetwork]) -> None:
-    """Check that networks can stand in one program: same actions, same outputs, finite numbers.
+    """Check that networks can stand in one program: same actions, same outputs, finite numbers and outputs.
 
     Raises:
         ConfigurationError: There is none, or one holds a number that is not finite.
@@ -179,6 +179,11 @@ def check_networks(networks: Sequence[FoldedNetwork]) -> None:
     if len(shapes) > 1:
         raise ShapeError(f"networks differ in (actions, outputs): {sorted(shapes)}; expected the same for all")
     for network in networks:
+        largest = np.zeros(0)
         for layer in (*network.hidden, network.output):
             if not all(np.isfinite(part).all() for part in (layer.recurrent, layer.direct, layer.constant)):
                 raise ConfigurationError("the network or the observation holds numbers that are NaN or infinite")
+            with np.errstate(over="ignore"):
+                largest = np.abs(layer.recurrent) @ largest + np.abs(layer.direct).sum(1) + np.abs(layer.constant)
+        if not np.isfinite(largest).all():
+            raise ConfigurationError("the network may put out numbers that are infinite in float64; training has diverged")

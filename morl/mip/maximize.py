@@ -21,7 +21,8 @@ from morl.mip.formulations import FORMULATIONS, Formulation
 from morl.mip.model import QProgram, build
 from morl.mip.objective import Pieces, pieces
 from morl.mip.polytope import ActionPolytope
-from morl.mip.session import Session
+from morl.mip.scaling import rescaled
+from morl.mip.session import TOLERANCE, Session, Solution
 from morl.mip.walk import walk
 
 Array = npt.NDArray[np.float64]
@@ -30,6 +31,9 @@ Status = Literal["optimal", "gap", "time_limit", "node_limit", "infeasible"]
 
 OPTIMAL_GAP = 1e-6
 """Relative gap up to which an answer is called optimal."""
+RESOLUTION = 1e-6
+"""What solvers cannot tell from nothing, relative to the largest value met and to the largest effect of one unit: where the
+best value is that close to zero, its relative gap says little."""
 LISTED = 1 << 16
 """Largest set whose actions are tried one by one."""
 ROUNDS = 8
@@ -43,6 +47,7 @@ AGREEMENT = 1e-5
 _BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
 _FAR, _NEAR = 8, 2  # steps of a walk from any action, and from a good one
 _PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
+_SMALLEST = 1e-10  # value below which gaps are absolute
 _INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
 
@@ -63,8 +68,9 @@ class MIPResult:
     gap: float
     """``(bound - value) / max(|value|, 1e-10)``, at least 0; infinite without an action."""
     status: Status
-    """``optimal``: the gap is at most 1e-6; ``gap``: at most what was asked for; ``time_limit`` or ``node_limit``: stopped
-    earlier, with the best action so far; ``infeasible``: there is no feasible action."""
+    """``optimal``: the gap is at most 1e-6, or ``bound`` and ``value`` differ by less than solvers can tell; ``gap``: it is at
+    most what was asked for; ``time_limit`` or ``node_limit``: stopped earlier, with the best action so far; ``infeasible``:
+    there is no feasible action."""
     seconds: float
     """Wall time, writing the program included."""
     nodes: int = 0
@@ -195,7 +201,8 @@ class Maximizer:
         self._look(networks, objective)
         if self.polytope.is_empty:
             return MIPResult(None, -math.inf, -math.inf, math.inf, "infeasible", time.perf_counter() - begin)
-        query = _Query(networks, objective, gap, math.inf if time_limit is None else begin + time_limit)
+        used, goal, unit = (networks, objective, 1.0) if self.listed is not None else rescaled(networks, objective)
+        query = _Query(used, goal, gap, math.inf if time_limit is None else begin + time_limit, unit)
         if start is None:
             query.offer(self.polytope.example)
         elif self._contains(np.asarray(start)):
@@ -206,13 +213,15 @@ class Maximizer:
             solution = self._try_all(query, self.listed)
         else:
             solution = self._prove(query, node_limit, walked=start is not None) or self._search(query, node_limit)
-        bound = max(solution.bound, query.value)
-        remaining = (bound - query.value) / query.size
+        value = float(objective(np.concatenate([network(query.action[None]) for network in networks], axis=-1))[0])
+        bound = max(unit * solution.bound, value)
+        remaining = (bound - value) / max(abs(value), _SMALLEST)
         status: Any = solution.status
         if status == "optimal":
-            status = "optimal" if remaining <= OPTIMAL_GAP else "gap"
+            nothing = min(RESOLUTION * unit * min(query.largest, 1.0), OPTIMAL_GAP)
+            status = "optimal" if remaining <= OPTIMAL_GAP or bound - value <= nothing else "gap"
         seconds = time.perf_counter() - begin
-        return MIPResult(query.action.astype(np.int8), query.value, bound, remaining, status, seconds, solution.nodes)
+        return MIPResult(query.action.astype(np.int8), value, bound, remaining, status, seconds, solution.nodes)
 
     def _try_all(self, query: _Query, listed: npt.NDArray[np.bool_]) -> _Outcome:
         """Value every action."""
@@ -287,16 +296,34 @@ class Maximizer:
             if region.is_empty:
                 raise DisagreementError("bounds leave out an action that is known; please report this, or try other bounds")
         model = self.program(query.networks, query.objective, region)
-        left = None if query.deadline == math.inf else query.deadline - time.perf_counter()
+        query.values(np.stack([self.polytope.example, self.polytope.other]))  # for the size of values, if few were met
         start = model.start(query.networks, query.action)
-        solution = self.session.solve(model.program, gap=query.gap, time_limit=left, node_limit=node_limit, start=start)
+        bound = math.inf
+        for tolerance in (TOLERANCE, 1e-2 * TOLERANCE):
+            left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
+            solution = self.session.solve(
+                model.program, gap=query.gap, time_limit=left, node_limit=node_limit, start=start, tolerance=tolerance
+            )
+            try:
+                self._take(query, model, solution)
+            except DisagreementError:
+                if tolerance < TOLERANCE:
+                    raise
+                continue
+            bound = min(bound, solution.bound)
+            # What the tolerance lets through may have left more between value and bound than was asked for.
+            if solution.status != "optimal" or bound - query.value <= max(query.gap, OPTIMAL_GAP) * query.size:
+                break
+        return _Outcome(solution.status, bound, solution.nodes)
+
+    def _take(self, query: _Query, model: QProgram, solution: Solution) -> None:
+        """Look at what the solver found, and offer it."""
         if solution.status == "infeasible":
             raise DisagreementError("the program has no solution although the action set is not empty; please report this")
         if solution.columns is not None:
             action = solution.columns[model.actions] > 0.5
             self._check(action, float(query.values(action[None])[0]), solution.objective, solution.bound)
             query.offer(action)
-        return _Outcome(solution.status, solution.bound, solution.nodes)
 
     def _check(self, action: npt.NDArray[np.bool_], value: float, objective: float, bound: float) -> None:
         """Refuse answers on which program, network and constraint do not agree."""
@@ -322,14 +349,19 @@ class _Outcome:
 class _Query:
     """One question, and the best action known so far."""
 
-    def __init__(self, networks: Sequence[FoldedNetwork], objective: Pieces, gap: float, deadline: float) -> None:
+    def __init__(self, networks: Sequence[FoldedNetwork], objective: Pieces, gap: float, deadline: float, unit: float) -> None:
         self.networks, self.objective, self.gap, self.deadline = networks, objective, gap, deadline
+        self._smallest = _SMALLEST / unit
+        self.largest = 0.0
+        """Size of the largest value that was met."""
         self.action = np.zeros(0, np.bool_)
         self.value = -math.inf
 
     def values(self, actions: npt.NDArray[Any]) -> Array:
         """Scalarised values of actions ``(B, N)``, by the networks themselves: ``(B,)``."""
-        return self.objective(np.concatenate([network(actions) for network in self.networks], axis=-1))
+        found = self.objective(np.concatenate([network(actions) for network in self.networks], axis=-1))
+        self.largest = max(self.largest, float(np.abs(found).max()))
+        return found
 
     def offer(self, actions: npt.NDArray[np.bool_]) -> None:
         """Take the best of feasible actions, ``(N,)`` or ``(B, N)``, if it is better."""
@@ -342,7 +374,7 @@ class _Query:
     @property
     def size(self) -> float:
         """What gaps are relative to."""
-        return max(abs(self.value), 1e-10)
+        return max(abs(self.value), self._smallest)
 
     @property
     def floor(self) -> float:

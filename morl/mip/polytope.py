@@ -48,8 +48,8 @@ class ActionPolytope:
             return
         least = rows.solve(-ones)
         assert least is not None
-        self.example = most
-        """A feasible action, ``(N,)``."""
+        self.example, self.other = most, least
+        """Feasible actions with the most and the fewest ones, ``(N,)`` each."""
         self.most, self.least = int(most.sum()), int(least.sum())
         weights, limits = _action_rows(rows)
         prices = [w for w in _prices(rows) if w.any() and np.ptp(w) > 1e-9 * w.max()]

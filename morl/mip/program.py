@@ -11,7 +11,7 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 NEGLIGIBLE = 1e-9
-"""Coefficients that solvers drop."""
+"""Coefficients that solvers drop; and sides of rows that make HiGHS 1.16 leave out solutions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,16 @@ class Program:
         return len(self.column_lower)
 
     def has_pattern_of(self, other: Program) -> bool:
-        """Whether entries stand at the same places, so that one model can become the other by changing numbers."""
+        """Whether entries stand at the same places, so that one model can become the other by changing numbers.
+
+        Entries that solvers drop do not stand anywhere: put back later, they would come last in their column, and answers would
+        depend on what was solved before.
+        """
         return (
             (self.num_rows, self.num_columns) == (other.num_rows, other.num_columns)
             and np.array_equal(self.row, other.row)
             and np.array_equal(self.column, other.column)
+            and np.array_equal(np.abs(self.value) > NEGLIGIBLE, np.abs(other.value) > NEGLIGIBLE)
         )
 
 
@@ -105,5 +110,6 @@ class ProgramBuilder:
         value = np.concatenate([np.zeros(0), *(part[2] for part in self._entries)])
         low, high = (np.concatenate([np.zeros(0), *(part[k] for part in self._bounds)]) for k in range(2))
         integer = np.concatenate([np.zeros(0, np.bool_), *(part[2] for part in self._bounds)])
-        below, above = (np.concatenate([np.zeros(0), *(part[k].ravel() for part in self._sides)]) for k in range(2))
+        sides = (np.concatenate([np.zeros(0), *(part[k].ravel() for part in self._sides)]) for k in range(2))
+        below, above = (np.where(np.abs(side) <= NEGLIGIBLE, 0.0, side) for side in sides)
         return Program(row, column, value, below, above, low, high, integer, objective, offset)

@@ -16,8 +16,9 @@ from morl.mip.program import Index, Program
 Array = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-7
-"""Feasibility and integrality tolerance, ten times as large in a second try: what a switched-off unit may let through is this
+"""Feasibility and integrality tolerance, ten times as large in a last try: what a switched-off unit may let through is this
 times its bound."""
+_SAME = 1e-6  # relative difference of two values of one solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,7 @@ class Session:
         time_limit: float | None = None,
         node_limit: int | None = None,
         start: tuple[Index, Array] | None = None,
+        tolerance: float = TOLERANCE,
     ) -> Solution:
         """Maximise.
 
@@ -70,6 +72,7 @@ class Session:
             time_limit: In seconds.
             node_limit: Nodes of the search tree; reproducible, unlike a time limit.
             start: Values of some columns that a feasible solution can have.
+            tolerance: Of rows and integrality, at first.
 
         Raises:
             RuntimeError: The solver failed.
@@ -81,17 +84,19 @@ class Session:
         self._send(program)
         highs.setOptionValue("mip_rel_gap", gap)
         highs.setOptionValue("mip_max_nodes", 2**31 - 1 if node_limit is None else node_limit)
-        for tolerance in (TOLERANCE, 10 * TOLERANCE):
+        for allowed, begun in ((tolerance, start), (tolerance, None), (10 * tolerance, None)):
             highs.clearSolver()
-            highs.setOptionValue("mip_feasibility_tolerance", tolerance)
+            highs.setOptionValue("mip_feasibility_tolerance", allowed)
+            highs.setOptionValue("primal_feasibility_tolerance", min(allowed, TOLERANCE))
             left = math.inf if time_limit is None else max(time_limit - (time.perf_counter() - begin), 0.0)
             highs.setOptionValue("time_limit", left)
-            if start is not None:
-                highs.setSolution(len(start[0]), start[0].astype(np.int32), start[1])
+            if begun is not None:
+                highs.setSolution(len(begun[0]), begun[0].astype(np.int32), begun[1])
             highs.run()
             status, info = highs.getModelStatus(), highs.getInfo()
-            # HiGHS refuses its own answer if that violates a row by its tolerance and a rounding error.
-            if status != highspy.HighsModelStatus.kSolveError:
+            # HiGHS refuses its own answer if that violates a row by its tolerance and a rounding error. And with a start that
+            # its presolve improves, HiGHS 1.16 returns the start as the solution, and the value of the better one.
+            if status != highspy.HighsModelStatus.kSolveError and _is_worth(program, highs):
                 break
         names = {
             highspy.HighsModelStatus.kOptimal: "optimal",
@@ -146,6 +151,15 @@ class LinearProgram:
         if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
         return float(self._highs.getInfo().objective_function_value)
+
+
+def _is_worth(program: Program, highs: Any) -> bool:
+    """Whether the solution, if there is any, is worth what the solver says."""
+    said, columns = float(highs.getInfo().objective_function_value), highs.getSolution().col_value
+    if not len(columns) or not math.isfinite(said):
+        return True
+    found = float(program.cost @ np.asarray(columns)) + program.offset
+    return abs(found - said) <= _SAME * (1.0 + abs(said) + float(np.abs(program.cost).max(initial=0.0)))
 
 
 def _quiet() -> Any:

@@ -61,6 +61,8 @@ def big_m(
     builder.entries(split, g, -1.0)
     builder.block(split, hidden, -layer.recurrent)
     builder.block(split, actions, -layer.direct)
+    # Where nothing passes, or is cut off, the bounds say so; an entry of zero would change the pattern of the program.
+    passes, cut = np.where(passes > 0, passes, 1.0), np.where(cut > 0, cut, 1.0)
     on = builder.rows(np.full(size, -np.inf), zeros)
     builder.entries(on, h, 1.0)
     builder.entries(on, z, -passes)
