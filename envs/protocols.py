@@ -36,6 +36,19 @@ class VectorReward(Protocol):
 
 
 @runtime_checkable
+class RewardParts(Protocol):
+    """An environment whose scalar reward is a sum over what is observed: component ``p`` of a ``MultiDiscrete`` observation
+    (an arm and its state) has a reward of its own.
+
+    The attribute stands on the unwrapped environment, or on its batched form. A solver that knows the parts has less noise to
+    learn from: what happens to one arm says nothing about the value of another.
+    """
+
+    reward_parts: npt.NDArray[np.float64]
+    """Of the last step: ``(P,)``, in a batched form ``(R, P)``. They add up to the reward."""
+
+
+@runtime_checkable
 class ParametricDynamics(Protocol):
     """A gymnasium environment whose transition model can be set.
 

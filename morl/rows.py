@@ -44,6 +44,8 @@ class PlainBatch:
         self._dtype = first.observation_space.dtype
         self._bounds = integral_bounds(first.observation_space)
         self.parameter_space = getattr(first.unwrapped, "parameter_space", None)
+        parts = getattr(first.unwrapped, "reward_parts", None)
+        self.reward_parts = None if parts is None else np.zeros((num_envs, np.size(parts)))
 
     def reset(self, rows: Index, seeds: Index, dynamics: npt.NDArray[np.floating] | None = None) -> npt.NDArray[Any]:
         """Start episodes; ``dynamics`` goes to ``reset(options={"params": ...})``."""
@@ -80,6 +82,8 @@ class PlainBatch:
                     "correct either of them"
                 )
             rewards[i] = reward
+            if self.reward_parts is not None:
+                self.reward_parts[row] = np.reshape(self._envs[row].unwrapped.reward_parts, -1)
         self._check_range(observations)
         return observations, rewards, terminated, truncated
 
@@ -179,6 +183,38 @@ class BatchedRows:
             torch.from_numpy(terminated).to(self.device),
             torch.from_numpy(truncated).to(self.device),
         )
+
+    @property
+    def num_reward_parts(self) -> int:
+        """Parts of a scalar reward, one per observed component (:class:`envs.protocols.RewardParts`); 1 if there are none."""
+        parts, space = getattr(self.batch, "reward_parts", None), self.batch.observation_space
+        if parts is None or not isinstance(space, spaces.MultiDiscrete) or space.shape != parts.shape[1:]:
+            return 1
+        return int(parts.shape[1])
+
+    def reward_parts(self, rows: Index, rewards: Tensor) -> Tensor:
+        """Parts of the last rewards of some rows.
+
+        Args:
+            rows: Which rows, ``(r,)``.
+            rewards: What :meth:`step` returned for them, ``(r, 1)``.
+
+        Returns:
+            ``(r, P)``.
+
+        Raises:
+            EnvironmentFault: They do not add up to the rewards.
+        """
+        parts = self.batch.reward_parts[rows]
+        total, expected = parts.sum(1), rewards[:, 0].cpu().numpy()
+        wrong = ~np.isclose(total, expected, rtol=1e-4, atol=1e-4 * float(np.abs(parts).sum(1).max(initial=1.0)))
+        if wrong.any():
+            bad = int(wrong.argmax())
+            raise EnvironmentFault(
+                f"the environment's reward_parts add up to {total[bad]:.6g}, but the reward was {expected[bad]:.6g}; they must "
+                "be those of the last step"
+            )
+        return torch.from_numpy(parts.astype(np.float32)).to(self.device)
 
     def _check_finite(self, what: str, values: npt.NDArray[Any], rows: Index) -> None:
         if np.isfinite(values).all():

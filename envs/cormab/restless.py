@@ -34,6 +34,9 @@ class RestlessBandit(NativeEnv):
     """Which actions are feasible."""
     executed_actions: npt.NDArray[np.bool_]
     """The action that each row executed last, ``(R, N)``: feasible, whatever was asked for."""
+    reward_parts: npt.NDArray[np.float64]
+    """What each arm added to the last total reward of each row, ``(R, J)``; see :class:`envs.protocols.RewardParts`. Penalties
+    are shared out equally."""
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class RestlessBandit(NativeEnv):
         self.instance = instance
         self.constraint = instance.constraint
         self.executed_actions = np.zeros((num_envs, instance.num_actions), np.bool_)
+        self.reward_parts = np.zeros((num_envs, instance.num_arms))
         self.observation_space = MultiDiscrete(np.full(instance.num_arms, instance.num_states))
         # What is not refused belongs to the space.
         refuses = infeasible == "error"
@@ -164,18 +168,25 @@ class RestlessBandit(NativeEnv):
             pay = self._expected_pay.take(index)
         else:
             pay = self._pay.take(states + self._arms * self._num_states)
-        return states, self._rewards(pay, executed), np.zeros(rows.shape, np.bool_)
+        rewards, penalty = self._rewards(pay, executed)
+        self.reward_parts[rows] = pay if penalty is None else pay - penalty[:, None] / len(self._arms)
+        return states, rewards, np.zeros(rows.shape, np.bool_)
 
-    def _rewards(self, pay: npt.NDArray[np.float64], executed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    def _rewards(
+        self, pay: npt.NDArray[np.float64], executed: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64] | None]:
+        """Rewards ``(r, m)``, and the penalties ``(r,)`` that were taken off the total."""
         total = pay.sum(axis=1)
+        penalty: npt.NDArray[np.float64] | None = None
         if self._infeasible == "penalise":
-            total -= self._penalty * ~self._feasible
+            penalty = np.where(self._feasible, 0.0, self._penalty)
+            total -= penalty
         if self.scalar_reward:
-            return np.asarray(total[:, None], np.float32)
+            return np.asarray(total[:, None], np.float32), penalty
         # Sums in a fixed order: a matrix product may round differently for other numbers of rows.
         equity = (pay[:, :, None] * self._group_share).sum(axis=1).min(axis=1)
         cost = (executed * self._costs).sum(axis=1)
-        return np.stack([total, equity, -cost], axis=-1).astype(np.float32)
+        return np.stack([total, equity, -cost], axis=-1).astype(np.float32), penalty
 
 
 def _reward_bounds(

@@ -22,7 +22,7 @@ from morl.nn.stacked import Parameters
 if TYPE_CHECKING:
     from morl.mip.folded import FoldedNetwork
 
-QModel = Literal["mlp", "bilinear", "concave", "linear"]
+QModel = Literal["mlp", "factored", "concave", "linear"]
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,14 @@ def _array(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 class ActionValueNet:
     r"""Shape of a stacked Q-network over binary actions; parameters are passed to every call.
 
-    ``mlp``: a ReLU network. ``bilinear``: :math:`v(s) + \sum_j a_j g_j(s) + c(s)^\top h(a)` with a ReLU network ``h`` of the
-    action alone; ``v`` and ``c`` are linear in the encoded observation, ``g`` through products only. ``concave``: minus a
-    convex function of the action, which an integer program holds without a binary per unit: hidden-to-hidden weights enter by
-    their absolute values, and every layer sees the inputs again. ``linear``: :math:`v(s) + \sum_j a_j g_j(s)` with a ReLU
-    network for ``v`` and ``g``.
+    ``mlp``: a ReLU network. ``factored``: a sum over the ``P`` observed components of values of their own,
+    :math:`\sum_p v_p(s_p) + g_p(s_p)^\top a + c_p(s_p)^\top h(a)`: tables with one row per category, and one ReLU network ``h``
+    of the action alone. ``concave``: minus a convex function of the action, which an integer program holds without a binary
+    per unit: hidden-to-hidden weights enter by their absolute values, and every layer sees the inputs again. ``linear``:
+    :math:`v(s) + \sum_j a_j g_j(s)` with a ReLU network for ``v`` and ``g``.
 
     Source:
+        Guestrin, Koller, Parr, Venkataraman, Efficient Solution Algorithms for Factored MDPs, JAIR 19 (2003) (``factored``);
         Amos, Xu, Kolter, Input Convex Neural Networks, ICML 2017 (``concave``).
     """
 
@@ -159,12 +160,16 @@ class ActionValueNet:
     additive: bool = False
     """Let the last layer of an ``mlp`` see the inputs too: a sum over components, which begins at 0, and to which the hidden
     layers add what components are worth together."""
+    parts: int = 1
+    """Observed components ``P`` of a ``factored`` network: blocks of the encoded observation, equally wide."""
 
     def __post_init__(self) -> None:
         if self.categories not in (0, self.observation) and self.categories * self.num_actions != self.observation:
             raise ConfigurationError(
                 f"{self.num_actions} components of {self.categories} categories are not {self.observation} inputs"
             )
+        if self.observation % self.parts:
+            raise ConfigurationError(f"{self.observation} inputs cannot be {self.parts} blocks of the same width")
 
     @property
     def _layers(self) -> list[tuple[int, int, bool]]:
@@ -172,8 +177,6 @@ class ActionValueNet:
         outputs = self.outputs * (1 + self.num_actions) if self.model == "linear" else self.outputs
         widths = (0, *self.hidden, outputs)
         layers = [(a, b, a == 0 or self.model == "concave") for a, b in pairwise(widths)]
-        if self.model == "bilinear":
-            return [(a, b, last) for (a, b, _), last in zip(layers, [False] * len(self.hidden) + [True], strict=True)]
         if self.additive and self.model == "mlp":
             layers[-1] = (*layers[-1][:2], True)
         return layers
@@ -192,6 +195,9 @@ class ActionValueNet:
         return [torch.stack(parts).to(device) for parts in zip(*members, strict=True)]
 
     def _init_member(self, generator: torch.Generator) -> Parameters:
+        if self.model == "factored":
+            return self._init_factored(generator)
+
         def normal(*shape: int, fan: int) -> Tensor:
             drawn: Tensor = torch.randn(shape, generator=generator) * (2.0 / max(fan, 1)) ** 0.5
             return drawn
@@ -201,11 +207,6 @@ class ActionValueNet:
         for before, size, sees in self._layers:
             if before:
                 parameters.append(normal(before, size, fan=2 * before))
-            if self.model == "bilinear":
-                if not before:
-                    parameters.append(normal(self.num_actions, size, fan=active))
-                elif sees:
-                    parameters.append(torch.zeros(self.observation, before * size))
             if sees:
                 inputs = [normal(self.observation, size, fan=2 * active)]
                 if self.model != "linear":
@@ -213,12 +214,14 @@ class ActionValueNet:
                     if self.categories:
                         together = active * (self.num_actions if self.categories == self.observation else 1)
                         inputs.append(normal(self.num_actions, self.categories, size, fan=2 * together))
-                parameters += [torch.zeros_like(p) for p in inputs] if before and self.model in {"mlp", "bilinear"} else inputs
+                parameters += [torch.zeros_like(p) for p in inputs] if before and self.model == "mlp" else inputs
             parameters.append(torch.zeros(size))
         return parameters
 
     def fold(self, parameters: Parameters, encoded: Tensor) -> FoldedValues:
         """Fix observations ``(n, B, d)``; gradients flow to the parameters."""
+        if self.model == "factored":
+            return self._fold_factored(parameters, encoded)
         left = iter(parameters)
         layers: list[FoldedLayer] = []
         for before, _, sees in self._layers:
@@ -226,11 +229,6 @@ class ActionValueNet:
             if recurrent is not None and self.model == "concave":
                 recurrent = recurrent.abs()
             direct, constant = None, None
-            if self.model == "bilinear":
-                if recurrent is None:
-                    direct = next(left).unsqueeze(1).expand(-1, encoded.shape[1], -1, -1)
-                elif sees:
-                    recurrent = recurrent.unsqueeze(1) + (encoded @ next(left)).unflatten(-1, recurrent.shape[1:])
             if sees:
                 constant = encoded @ next(left)
                 if self.model != "linear":
@@ -260,3 +258,72 @@ class ActionValueNet:
         if self.model == "concave" and output.recurrent is not None:
             output = replace(output, recurrent=-output.recurrent)
         return FoldedValues(tuple(layers[:-1]), output, self.num_actions)
+
+    # ------------------------------------------------------------------ factored
+
+    @property
+    def _own(self) -> bool:
+        """Whether each observed component is worth more or less only by its own component of the action and by ``h(a)``."""
+        return 0 < self.categories < self.observation
+
+    def _init_factored(self, generator: torch.Generator) -> Parameters:
+        """Weights and biases of ``h``, then the tables, which begin at 0.
+
+        They are ``v (d, m)``, ``g (d, N, m)`` (its own column only: ``(d, m)``) and ``c (d, h, m)``.
+        """
+        parameters: Parameters = []
+        for before, size in pairwise((self.num_actions, *self.hidden)):
+            parameters.append(torch.randn(before, size, generator=generator) * (4.0 / before) ** 0.5)
+            parameters.append(torch.zeros(size))
+        d, m = self.observation, self.outputs
+        parameters += [torch.zeros(d, m), torch.zeros((d, m) if self._own else (d, self.num_actions, m))]
+        return [*parameters, torch.zeros(d, self.hidden[-1], m)] if self.hidden else parameters
+
+    def _fold_factored(self, parameters: Parameters, encoded: Tensor) -> FoldedValues:
+        batch = encoded.shape[1]
+        layers = []
+        for i in range(len(self.hidden)):
+            weight, bias = parameters[2 * i].unsqueeze(1), parameters[2 * i + 1].unsqueeze(1).expand(-1, batch, -1)
+            layers.append(
+                FoldedLayer(None, weight.expand(-1, batch, -1, -1), bias)
+                if not i
+                else FoldedLayer(parameters[2 * i], None, bias)
+            )
+        v, g, *c = parameters[2 * len(self.hidden) :]
+        if self._own:
+            direct = (encoded.unsqueeze(-1) * g.unsqueeze(1)).unflatten(2, (self.num_actions, -1)).sum(3)
+        else:
+            direct = (encoded @ g.flatten(2)).unflatten(-1, g.shape[2:])
+        recurrent = (encoded @ c[0].flatten(2)).unflatten(-1, c[0].shape[2:]) if c else None
+        return FoldedValues(tuple(layers), FoldedLayer(recurrent, direct, encoded @ v), self.num_actions)
+
+    def part_values(self, parameters: Parameters, encoded: Tensor, actions: Tensor) -> Tensor:
+        """What each observed component is worth to a ``factored`` network.
+
+        Args:
+            parameters: ``(n, ...)`` each.
+            encoded: Observations ``(n, B, d)``.
+            actions: One for each, ``(n, B, N)``.
+
+        Returns:
+            ``(n, B, P, m)``; their sum over ``P`` is the value of :meth:`fold`.
+        """
+        given = actions.to(encoded.dtype)
+        v, g, *c = parameters[2 * len(self.hidden) :]
+        features, tables = [torch.ones_like(given[..., :1])], [v.unsqueeze(1)]
+        if not self._own:
+            features.append(given)
+            tables.append(g.transpose(1, 2))
+        if c:
+            h = given
+            for i in range(len(self.hidden)):
+                h = torch.relu(h @ parameters[2 * i] + parameters[2 * i + 1].unsqueeze(1))
+            features.append(h)
+            tables.append(c[0].transpose(1, 2))
+        # One product for the tables of all categories, of which those observed are picked: (n, B, f) @ (n, f, d m).
+        worth = (torch.cat(features, -1) @ torch.cat(tables, 1).flatten(2)).unflatten(-1, (self.observation, self.outputs))
+        if self._own:
+            own = given.repeat_interleave(self.categories, -1).unsqueeze(-1) * g.unsqueeze(1)
+            worth = worth + own
+        seen: Tensor = (encoded.unsqueeze(-1) * worth).unflatten(2, (self.parts, -1)).sum(3)
+        return seen

@@ -48,7 +48,7 @@ class OffPolicyLearner(PopulationLearner):
             {
                 "observation": d,
                 "action": 1 if self.is_discrete else self.num_actions,
-                "reward": self.m,
+                "reward": self._reward_width,
                 "next_observation": d,
                 "discount": 1,
             },
@@ -63,6 +63,11 @@ class OffPolicyLearner(PopulationLearner):
         )
         self.owed = np.zeros(self.n)
         self._encoded: Tensor | None = None
+
+    @property
+    def _reward_width(self) -> int:
+        """Numbers that are stored of one reward."""
+        return self.m
 
     @abstractmethod
     def gradient_update(self, members: Sequence[int] | None) -> None:

@@ -9,9 +9,13 @@ The network takes the action as an *input*, :math:`Q(s, a) \in \mathbb R^m`, and
    :math:`Q'` that is copied from the online network every ``target_period`` updates. Between two copies each next state is
    solved once.
 
+Where the environment says what each arm added to the reward, a ``factored`` network learns a value of every arm from the target
+of that arm alone, :math:`y_p = r_p + \gamma\, Q'_p(s'_p, a^*)`, with the same :math:`a^*`.
+
 References:
     L. Xu, B. Wilder, E. Khalil, M. Tambe, "Reinforcement learning with combinatorial actions for coupled restless bandits",
     ICLR 2025, arXiv 2503.01919.
+    S. Russell, A. Zimdars, "Q-Decomposition for Reinforcement Learning Agents", ICML 2003 (targets of arms).
 
 Deviations: see the page of SEQUOIA in the documentation.
 """
@@ -61,11 +65,13 @@ class SEQUOIA(RunnableSolver):
     hidden: tuple[int, ...] = (16, 32)
     """Width of each hidden layer; small, because every unit may cost the integer program a binary."""
     q_model: QModel = "mlp"
-    """``mlp``; ``bilinear``, where one part of an action changes what another is worth and how much depends on the state;
+    """``mlp``; ``factored``, a sum of values of single arms, each of which depends on the arm's state and the whole action, and
+    learns from what that arm pays if the environment reports it (:class:`envs.protocols.RewardParts`, one objective);
     ``concave`` (no binaries, no complementary actions); or ``linear`` in the action."""
     product_inputs: Literal["own", "all", "none"] = "own"
     """Give the network products of each action component and one-hot states: of its own arm (where components are arms, else
-    none), or of all arms. They cost an integer program nothing."""
+    none), or of all arms. They cost an integer program nothing. The values of a ``factored`` network depend on their own
+    component, or else on all."""
     additive: bool = True
     """Let the last layer of an ``mlp`` see action and state too: a sum over action components, nearly all there is to know
     where arms only meet in the action set, to which the hidden layers add what components are worth together."""
@@ -174,7 +180,7 @@ class SEQUOIALearner(OffPolicyLearner):
         super().__init__(solver, env=env, task=task, seed=seed, device=device)
         self.net = ActionValueNet(
             self.num_actions, self.encoder.width, solver.hidden, self.m, solver.q_model,
-            self._product_width(), solver.additive,
+            self._product_width(), solver.additive, self.parts,
         )  # fmt: skip
         self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
         self.target = [p.clone() for p in self.online]
@@ -186,7 +192,7 @@ class SEQUOIALearner(OffPolicyLearner):
         self.updates = torch.zeros(self.n, dtype=torch.int64)
         self.warm = np.zeros(self.n, dtype=np.bool_)
         self.scale = torch.ones(self.n, self.m, device=device)
-        self.offset = torch.zeros(self.n, self.m, device=device)
+        self.offset = torch.zeros(self.n, self.parts, self.m, device=device)
         # Values of next states under the present target network, one table per member, and for which weights they hold.
         self.cache: list[dict[bytes, np.ndarray[Any, Any]]] = [{} for _ in self.uids]
         self.cache_weights = self.linear_weights.clone()
@@ -194,6 +200,18 @@ class SEQUOIALearner(OffPolicyLearner):
         self.explored = np.zeros((len(self._all_rows), self.num_actions), np.bool_)
         self.explored_steps = np.zeros(len(self._all_rows), np.int64)
         self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
+
+    @property
+    def parts(self) -> int:
+        """Parts ``P`` of the reward that are learned each on its own; 1 for the reward as a whole."""
+        rows: Any = self.rows
+        splits = self.solver.q_model == "factored" and self.m == 1 and self.encoder.is_one_hot
+        count = int(rows.num_reward_parts) if splits else 1
+        return count if self.encoder.width % count == 0 and _categories(self.spec.observation_space, count, self.encoder) else 1
+
+    @property
+    def _reward_width(self) -> int:
+        return self.parts * self.m
 
     def _product_width(self) -> int:
         if self.solver.product_inputs == "all":
@@ -250,9 +268,15 @@ class SEQUOIALearner(OffPolicyLearner):
 
     def _folded(self, parameters: Parameters, members: Selection, encoded: Tensor) -> FoldedValues:
         """Values in return units as functions of the action."""
-        return self.net.fold(select(parameters, members), encoded).in_units(self.scale[members], self.offset[members])
+        return self.net.fold(select(parameters, members), encoded).in_units(self.scale[members], self.offset[members].sum(1))
 
     # ------------------------------------------------------------------ learning
+
+    def _remember(self, rows: Rows, observations: Tensor, actions: Tensor, rewards: Tensor, *rest: Tensor) -> None:
+        if self.parts > 1:
+            batched: Any = self.rows
+            rewards = batched.reward_parts(rows, rewards)
+        super()._remember(rows, observations, actions, rewards, *rest)
 
     def gradient_update(self, members: Sequence[int] | None) -> None:
         """One step towards returns of some members, the first time after the warm start; None for all."""
@@ -265,6 +289,7 @@ class SEQUOIALearner(OffPolicyLearner):
         following = self._next_values(everybody, chosen, batch["next_observation"])
         errors = self.gradient_step(chosen, batch, batch["reward"] + batch["discount"] * following)
         if self.solver.gap_factor:
+            following = following.unflatten(-1, (self.parts, self.m)).sum(2)
             size = float((following * self.linear_weights[chosen].unsqueeze(1)).sum(-1).abs().mean())
             self._set_gap(float(np.clip(self.solver.gap_factor * float(errors.mean()) / max(size, 1e-9), *_GAPS)))
         if self.solver.prioritised:
@@ -292,7 +317,8 @@ class SEQUOIALearner(OffPolicyLearner):
         """Put values on a scale, and fit immediate rewards."""
         chosen = member_slice(members, self.n)
         rewards = self.ring.sample(_SCALE_SAMPLE, generator=self.learning, members=members)["reward"]
-        spread = rewards.std(1)
+        rewards = rewards.unflatten(-1, (self.parts, self.m))
+        spread = rewards.sum(2).std(1)
         steps = min(1.0 / max(1.0 - self.gamma, 1e-9), float(self.spec.max_episode_steps or 1_000))
         self.scale[chosen] = torch.where(spread > 1e-6, spread, torch.ones_like(spread))
         self.offset[chosen] = mean = rewards.mean(1)
@@ -310,20 +336,28 @@ class SEQUOIALearner(OffPolicyLearner):
         Args:
             members: Who is updated.
             batch: From the store, ``(n', B, width)`` each.
-            targets: In return units, ``(n', B, m)``.
+            targets: In return units, ``(n', B, P m)``.
 
         Returns:
             Size of the scalarised temporal-difference errors, ``(n', B)``, return units.
         """
-        weights, scale = self.linear_weights[members], self.scale[members].unsqueeze(1)
+        weights, scale, offset = (
+            self.linear_weights[members],
+            self.scale[members].unsqueeze(1),
+            self.offset[members].unsqueeze(1),
+        )
         leaves = [p.detach().requires_grad_() for p in select(self.online, members)]
         folded = self.net.fold(leaves, batch["observation"])
-        q = folded(batch["action"].unsqueeze(2)).squeeze(2)
-        y = (targets - self.offset[members].unsqueeze(1)) / scale
-        if self.solver.loss == "huber":
-            errors = torch.nn.functional.smooth_l1_loss(q, y, reduction="none").mean(-1)
+        if self.parts > 1:
+            q = self.net.part_values(leaves, batch["observation"], batch["action"])
         else:
-            errors = (q - y).square().mean(-1)
+            q = folded(batch["action"].unsqueeze(2))
+        y = (targets.unflatten(-1, (self.parts, self.m)) - offset) / scale.unsqueeze(2)
+        if self.solver.loss == "huber":
+            errors = torch.nn.functional.smooth_l1_loss(q, y, reduction="none")
+        else:
+            errors = (q - y).square()
+        errors = errors.sum(2).mean(-1)
         loss = (errors * batch["importance"] if self.solver.prioritised else errors).mean(-1)
         total = loss
         if self.solver.l1:
@@ -333,15 +367,16 @@ class SEQUOIALearner(OffPolicyLearner):
         self.adam.learning_rate = self._learning_rate(members)
         self.adam.step(list(torch.autograd.grad(total.sum(), leaves)), members)
         self.stats["loss"][members] = loss.detach()
-        self.stats["mean_value"][members] = ((q.detach() * scale + self.offset[members].unsqueeze(1)).mean(1) * weights).sum(-1)
-        return ((q.detach() - y) * scale * weights.unsqueeze(1)).sum(-1).abs()
+        whole: Tensor = q.detach().sum(2)
+        self.stats["mean_value"][members] = ((whole * scale + offset.sum(2)).mean(1) * weights).sum(-1)
+        return ((whole - y.sum(2)) * scale * weights.unsqueeze(1)).sum(-1).abs()
 
     def _learning_rate(self, members: Selection) -> float:
         done = min(float(self.updates[members].max()) / self.solver.learning_rate_decay, 1.0)
         return self.solver.learning_rate + (self.solver.final_learning_rate - self.solver.learning_rate) * done
 
     def _next_values(self, everybody: list[int], members: Selection, encoded: Tensor) -> Tensor:
-        """Target values of the best actions at next states ``(n', B, d)``, in return units, ``(n', B, m)``.
+        """Target values of the best actions at next states ``(n', B, d)``, in return units, ``(n', B, P m)``.
 
         Each state is solved once per target network, unless the online network chooses.
         """
@@ -368,10 +403,15 @@ class SEQUOIALearner(OffPolicyLearner):
         return torch.from_numpy(found).to(self.device)
 
     def _solved(self, chooser: Parameters, members: Selection, encoded: Tensor) -> Tensor:
-        """Target values ``(n', B, m)`` of the actions that are best under some networks."""
+        """Target values ``(n', B, P m)`` of the actions that are best under some networks."""
         with torch.no_grad():
             folded = self._folded(chooser, members, encoded)
             best = self.maximizer(ActionProblem(folded, self.linear_weights[members]))
+            if self.parts > 1:
+                worth = self.net.part_values(select(self.target, members), encoded, best)
+                scale, offset = self.scale[members], self.offset[members]
+                best_values: Tensor = (worth * scale[:, None, None] + offset.unsqueeze(1)).flatten(2)
+                return best_values
             values = folded if chooser is self.target else self._folded(self.target, members, encoded)
             return values(best.unsqueeze(2)).squeeze(2)
 
@@ -402,7 +442,7 @@ class SEQUOIALearner(OffPolicyLearner):
                 {
                     "weights": self.linear_weights[i : i + 1].clone(),
                     "scale": self.scale[i : i + 1].clone(),
-                    "offset": self.offset[i : i + 1].clone(),
+                    "offset": self.offset[i : i + 1].sum(1),
                 },
             )
             for i in range(self.n)
@@ -457,7 +497,7 @@ class SEQUOIALearner(OffPolicyLearner):
             state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
         for i, table in enumerate(self.cache):
             keys = np.frombuffer(b"".join(table), np.float32).reshape(len(table), self.encoder.width).copy()
-            values = np.array(list(table.values()), np.float32).reshape(len(table), self.m)
+            values = np.array(list(table.values()), np.float32).reshape(len(table), self._reward_width)
             state |= {f"cache/{i}/states": torch.from_numpy(keys), f"cache/{i}/values": torch.from_numpy(values)}
         own = {"updates": self.updates, "warm": torch.from_numpy(self.warm.copy()), "scale": self.scale, "offset": self.offset}
         own["cache_weights"] = self.cache_weights

@@ -106,6 +106,7 @@ LEAVES = {
         "sequoia", SEQUOIA(**_sequoia, q_model="concave", double_q=True, prioritised=True, n_step=2), RESTLESS
     ),
     "sequoia_linear_shared": Case("sequoia", SEQUOIA(**_sequoia, q_model="linear", replay="shared", loss="mse"), RESTLESS),
+    "sequoia_factored": Case("sequoia", SEQUOIA(**_sequoia, q_model="factored"), RESTLESS),
     "subpo": Case("subpo", SubPO(**_subpo, baseline="critic", gae_lambda=0.9, critic_updates=2), CORRIDOR),
     "subpo_table_natural": Case("subpo", SubPO(**_subpo, network="table", optimiser="natural", iterations=3), CORRIDOR),
     "subpo_gru": Case("subpo", SubPO(**_subpo, network="gru", entropy_schedule="inverse", share_rollouts=True), CORRIDOR),

@@ -47,6 +47,36 @@ class Walk(gym.Env[Any, Any]):
         return self.x.copy(), np.array([self.x[0], 1.0], np.float32), self.left == 0, False, {}
 
 
+class Parts(gym.Env[Any, Any]):
+    """Two components that pay what they show."""
+
+    observation_space: gym.Space[Any] = spaces.MultiDiscrete([3, 3])
+    action_space: gym.Space[Any] = spaces.MultiBinary(2)
+    reward_parts = np.zeros(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        return np.zeros(2, np.int64), {}
+
+    def step(self, action: Any) -> Any:
+        states = self.np_random.integers(3, size=2)
+        self.reward_parts = states.astype(float)
+        return states, float(states.sum()), False, False, {}
+
+
+def test_parts_of_rewards_are_those_of_the_last_step_and_add_up() -> None:
+    rows = make_problem(Parts).rows(3, device=CPU)
+    assert rows.num_reward_parts == 2
+    assert make_problem(Walk).rows(1, device=CPU).num_reward_parts == 1
+    rows.reset(np.arange(3), [0, 1, 2])
+    rows.step(torch.zeros(3, 2), np.arange(3))
+    some = np.array([2, 0])
+    observations, rewards, _, _ = rows.step(torch.zeros(2, 2), some)
+    assert torch.equal(rows.reward_parts(some, rewards), observations.float())
+    with pytest.raises(EnvironmentFault, match="add up to"):
+        rows.reward_parts(some, rewards + 0.5)
+
+
 def test_true_final_observations_and_no_reset_by_itself() -> None:
     rows = make_problem(Walk).rows(2, device=CPU)
     first = rows.reset(np.arange(2), [0, 1])

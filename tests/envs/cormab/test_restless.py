@@ -137,6 +137,22 @@ def test_three_objectives():
     np.testing.assert_allclose(found[:, 0], instance.expected_reward(before, actions), rtol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"expected_rewards": True}, {"infeasible": "penalise"}, {"reward": "vector"}])
+def test_the_reward_is_the_sum_of_what_each_arm_added(options):
+    instance = tiny("budget")
+    env = RestlessBandit(40, instance=instance, **options)
+    rows, rng = np.arange(40), np.random.default_rng(1)
+    env.reset(rows, rows)
+    actions = rng.random((40, 4)) < 0.5 if "infeasible" in options else instance.constraint.sample(rng, 40)
+    states, rewards, _, _ = env.step(rows, actions)
+    np.testing.assert_allclose(env.reward_parts.sum(1), rewards[:, 0], rtol=1e-5)
+    if options in ({}, {"reward": "vector"}):
+        np.testing.assert_array_equal(env.reward_parts, REWARDS[np.arange(4), states])
+    before = env.reward_parts.copy()
+    env.step(rows[:3], instance.constraint.sample(rng, 3))
+    np.testing.assert_array_equal(env.reward_parts[3:], before[3:])
+
+
 def test_expected_reward_is_the_formula():
     instance = tiny("budget")
     states, action = np.array([[0, 3, 1, 2]]), np.array([[1, 0, 0, 1]])

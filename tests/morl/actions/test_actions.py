@@ -20,7 +20,7 @@ def problem(model="mlp", categories=K, seed=0, outputs=M, arms=J) -> ActionProbl
     additive = model == "additive"
     net = ActionValueNet(arms, arms * K, (7, 6), outputs, "mlp" if additive else model, categories, additive)
     parameters = [p.double() for p in net.init([torch_stream(seed, "net", i) for i in range(N)], CPU)]
-    if additive or model == "bilinear":  # sums begin at 0
+    if additive or model == "factored":  # sums begin at 0
         parameters = [p + 0.1 * torch.randn(p.shape, generator=torch_stream(seed, "sum", 0)).double() for p in parameters]
     states = torch.nn.functional.one_hot(torch.from_numpy(np.random.default_rng(seed).integers(K, size=(N, B, arms))), K)
     return ActionProblem(net.fold(parameters, states.flatten(2).double()), torch.full((N, outputs), 1.0 / outputs))
@@ -39,7 +39,7 @@ def scores_of(asked, actions):
     return asked.scores(actions.unsqueeze(2)).squeeze(2)
 
 
-@pytest.mark.parametrize("model", ["mlp", "additive", "bilinear", "concave", "linear"])
+@pytest.mark.parametrize("model", ["mlp", "additive", "factored", "concave", "linear"])
 @pytest.mark.parametrize("categories", [0, K, J * K])
 def test_flips_and_single_networks_agree_with_the_batch(model, categories):
     asked = problem(model, categories)

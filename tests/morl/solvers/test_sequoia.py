@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from morl.problem import make_problem
 from morl.solvers import SEQUOIA
 from morl.testing import one_device
 from morl.testing.policy import check_policy
+from morl.testing.solver import check_solver
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 SMALL = SEQUOIA(
@@ -40,7 +42,7 @@ def trained(solver=SMALL, env=ENV, steps=80):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "model"), [(LocalSearch(), "mlp"), (Enumerate(), "mlp"), (MIP(gap=0.0, method="program"), "bilinear")]
+    ("optimizer", "model"), [(LocalSearch(), "mlp"), (Enumerate(), "mlp"), (MIP(gap=0.0, method="program"), "factored")]
 )
 def test_a_policy_loads_without_what_it_was_trained_with(tmp_path, optimizer, model):
     [policy] = trained(replace(SMALL, policy_optimizer=optimizer, q_model=model)).policies()
@@ -54,7 +56,7 @@ def test_a_policy_loads_without_what_it_was_trained_with(tmp_path, optimizer, mo
     torch.testing.assert_close(loaded.values(states, actions), policy.values(states, actions))
 
 
-@pytest.mark.parametrize("model", ["mlp", "bilinear"])
+@pytest.mark.parametrize("model", ["mlp", "factored"])
 def test_the_three_optimisers_agree_where_the_answer_is_exact(model):
     learner = trained(replace(SMALL, q_model=model))
     states = np.random.default_rng(1).integers(4, size=(6, 6))
@@ -110,6 +112,57 @@ def test_the_warm_up_holds_its_actions_too():
     assert len(torch.unique(actions, dim=0)) <= 8
 
 
+LINKED = {"id": "cormab/interventions-v0", "num_arms": 6, "budget": 2, "num_interventions": 4, "horizon": 5}
+FACTORED = replace(SMALL, q_model="factored", hidden=(5,), loss="mse")
+
+
+@pytest.mark.parametrize("env", [LINKED, ENV])  # values of the whole action, and of an arm's own component
+def test_a_factored_network_learns_each_arm_from_its_own_target(env):
+    learner = trained(FACTORED, env, steps=60)
+    assert learner.parts == 6
+    batch = learner.ring.sample(30, generator=learner.learning)
+    rewards = batch["reward"][0]
+    assert rewards.shape == (30, 6)
+    states, arms = batch["observation"][0].view(30, 6, 4).argmax(-1).numpy(), np.arange(6)
+    instance = learner.rows.batch.instance
+    levels = instance.levels(batch["action"][0].numpy().astype(bool))
+    if env is ENV:  # expected rewards
+        np.testing.assert_allclose(rewards, instance.arm_rewards[arms, levels, states], rtol=1e-6)
+    # The parts add up to the value by which actions are chosen.
+    worth = learner.net.part_values(learner.online, batch["observation"], batch["action"])
+    whole = learner.net.fold(learner.online, batch["observation"])(batch["action"].unsqueeze(2)).squeeze(2)
+    torch.testing.assert_close(worth.sum(2), whole, rtol=1e-4, atol=1e-4)
+    # An arm's value hears of its own state only.
+    other = batch["observation"].clone().view(1, 30, 6, 4)
+    other[:, :, 1:] = torch.roll(other[:, :, 1:], 1, dims=-1)
+    again = learner.net.part_values(learner.online, other.flatten(2), batch["action"])
+    assert torch.equal(again[:, :, 0], worth[:, :, 0])
+    assert not torch.equal(again[:, :, 1:], worth[:, :, 1:])
+    # Its target is its own reward and its own value under the action that is best for all.
+    following = learner._next_values([0], slice(0, 1), batch["next_observation"])
+    folded = learner._folded(learner.target, slice(0, 1), batch["next_observation"])
+    best = learner.maximizer(ActionProblem(folded, learner.linear_weights))
+    torch.testing.assert_close(following.sum(-1), folded(best.unsqueeze(2))[..., 0, 0], rtol=1e-4, atol=1e-3)
+
+
+def test_learning_by_arms_keeps_the_laws_of_learners():
+    check_solver(replace(FACTORED, prioritised=True, n_step=2, learning_starts=8), env=LINKED, rounds=12)
+
+
+def test_arms_are_learned_together_where_their_rewards_are_not_known():
+    class Silent(gym.Wrapper):
+        """Does not say what the reward is made of."""
+
+        @property
+        def unwrapped(self):
+            return self
+
+    learner = trained(FACTORED, lambda: Silent(gym.make("cormab/interventions-v0", num_arms=6, num_interventions=4, budget=2)))
+    assert learner.parts == 1
+    assert trained(replace(FACTORED, q_model="mlp"), LINKED, steps=8).parts == 1
+    assert trained(FACTORED, {**LINKED, "reward": "vector"}, steps=8).parts == 1
+
+
 def test_gaps_follow_the_errors_and_survive_a_checkpoint():
     solver = replace(SMALL, training_optimizer=MIP(method="program", gap=0.5), gap_factor=0.01)
     learner = trained(solver, steps=36)
@@ -131,7 +184,7 @@ def test_all_actions_taken_in_training_are_feasible():
     assert learner.constraint.contains(batch["action"][0].numpy()).all()
 
 
-@pytest.mark.parametrize("model", ["mlp", "bilinear", "concave", "linear"])
+@pytest.mark.parametrize("model", ["mlp", "factored", "concave", "linear"])
 def test_a_gradient_step_stays_on_one_device_and_reads_nothing(model):
     learner = trained(replace(SMALL, q_model=model, stability=0.1, l1=0.1), steps=4)
     learner.online = [p.to(META) for p in learner.online]
@@ -142,7 +195,7 @@ def test_a_gradient_step_stays_on_one_device_and_reads_nothing(model):
     learner.stats = {key: value.to(META) for key, value in learner.stats.items()}
     batch = {"observation": torch.zeros(1, 8, 24, device=META), "action": torch.zeros(1, 8, 6, device=META)}
     with one_device():
-        errors = learner.gradient_step(slice(0, 1), batch, torch.zeros(1, 8, 1, device=META))
+        errors = learner.gradient_step(slice(0, 1), batch, torch.zeros(1, 8, learner.parts, device=META))
     assert errors.shape == (1, 8)
 
 
