@@ -367,9 +367,10 @@ class SEQUOIALearner(OffPolicyLearner):
         self.adam.learning_rate = self._learning_rate(members)
         self.adam.step(list(torch.autograd.grad(total.sum(), leaves)), members)
         self.stats["loss"][members] = loss.detach()
-        whole: Tensor = q.detach().sum(2)
+        whole = q.detach().sum(2)
         self.stats["mean_value"][members] = ((whole * scale + offset.sum(2)).mean(1) * weights).sum(-1)
-        return ((whole - y.sum(2)) * scale * weights.unsqueeze(1)).sum(-1).abs()
+        sizes: Tensor = ((whole - y.sum(2)) * scale * weights.unsqueeze(1)).sum(-1).abs()
+        return sizes
 
     def _learning_rate(self, members: Selection) -> float:
         done = min(float(self.updates[members].max()) / self.solver.learning_rate_decay, 1.0)
