@@ -69,12 +69,14 @@ STATES, LIMIT = 20, 10.0
 
 def capacity(arms: int, number: int) -> tuple[Instance, Any]:
     """An instance and its environment."""
-    instance = capacity_instance(num_arms=arms, budget=arms // 4, seed=number)
+    instance = capacity_instance(num_arms=arms, budget=min(arms // 4, 20), seed=number)
     return instance, make_problem({"id": "cormab/capacity-v0", "instance": instance, "expected_rewards": True})
 
 
 def score(policy: Any, instance: Instance) -> float:
-    """Normalised score, 50 episodes."""
+    """Normalised score, 50 episodes; NaN for a hundred arms, where a comparison takes many minutes."""
+    if instance.num_arms > 40:
+        return float("nan")
     return float(compare({"sequoia": Learned(policy)}, [instance], episodes=50, start=START).normalised[0, 0])
 
 
@@ -178,11 +180,11 @@ def decide(folder: Path) -> dict[str, Any]:
     maximizer = Maximizer(policy.constraint, method="program")
     row: dict[str, Any] = {}
     for label, gap in (("gap", 0.02), ("exact", 1e-6)):
-        # What takes ten seconds each takes long enough with eight of them.
+        # Where nobody finishes within the limit a few states tell as much.
         seconds: list[float] = []
         gaps: list[float] = []
         for network in networks:
-            if sum(seconds) < 8 * LIMIT:
+            if sum(seconds) < 5 * LIMIT:
                 result = maximizer([network], pieces(1), gap=gap, time_limit=LIMIT)
                 seconds.append(result.seconds)
                 gaps.append(result.gap)
