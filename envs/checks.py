@@ -319,6 +319,12 @@ def _play_staggered(batched: BatchedEnv, num_objectives: int, steps: int, seed: 
         actions = np.stack([np.asarray(batched.action_space.sample()) for _ in rows])
         result = batched.step(rows, actions)
         _check_step(batched, result, rows.size, num_objectives, number)
+        if (parts := getattr(batched, "reward_parts", None)) is not None:
+            total = parts[rows].sum(1)
+            _require(
+                np.allclose(total, result[1][:, 0], rtol=1e-4, atol=1e-4),
+                f"the reward_parts of step {number} add up to {total}, but the rewards were {result[1][:, 0]}",
+            )
         for place, row in enumerate(rows):
             going = current[row]
             assert going is not None

@@ -62,9 +62,18 @@ class Endless(TreasureCorridor):
         return observations, rewards, terminated, np.zeros_like(truncated)
 
 
+class OldParts(TreasureCorridor):
+    """Parts of rewards that stay what they were."""
+
+    def __init__(self, number, **options):
+        super().__init__(number, **options)
+        self.reward_parts = np.full((number, 1), 0.3)
+
+
 @pytest.mark.parametrize(
     ("faulty", "message"),
     [
+        (OldParts, "reward_parts of step"),
         (Draws, "replayed alone"),
         (CountsCalls, "nothing but its seed"),
         (Autoresets, "could be stepped"),
