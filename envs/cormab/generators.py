@@ -176,8 +176,7 @@ def path_instance(
         edges = underground(num_arms, rng)
         constraint = Path(num_arms, edges, int(rng.integers(num_arms)), budget, longest)
     else:
-        first = next(iter(graph.nodes)) if source is None else source
-        constraint = Path.from_graph(graph, first, budget=budget, max_edges=longest)
+        constraint = Path.from_graph(graph, source, budget=budget, max_edges=longest)
     return _one_action_per_arm(constraint, arms, order, budget, paper_order)
 
 

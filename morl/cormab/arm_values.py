@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from morl.errors import ConfigurationError
+
 Array = npt.NDArray[np.float64]
 
 _BISECTIONS = 60
@@ -49,7 +51,12 @@ def discounted_values(transitions: Array, rewards: Array, gamma: float) -> Array
 
     Returns:
         ``(..., K)``.
+
+    Raises:
+        ConfigurationError: The discount is out of range.
     """
+    if not 0.0 <= gamma < 1.0:
+        raise ConfigurationError(f"gamma is {gamma}; expected at least 0 and below 1")
     levels, states = rewards.shape[-2:]
     shape = rewards.shape[:-2]
     p = np.broadcast_to(transitions, (*shape, levels, states, states)).reshape(-1, levels, states, states)
@@ -85,6 +92,8 @@ def whittle_indices(transitions: Array, rewards: Array, gamma: float) -> Array:
     Returns:
         ``(J, K)``, to about ``1e-9`` of the range of the rewards. Meaningful for indexable arms, see :func:`indexable`.
     """
+    if not 0.0 <= gamma < 1.0:
+        raise ConfigurationError(f"gamma is {gamma}; expected at least 0 and below 1")
     reach = (rewards.max() - rewards.min()) / (1.0 - gamma) + 1.0
     low = np.full(rewards.shape[::2], -reach)
     high: Array = -low

@@ -275,6 +275,10 @@ def compare(
 
 
 def _beginning(instance: Instance, chance: float) -> Array:
+    if instance.num_states < 2 or not 0.0 <= chance <= 1.0:
+        raise ConfigurationError(
+            f"start is {chance} for arms with {instance.num_states} states; expected a probability, and at least 2 states"
+        )
     start = np.zeros((instance.num_arms, instance.num_states))
     start[:, :2] = 1.0 - chance, chance
     return start

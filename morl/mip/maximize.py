@@ -105,7 +105,7 @@ class Maximizer:
                 ``cutoff``: those of ``crown`` over the actions that are better than a known one.
 
         Raises:
-            ConfigurationError: An unknown name.
+            ConfigurationError: An unknown name, or something else than a constraint.
             CapabilityError: ``enumerate`` for a set of more than ``LISTED`` actions.
         """
         for name, value, known in (
@@ -115,6 +115,8 @@ class Maximizer:
         ):
             if value not in known:
                 raise ConfigurationError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+        if not all(hasattr(constraint, name) for name in ("num_actions", "rows", "contains", "maximize_linear")):
+            raise ConfigurationError(f"constraint is {constraint!r}; expected one of envs.cormab.constraints")
         self.constraint = constraint
         self.polytope = ActionPolytope(constraint)
         self.formulation, self.bounds = formulation, bounds
@@ -444,12 +446,12 @@ def maximize_q(
     state = np.asarray(seen, np.float64)
     if state.ndim != 1:
         raise ShapeError(f"observation has shape {state.shape}; expected one encoded observation (d,)")
+    solver = Maximizer(constraint, method=method, formulation=formulation, bounds=bounds)
     names = ["network"] if len(given) == 1 else [f"network[{k}]" for k in range(len(given))]
     read = [ReLUNetwork.from_torch(part, name=name) for part, name in zip(given, names, strict=True)]
     networks = [part.fold(state, constraint.num_actions) for part in read]
     check_networks(networks)
     one = pieces(networks[0].num_outputs, weights=weights, scalarization=scalarization, ideal_point=ideal_point)
-    solver = Maximizer(constraint, method=method, formulation=formulation, bounds=bounds)
     return solver(
         networks, one.worst_of(len(networks)) if len(networks) > 1 else one,
         gap=gap, time_limit=time_limit, node_limit=node_limit,

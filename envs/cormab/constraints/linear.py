@@ -83,7 +83,8 @@ class Linear(Constraint):
         if integer.shape != (extra,):
             raise ValueError(f"auxiliary_integer has shape {integer.shape}; expected ({extra},)")
         object.__setattr__(self, "auxiliary_integer", integer)
-        if (self.lower > self.upper).any() or self.rows().solve(np.zeros(self.num_actions)) is None:
+        impossible = (self.lower > self.upper) | (self.lower == np.inf) | (self.upper == -np.inf)
+        if impossible.any() or self.rows().solve(np.zeros(self.num_actions)) is None:
             raise ValueError("no action satisfies the rows: the set of feasible actions is empty; loosen a side")
 
     @classmethod

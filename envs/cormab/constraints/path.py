@@ -46,25 +46,30 @@ class Path(DownwardClosed):
         object.__setattr__(self, "edges", edges)
 
     @classmethod
-    def from_graph(cls, graph: Any, source: Any, *, budget: int, max_edges: int) -> Self:
+    def from_graph(cls, graph: Any, source: Any = None, *, budget: int, max_edges: int) -> Self:
         """Take the graph of another library.
 
         Args:
             graph: An undirected ``networkx.Graph``; arm ``j`` is the ``j``-th of ``graph.nodes``. Attributes are ignored.
-            source: A node of it.
+            source: A node of it; None for the first one.
             budget: Most arms that may be pulled.
             max_edges: Most edges of the walk.
 
         Raises:
-            ValueError: The graph is directed, or ``source`` is not in it.
+            ValueError: It is not such a graph, or directed, or ``source`` is not in it.
         """
+        if not hasattr(graph, "is_directed"):
+            raise ValueError(f"graph is a {type(graph).__name__}; expected a networkx.Graph: networkx.Graph(edges) makes one")
         if graph.is_directed():
             raise ValueError("graph is directed; a round trip needs an undirected one: pass graph.to_undirected()")
         number = {node: index for index, node in enumerate(graph.nodes)}
-        if source not in number:
+        if not number:
+            raise ValueError("graph has no nodes; expected at least one")
+        first = next(iter(number)) if source is None else source
+        if first not in number:
             raise ValueError(f"source {source!r} is not a node of the graph")
         edges = np.array([(number[one], number[other]) for one, other in graph.edges()], np.int64).reshape(-1, 2)
-        return cls(len(number), edges, number[source], budget, max_edges)
+        return cls(len(number), edges, number[first], budget, max_edges)
 
     @property
     def num_actions(self) -> int:

@@ -394,6 +394,8 @@ def test_bad_arguments_are_refused(constraint):
     [
         (lambda: Budget(3, 4), "budget is 4; expected an integer from 0 to 3"),
         (lambda: Budget(3, 1.5), "budget is 1.5"),
+        (lambda: Budget(3, None), "budget is None"),
+        (lambda: Path.from_graph([(0, 1)], 0, budget=1, max_edges=2), "expected a networkx.Graph"),
         (lambda: ExactCount(3, 4), "count is 4"),
         (lambda: Capacity([2.5], [3]), "integers; choose smaller units"),
         (lambda: Capacity([0], [3]), "costs holds 0"),
@@ -405,6 +407,7 @@ def test_bad_arguments_are_refused(constraint):
         (lambda: Path.from_graph(networkx.DiGraph([(0, 1)]), 0, budget=1, max_edges=2), "directed"),
         (lambda: Path.from_graph(networkx.Graph([(0, 1)]), "x", budget=1, max_edges=2), "'x' is not a node"),
         (lambda: Linear([[1, 1]], [3], [4]), "set of feasible actions is empty"),
+        (lambda: Linear([[1, 1]], [np.inf], [np.inf]), "set of feasible actions is empty"),
         (lambda: Linear([[1, 1]], [1], [0]), "set of feasible actions is empty"),
         (lambda: Linear([[1, np.nan]], [1], [0]), "not finite"),
         (lambda: Linear([[1, 1]], [1, 1], [0]), "lower has shape"),

@@ -348,6 +348,9 @@ def test_impossible_instances_are_refused(arguments, message):
         ("interventions", {"budget": 10, "num_interventions": 10}, "expected 0 to num_interventions - 1"),
         ("capacity", {"budget": 1.5}, "budget is 1.5; expected an integer"),
         ("path", {"source": 1}, "give graph as well"),
+        ("path", {"graph": [(0, 1)], "budget": 1}, "expected a networkx.Graph"),
+        ("path", {"graph": networkx.path_graph(3), "source": "x", "budget": 1}, "source 'x' is not a node"),
+        ("budget", {"budget": float("nan")}, "budget is nan"),
     ],
 )
 def test_impossible_arguments_are_refused(kind, arguments, message):

@@ -12,6 +12,7 @@ from envs.cormab import Instance, budget_instance
 from envs.cormab.constraints import Budget
 from envs.cormab.exact import horizon_values, optimal_values
 from morl.cormab import discounted_values, horizon_action_values, indexable, whittle_indices
+from morl.errors import ConfigurationError
 
 # Of the reference problem, discount 0.9.
 INDICES = [
@@ -86,3 +87,10 @@ def test_prices_are_paid_in_their_step():
 def test_discounted_values_of_a_constant(gamma):
     values = discounted_values(np.full((3, 2, 2, 2), 0.5), np.ones((3, 2, 2)), gamma)
     np.testing.assert_allclose(values, np.full((3, 2), 1.0 / (1.0 - gamma)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 2.0, -0.1, float("nan")])
+def test_values_without_end_need_a_discount(gamma):
+    for what in (discounted_values, whittle_indices, indexable):
+        with pytest.raises(ConfigurationError, match="gamma is"):
+            what(np.full((1, 2, 2, 2), 0.5), np.ones((1, 2, 2)), gamma)

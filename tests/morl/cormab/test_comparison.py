@@ -105,6 +105,7 @@ def test_policies_that_do_not_exist_are_left_out():
         ({"episodes": 0}, "episodes is 0"),
         ({"horizon": 0}, "horizon is 0"),
         ({"level": 1.0}, "level is 1"),
+        ({"start": 2.0}, "start is 2.0"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

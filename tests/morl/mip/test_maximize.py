@@ -109,7 +109,7 @@ def test_the_value_is_that_of_brute_force(family, objective):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1e-6, 1e-3, 1.0, 1e3, 1e6]), st.sampled_from([1e-6, 1.0, 1e6]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_any_size_of_numbers_and_any_start_will_do(seed, first, last):
     rng = np.random.default_rng(seed)
     family = FAMILIES[rng.integers(5)]
@@ -454,6 +454,8 @@ def test_wrong_shapes_names_and_numbers_are_refused():
         maximize_q(net, zeros, feasible, formulation="hull")
     with pytest.raises(ConfigurationError, match="time_limit"):
         maximize_q(net, zeros, feasible, time_limit=-1.0)
+    with pytest.raises(ConfigurationError, match=r"envs\.cormab\.constraints"):
+        maximize_q(net, zeros, "budget")
     with pytest.raises(ConfigurationError, match="Sequential"):
         maximize_q(torch.nn.Linear(7, 1), zeros, feasible)
 
