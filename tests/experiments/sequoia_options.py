@@ -43,7 +43,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "as shipped": {},
     "stability 0.1": {"stability": 0.1},
     "stability 1": {"stability": 1.0},
-    "l1 1": {"l1": 1.0},
     "l1 10": {"l1": 10.0},
     "concave": {"q_model": "concave"},
     "one hidden layer": {"hidden": (16,)},
