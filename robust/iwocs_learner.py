@@ -526,8 +526,9 @@ class IWOCSLearner:
 
     # ------------------------------------------------------------------ reports and state
 
-    def report(self) -> Report:
+    def report(self, kept: Sequence[Policy] = ()) -> Report:
         """Bounds, history and, for a single preference, the certificate and the return map of the best policy."""
+        del kept
         tables: dict[str, Any] = {"iterations": self.history, "bounds": self._bounds()}
         figures: dict[str, Figure] = {}
         only = self.subs[0]

@@ -66,8 +66,9 @@ class TabularLearner:
         spec = self.env.spec
         return [TabularPolicy(spec.observation_space, spec.action_space, actions) for _ in self.uids]
 
-    def report(self) -> Report:
+    def report(self, kept: Sequence[Policy] = ()) -> Report:
         """The certificate, and every iteration with the models that it solved and found."""
+        del kept
         names = self.region.space.names
         rows = []
         for number, step in enumerate(self.result.history):

@@ -57,8 +57,8 @@ class Report:
 class HasReport(Protocol):
     """A learner with something to add to the result of its run."""
 
-    def report(self) -> Report:
-        """What it adds, as of now."""
+    def report(self, kept: Sequence[Policy] = ()) -> Report:
+        """What it adds, as of now; ``kept`` are the policies that the run hands out."""
         ...
 
 

@@ -296,7 +296,8 @@ class Session:
         indicators = {
             name: value for name, value in self.metrics[-1].items() if name not in {"env_steps", *self.learner.statistics()}
         }
-        self.report = report = self.learner.report() if isinstance(self.learner, HasReport) else Report()
+        kept = [entry.policy for entry in self.assessor.archive]
+        self.report = report = self.learner.report(kept) if isinstance(self.learner, HasReport) else Report()
         summary = {
             "status": status,
             "env": self.problem.spec.env_id,

@@ -356,9 +356,9 @@ class MORLDLearner:
         policies: list[Policy] = self.inner.policies(weights)
         return policies
 
-    def report(self) -> Report:
+    def report(self, kept: Sequence[Policy] = ()) -> Report:
         """Of the inner learner, if it has one."""
-        return self.inner.report() if isinstance(self.inner, HasReport) else Report()
+        return self.inner.report(kept) if isinstance(self.inner, HasReport) else Report()
 
     def statistics(self) -> dict[str, float]:
         """Of the inner learner."""

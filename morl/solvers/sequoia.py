@@ -186,6 +186,7 @@ class SEQUOIALearner(OffPolicyLearner):
         self.target = [p.clone() for p in self.online]
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.maximizer = solver.training_optimizer.make(self.constraint)
+        solver.policy_optimizer.make(self.constraint)  # refuses now what it would refuse after the training
         self.gap = _GAPS[1]
         if solver.gap_factor:
             self._set_gap(self.gap)
@@ -449,8 +450,8 @@ class SEQUOIALearner(OffPolicyLearner):
             for i in range(self.n)
         ]  # fmt: skip
 
-    def report(self) -> Report:
-        """Compare trained policies with the baselines; see :mod:`morl.cormab.comparison`."""
+    def report(self, kept: Sequence[Policy] = ()) -> Report:
+        """Compare kept policies, or else those of the moment, with the baselines; see :mod:`morl.cormab.comparison`."""
         bandit = getattr(self.rows, "batch", None)
         instance = getattr(bandit, "instance", None)
         if not self.solver.comparison_episodes or instance is None or self.m > 1 or not self.warm.all():
@@ -458,8 +459,9 @@ class SEQUOIALearner(OffPolicyLearner):
         from morl.cormab import BASELINES, compare
         from morl.cormab.baselines import Learned
 
-        names = ["sequoia"] if self.n == 1 else [f"sequoia {uid}" for uid in self.uids]
-        trained = {name: Learned(policy) for name, policy in zip(names, self.policies(), strict=True)}
+        found = kept or self.policies()
+        names = ["sequoia"] if len(found) == 1 else [f"sequoia {number}" for number in range(len(found))]
+        trained = {name: Learned(policy) for name, policy in zip(names, found, strict=True)}
         horizon = self.spec.max_episode_steps or getattr(bandit, "max_episode_steps", None) or 20
         return compare(
             {**BASELINES, **trained}, [instance], episodes=self.solver.comparison_episodes, horizon=horizon, seed=self.seed

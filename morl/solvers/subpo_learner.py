@@ -780,8 +780,9 @@ class SubPOLearner(PopulationLearner):
         values = self.batch_returns @ weights.to(self.device).T
         return values.mean(1), values.std(1) / values.shape[1] ** 0.5
 
-    def report(self) -> Report:
+    def report(self, kept: Sequence[Policy] = ()) -> Report:
         """What the members' walks look like and how the planners compare, where the environment is a walk on a graph."""
+        del kept
         from morl.experiments.walk_report import walk_report
 
         return walk_report(self.env, self._world, self.policies(), self.uids, self.task.utility)

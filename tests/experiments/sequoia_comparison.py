@@ -31,7 +31,6 @@ from morl.cormab.baselines import Learned
 from morl.cormab.intervals import bootstrap_interval
 from morl.experiments.config import load_config
 from morl.experiments.tables import Table, read_table, write_table
-from morl.problem import make_problem
 from morl.seeding import stream
 
 PROBLEMS = {
@@ -65,15 +64,15 @@ def instance_of(problem: str, number: int) -> tuple[Any, Instance]:
 
 
 def train(config: Any, instance: Instance, variant: str, seed: int) -> tuple[Any, float]:
-    """A trained policy, and the processor time it took, seconds."""
+    """The policy that a run hands out, and the processor time of the run, seconds: training and evaluation."""
     env = {**config.env, "instance": instance}
     for key in ("num_arms", "budget", "instance_seed"):
         env.pop(key)
     used: Any = load_config("sequoia/paper") if variant == "published settings" else config
-    learner = replace(used.solver, **VARIANTS[variant]).make(make_problem(env), None, seed=seed, device=torch.device("cpu"))
+    solver = replace(used.solver, comparison_episodes=0, **VARIANTS[variant])
     began = time.process_time()
-    learner.learn(used.env_steps)
-    return learner.policies()[0], time.process_time() - began
+    result = solver.run(env, env_steps=used.env_steps, seed=seed, evaluation=used.evaluation)
+    return result.policy(), time.process_time() - began
 
 
 def measure(problem: str, number: int, missing: Sequence[tuple[str, int]], episodes: int) -> Table:

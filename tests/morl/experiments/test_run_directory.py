@@ -53,7 +53,8 @@ def test_what_a_solver_adds_is_written_without_knowing_the_solver(tmp_path, monk
     report = Report(certificate=certificate, tables={"kernels": [{"kernel": 0, "value": 0.1}]}, figures={"gap": Figure()})
 
     class Reporting(MOQLearner):
-        def report(self):
+        def report(self, kept=()):
+            assert kept, "the policies that the run hands out"
             return report
 
     monkeypatch.setattr("morl.solvers.moq.MOQLearner", Reporting)

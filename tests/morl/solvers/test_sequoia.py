@@ -245,6 +245,20 @@ def test_what_it_cannot_do_is_refused():
             replace(SMALL, **{field: value})
     with pytest.raises(CapabilityError, match="more than 3 actions"):
         trained(replace(SMALL, training_optimizer=Enumerate(limit=3)), steps=4)
+    with pytest.raises(CapabilityError, match="more than 3 actions"):  # not only once it is trained
+        replace(SMALL, policy_optimizer=Enumerate(limit=3)).make(make_problem(ENV), None, seed=0, device=CPU)
+
+
+def test_the_comparison_is_of_the_policies_that_a_run_keeps():
+    learner = trained(replace(SMALL, comparison_episodes=2), steps=40)
+    [early] = learner.policies()
+    learner.learn(200)
+
+    def score(kept):
+        return {row["policy"]: row["expected"] for row in learner.report(kept).tables["comparison"]}["sequoia"]
+
+    assert score([early]) != score(())
+    assert score(learner.policies()) == score(())
 
 
 def test_an_environment_that_projects_needs_no_special_space():
