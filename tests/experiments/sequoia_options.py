@@ -40,7 +40,7 @@ from morl.solvers import SEQUOIA
 
 PLAIN: dict[str, Any] = {"product_inputs": "none", "additive": False}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "as shipped": {},
+    "defaults": {},
     "stability 0.1": {"stability": 0.1},
     "stability 1": {"stability": 1.0},
     "l1 10": {"l1": 10.0},
