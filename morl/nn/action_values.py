@@ -283,12 +283,9 @@ class ActionValueNet:
         batch = encoded.shape[1]
         layers = []
         for i in range(len(self.hidden)):
-            weight, bias = parameters[2 * i].unsqueeze(1), parameters[2 * i + 1].unsqueeze(1).expand(-1, batch, -1)
-            layers.append(
-                FoldedLayer(None, weight.expand(-1, batch, -1, -1), bias)
-                if not i
-                else FoldedLayer(parameters[2 * i], None, bias)
-            )
+            weight, bias = parameters[2 * i], parameters[2 * i + 1].unsqueeze(1).expand(-1, batch, -1)
+            first = weight.unsqueeze(1).expand(-1, batch, -1, -1) if i == 0 else None
+            layers.append(FoldedLayer(weight if i else None, first, bias))
         v, g, *c = parameters[2 * len(self.hidden) :]
         if self._own:
             direct = (encoded.unsqueeze(-1) * g.unsqueeze(1)).unflatten(2, (self.num_actions, -1)).sum(3)

@@ -124,7 +124,8 @@ class SEQUOIA(RunnableSolver):
     n_step: int = 1
     """Length of the return before bootstrapping, environment steps; beyond 1, exploring actions inside it bias the values."""
     loss: Literal["huber", "mse"] = "huber"
-    """Of each objective's temporal-difference error, in units of the values' scale."""
+    """Of each objective's temporal-difference error, in units of the values' scale; ``mse`` for values of single arms, whose
+    targets are far from symmetric."""
     l1: float = 0.0
     """Factor of the mean absolute weight in the loss."""
     stability: float = 0.0
