@@ -106,6 +106,7 @@ class RestlessBandit(NativeEnv):
         self._expected = expected_rewards
         self._states = np.zeros((num_envs, instance.num_arms), np.int64)
         self._arms = np.arange(instance.num_arms)
+        self._every_row = np.arange(num_envs)
         self._costs = costs
         self._levels, self._num_states = instance.transitions.shape[1], instance.num_states
         self._start_thresholds = np.cumsum(start, axis=1)[:, :-1]
@@ -169,7 +170,11 @@ class RestlessBandit(NativeEnv):
         else:
             pay = self._pay.take(states + self._arms * self._num_states)
         rewards, penalty = self._rewards(pay, executed)
-        self.reward_parts[rows] = pay if penalty is None else pay - penalty[:, None] / len(self._arms)
+        parts = pay if penalty is None else pay - penalty[:, None] / len(self._arms)
+        if rows.size == self.num_envs and np.array_equal(rows, self._every_row):
+            self.reward_parts = parts  # writing a copy would cost a good part of a step
+        else:
+            self.reward_parts[rows] = parts
         return states, rewards, np.zeros(rows.shape, np.bool_)
 
     def _rewards(
