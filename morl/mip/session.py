@@ -169,6 +169,11 @@ def _quiet() -> Any:
         ("random_seed", 0),
         ("primal_feasibility_tolerance", TOLERANCE),
         ("mip_abs_gap", 1e-9),
+        # Good actions are known beforehand; and presolving the small programs of these heuristics may never end in HiGHS 1.16
+        # (HPresolve::strengthenInequalities), whatever the time limit.
+        ("mip_heuristic_run_rins", False),
+        ("mip_heuristic_run_rens", False),
+        ("mip_heuristic_run_root_reduced_cost", False),
     ):
         highs.setOptionValue(option, value)
     return highs
