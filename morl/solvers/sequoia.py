@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -203,7 +204,7 @@ class SEQUOIALearner(OffPolicyLearner):
         self.explored_steps = np.zeros(len(self._all_rows), np.int64)
         self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
 
-    @property
+    @cached_property
     def parts(self) -> int:
         """Parts ``P`` of the reward that are learned each on its own; 1 for the reward as a whole."""
         rows: Any = self.rows
