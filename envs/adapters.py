@@ -18,6 +18,9 @@ from envs.randomness import derived_seeds, episode_keys
 if TYPE_CHECKING:
     from envs.parametric.native import NativeParametricEnv
 
+FRAMES_PER_SECOND = 10
+"""At which speed films are played unless a batched form has its own ``render_fps``."""
+
 
 class SingleEnv(gymnasium.Env[Any, Any]):
     """One row of a batched environment as a gymnasium environment.
@@ -25,14 +28,17 @@ class SingleEnv(gymnasium.Env[Any, Any]):
     ``reset(seed=s)`` starts the very episode that the batched form starts for seed ``s``. The reward is an array ``(m,)``, or a
     float if the batched form says ``scalar_reward``, as libraries for a single objective expect. What the batched form knows
     about itself (``pareto_front``, ``tables``) can be asked for here. Where it has a ``parameter_space``, the dynamics can be
-    set (:class:`envs.protocols.ParametricDynamics`).
+    set (:class:`envs.protocols.ParametricDynamics`). It can be rendered if the batched form draws
+    (:class:`envs.protocols.CanRender`).
     """
 
-    def __init__(self, batched: BatchedEnv) -> None:
+    def __init__(self, batched: BatchedEnv, *, render_mode: str | None = None) -> None:
         """Wrap a batched environment.
 
         Args:
             batched: Must have exactly one row.
+            render_mode: What ``render`` gives: ``"rgb_array"``, ``"ansi"``, or None for nothing. A mode that the batched form
+                does not offer counts as None, with a warning, so that libraries may ask every environment for pictures.
 
         Raises:
             ValueError: It has more.
@@ -40,7 +46,8 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         if batched.num_envs != 1:
             raise ValueError(f"batched has {batched.num_envs} rows; a single environment needs exactly one")
         self.batched = batched
-        self.metadata = {"render_modes": []}
+        self.metadata = _render_metadata(batched)
+        self.render_mode = _offered(batched, render_mode)
         self.observation_space = batched.observation_space
         self.action_space = batched.action_space
         self.reward_space = batched.reward_space
@@ -86,32 +93,49 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         info = {"params": self.get_params()} if hasattr(self.batched, "parameter_space") else {}
         return observations[0], reward, bool(terminated[0]), bool(truncated[0]), info
 
+    def render(self) -> Any:
+        """Draw the environment as ``render_mode`` says: an image ``(H, W, 3)``, uint8, or a text."""
+        pictures = _drawn(self.batched, self.render_mode)
+        return None if pictures is None else pictures[0]
+
+    def close(self) -> None:
+        """Let the batched form give back what it holds: threads, windows."""
+        _close(self.batched)
+
 
 class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
-    """A batched environment as a gymnasium vector environment, which resets ended rows itself.
+    """A batched environment as a gymnasium vector environment, which resets ended rows itself, and draws all rows.
 
     Rewards have shape ``(R, m)``, or ``(R,)`` if the batched form says ``scalar_reward``. Rows reset
     automatically go on with seeds derived from the seed of their last explicit reset, so a row's whole future is a function
     of that seed.
     """
 
-    def __init__(self, batched: BatchedEnv, *, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP) -> None:
+    def __init__(
+        self,
+        batched: BatchedEnv,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+    ) -> None:
         """Wrap a batched environment.
 
         Args:
             batched: Any number of rows.
             autoreset_mode: ``NEXT_STEP`` resets a row in the step after its last, ignoring the action; ``SAME_STEP`` in the
                 last step itself, whose true observation is then in ``infos["final_obs"]``.
+            render_mode: As for :class:`SingleEnv`.
 
         Raises:
-            ValueError: The mode is neither.
+            ValueError: The autoreset mode is neither.
         """
         mode = AutoresetMode(autoreset_mode)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise ValueError(f"autoreset_mode is {mode}; expected NEXT_STEP or SAME_STEP, or step the batched form itself")
         self.batched = batched
         self.num_envs = batched.num_envs
-        self.metadata = {"render_modes": [], "autoreset_mode": mode}
+        self.metadata = {**_render_metadata(batched), "autoreset_mode": mode}
+        self.render_mode = _offered(batched, render_mode)
         self.single_observation_space = batched.observation_space
         self.single_action_space = batched.action_space
         self.reward_space = batched.reward_space
@@ -179,6 +203,14 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             observations[ended] = self._reset_rows(self._rows[ended])
         return observations, rewards[:, 0] if _is_scalar(self.batched) else rewards, terminated, truncated, infos
 
+    def render(self) -> tuple[Any, ...] | None:
+        """Draw every row as ``render_mode`` says: ``R`` images ``(H, W, 3)``, uint8, or texts."""
+        return _drawn(self.batched, self.render_mode)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let the batched form give back what it holds: threads, windows."""
+        _close(self.batched)
+
     def _step_some(
         self, actions: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -232,6 +264,42 @@ def chosen_models(batched: Any, params: Any) -> npt.NDArray[np.float64] | None:
     return settable.parameter_space.vector(params, current=settable.get_params())
 
 
+_DRAWN_BY = {"rgb_array": "render_frame", "ansi": "render_text"}
+"""Gymnasium's render modes, and the method of a batched form that serves each."""
+
+
+def _render_metadata(batched: BatchedEnv) -> dict[str, Any]:
+    """What gymnasium wants to know of a batched form's pictures."""
+    modes = [mode for mode, method in _DRAWN_BY.items() if hasattr(batched, method)]
+    return {"render_modes": modes, "render_fps": getattr(batched, "render_fps", FRAMES_PER_SECOND)}
+
+
+def _offered(batched: BatchedEnv, render_mode: str | None) -> str | None:
+    """The render mode, or None and a warning if there is no such picture."""
+    if render_mode is None or hasattr(batched, _DRAWN_BY.get(render_mode, "no such mode")):
+        return render_mode
+    modes = _render_metadata(batched)["render_modes"]
+    gymnasium.logger.warn(
+        f"{type(batched).__name__} does not draw render_mode={render_mode!r}, so render() gives nothing; "
+        + (f"it draws {' and '.join(map(repr, modes))}" if modes else "it draws no pictures")
+    )
+    return None
+
+
+def _drawn(batched: BatchedEnv, render_mode: str | None) -> tuple[Any, ...] | None:
+    """A picture of every row."""
+    if render_mode is None:
+        gymnasium.logger.warn('render() gives nothing without a mode; make the environment with render_mode="rgb_array"')
+        return None
+    draw = getattr(batched, _DRAWN_BY[render_mode])
+    return tuple(draw(row) for row in range(batched.num_envs))
+
+
+def _close(batched: Any) -> None:
+    if hasattr(batched, "close"):
+        batched.close()
+
+
 def _is_scalar(batched: BatchedEnv) -> bool:
     """Whether gymnasium is given plain numbers as rewards; ``m`` is 1 then, and the batched form itself keeps ``(r, 1)``."""
     return bool(getattr(batched, "scalar_reward", False))
@@ -244,23 +312,28 @@ def load(path: str) -> Callable[..., BatchedEnv]:
     return maker
 
 
-def single_form(*, native: str, **arguments: Any) -> SingleEnv:
+def single_form(*, native: str, render_mode: str | None = None, **arguments: Any) -> SingleEnv:
     """Entry point of this package's ids for :func:`gymnasium.make`.
 
     Args:
         native: ``"module:name"`` of the batched form.
-        arguments: Of the batched form; ``render_mode`` may only be None.
-
-    Raises:
-        ValueError: A render mode was asked for.
+        render_mode: See :class:`SingleEnv`.
+        arguments: Of the batched form.
     """
-    if arguments.pop("render_mode", None) is not None:
-        raise ValueError("this environment draws no pictures: make it without render_mode")
-    return SingleEnv(load(native)(1, **arguments))
+    return SingleEnv(load(native)(1, **arguments), render_mode=render_mode)
+
+
+# gymnasium.make looks here before there is an environment: "human" and "rgb_array_list" are made of these.
+vars(single_form)["metadata"] = {"render_modes": list(_DRAWN_BY), "render_fps": FRAMES_PER_SECOND}
 
 
 def vector_form(
-    *, num_envs: int, native: str, autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP, **arguments: Any
+    *,
+    num_envs: int,
+    native: str,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+    render_mode: str | None = None,
+    **arguments: Any,
 ) -> BatchedVectorEnv:
     """Entry point of this package's ids for :func:`gymnasium.make_vec`.
 
@@ -268,6 +341,7 @@ def vector_form(
         num_envs: Number of rows.
         native: ``"module:name"`` of the batched form.
         autoreset_mode: See :class:`BatchedVectorEnv`.
+        render_mode: See :class:`SingleEnv`.
         arguments: Of the batched form.
     """
-    return BatchedVectorEnv(load(native)(num_envs, **arguments), autoreset_mode=autoreset_mode)
+    return BatchedVectorEnv(load(native)(num_envs, **arguments), autoreset_mode=autoreset_mode, render_mode=render_mode)

@@ -77,6 +77,26 @@ class ParametricDynamics(Protocol):
 
 
 @runtime_checkable
+class CanRender(Protocol):
+    """A batched environment that draws.
+
+    Beside pictures it may write, by a method ``render_text(row: int) -> str``, and say at which speed films of it are played,
+    by an attribute ``render_fps``. The adapters make gymnasium's render modes ``"rgb_array"`` and ``"ansi"`` of these.
+    """
+
+    def render_frame(self, row: int) -> npt.NDArray[np.uint8]:
+        """Draw the present state of one row.
+
+        Args:
+            row: Which one; it has been reset.
+
+        Returns:
+            ``(H, W, 3)``, red, green, blue; of the same size for every state.
+        """
+        ...
+
+
+@runtime_checkable
 class BatchedEnv(Protocol):
     """Many independent copies of one environment, stepped in one vectorised expression.
 

@@ -8,6 +8,7 @@ from gymnasium.vector import AutoresetMode
 from envs import batched_form
 from envs.adapters import BatchedVectorEnv, SingleEnv
 from envs.registry import OWN_IDS
+from envs.tabular.identity import Identity
 
 
 @pytest.mark.parametrize("env_id", OWN_IDS)
@@ -46,8 +47,47 @@ def test_single_form_reaches_what_the_world_knows():
         env.no_such_thing  # noqa: B018
     with pytest.raises(ValueError, match="exactly one"):
         SingleEnv(batched_form("tabular/identity-v0", 2))
-    with pytest.raises(ValueError, match="no pictures"):
-        gymnasium.make("tabular/identity-v0", render_mode="human")
+
+
+class Drawn(Identity):
+    """One state that draws the number of the row and of the step."""
+
+    render_fps = 4
+
+    def render_frame(self, row):
+        return np.full((2, 3, 3), 10 * row + self._elapsed[row], np.uint8)
+
+    def render_text(self, row):
+        return f"row {row}, step {self._elapsed[row]}"
+
+
+def test_single_form_draws():
+    env = SingleEnv(Drawn(1), render_mode="rgb_array")
+    assert env.metadata == {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    env.reset(seed=0)
+    env.step(0)
+    np.testing.assert_array_equal(env.render(), np.ones((2, 3, 3)))
+    text = SingleEnv(Drawn(1), render_mode="ansi")
+    text.reset(seed=0)
+    assert text.render() == "row 0, step 0"
+
+
+def test_vector_form_draws_every_row():
+    env = BatchedVectorEnv(Drawn(3), render_mode="rgb_array")
+    assert env.metadata["render_fps"] == 4
+    env.reset(seed=0)
+    env.step(np.zeros(3, np.int64))
+    assert [frame[0, 0, 0] for frame in env.render()] == [1, 11, 21]
+
+
+@pytest.mark.parametrize("form", [SingleEnv, BatchedVectorEnv])
+def test_what_is_not_drawn_is_said_and_stops_nobody(form):
+    with pytest.warns(UserWarning, match="TwoTargets does not draw render_mode='no_such_mode'"):
+        env = form(batched_form("continuous/two-targets-v0", 1), render_mode="no_such_mode")
+    assert env.render_mode is None
+    env.reset(seed=0)
+    with pytest.warns(UserWarning, match="without a mode"):
+        assert env.render() is None
 
 
 def play(vector, steps, seed):
