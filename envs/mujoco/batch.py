@@ -134,6 +134,7 @@ class MuJoCoBatch(CopiedSimulations, NativeEnv):
         """Stop the threads."""
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None
 
 
 def effort(actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
