@@ -97,6 +97,7 @@ class GraphWorld(NativeParametricEnv):
         self.features = features
         self.start = start
         self.set_function = set_function
+        self.objective_names, self.objective_units = set_function.objective_names, set_function.objective_units
         self.horizon = horizon
         self.observation = observation
         self.coordinates = np.arange(number)[:, None] if coordinates is None else coordinates
