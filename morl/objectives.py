@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 
 from morl.benchmarks import benchmark
 from morl.errors import EnvironmentFault
@@ -38,7 +37,8 @@ def declared_objectives(env: gym.Env[Any, Any], num_objectives: int) -> tuple[tu
             return (), ()
         layer = layer.env
     if len(names) != num_objectives:
-        if np.shape(getattr(layer, "reward_space", None)) == (len(names),) and layer is not env:
+        own = getattr(getattr(layer, "reward_space", None), "shape", None)
+        if own == (len(names),) and layer is not env:
             return (), ()
         raise EnvironmentFault(
             f"objective_names of {type(layer).__name__} names {len(names)} objectives ({_listed(names)}), but the reward has "

@@ -215,7 +215,9 @@ def _pair(
     axes.locator_params(nbins=6)
     axes.margins(0.06)
     if len(front) == 1:
-        axes.annotate(f"{front[0, i]:.5g}, {front[0, j]:.5g}", front[0, [i, j]], xytext=(9, 9), textcoords="offset points")
+        axes.annotate(
+            f"{front[0, i]:.5g}, {front[0, j]:.5g}", (front[0, i], front[0, j]), xytext=(9, 9), textcoords="offset points"
+        )
     drawn = [part for part in (front, known_front, dominated) if part is not None and len(part)]
     for side, objective in (("x", i), ("y", j)):
         _leave_room(axes, side, np.concatenate([part[:, objective] for part in drawn]))
