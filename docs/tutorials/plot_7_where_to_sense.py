@@ -29,7 +29,9 @@ print("greedy sees", Greedy().plan(world).value, "of 68 cells")
 # Greedy always takes what is nearest. SubPO credits a move with everything that is still gained after it. The entropy bonus,
 # high at first, keeps it from settling in one room.
 
-solver = SubPO(rows_per_member=1000, learning_rate=0.03, entropy_coefficient=0.3, entropy_steps=7_000_000)
+solver = SubPO(
+    rows_per_member=1000, learning_rate=0.03, entropy_coefficient=0.3, entropy_steps=7_000_000
+)
 result = solver.run(rooms, env_steps=7_800_000, seed=0)
 print("SubPO sees", result.front[0, 0] + world.start_value[0], "of 68 cells")
 
@@ -47,10 +49,17 @@ coverage_map(world, {"SubPO": walk})
 # measurements tell nearly the same. Nothing changes but the set function.
 
 field = {"id": "coverage/experiment-design-v0", "observation": "index"}
-sensing = SubPO(rows_per_member=250, learning_rate=0.03, entropy_coefficient=0.3, entropy_steps=700_000)
+sensing = SubPO(
+    rows_per_member=250, learning_rate=0.03, entropy_coefficient=0.3, entropy_steps=700_000
+)
 measured = sensing.run(field, env_steps=800_000, seed=0)
 design = batched_form("coverage/experiment-design-v0", 1)
-print("greedy", round(Greedy().plan(design).value, 1), "nats; SubPO", round(measured.front[0, 0] + design.start_value[0], 1))
+print(
+    "greedy",
+    round(Greedy().plan(design).value, 1),
+    "nats; SubPO",
+    round(measured.front[0, 0] + design.start_value[0], 1),
+)
 
 # %%
 # Both at once
@@ -88,7 +97,9 @@ small = {
 }
 
 result = MORLD(
-    solver=SubPO(rows_per_member=100, learning_rate=0.03, entropy_coefficient=0.2, entropy_steps=120_000),
+    solver=SubPO(
+        rows_per_member=100, learning_rate=0.03, entropy_coefficient=0.2, entropy_steps=120_000
+    ),
     num_members=8,
     exchange_period=110_000,
 ).run(small, env_steps=1_100_000, seed=0)
@@ -97,12 +108,17 @@ figure, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
 axes.plot(*result.front.T, "o-")
 axes.set(xlabel="worth of the cells seen", ylabel="information [nats]")
 plt.show()
-print(f"{len(result.front)} compromises between {result.objectives[0]} and {result.objectives[1]}")
+print(
+    f"{len(result.front)} compromises between {result.objectives[0]} and {result.objectives[1]}"
+)
 
 # %%
 # Two of them, and how they walk: one stays at the spring, the other goes far.
 
 problem = make_problem(small)
-walks = {name: walk_of(problem, result.policy(weights)) for name, weights in (("worth", [1, 0]), ("information", [0, 1]))}
+walks = {
+    name: walk_of(problem, result.policy(weights))
+    for name, weights in (("worth", [1, 0]), ("information", [0, 1]))
+}
 arguments = {name: value for name, value in small.items() if name != "id"}
 coverage_map(batched_form(small["id"], 1, **arguments), walks)
