@@ -69,8 +69,8 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "navigation_with_keys": False,
-    # Tutorials need the width for their code.
-    "secondary_sidebar_items": {"**": ["page-toc"], "auto_tutorials/*": []},
+    # Tutorials need the width for their code; no page may match two patterns.
+    "secondary_sidebar_items": {"[!a]*": ["page-toc"], "algorithms": ["page-toc"], "auto_tutorials/*": []},
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
