@@ -14,13 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from matplotlib.figure import Figure
 from sphinx.ext import autosummary
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
+from sphinx_gallery.scrapers import figure_rst
 
 if TYPE_CHECKING:
     from sphinx.addnodes import pending_xref
@@ -66,15 +69,16 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    # Tutorials need the width for their code; no page may match two patterns.
+    "secondary_sidebar_items": {"[!a]*": ["page-toc"], "algorithms": ["page-toc"], "auto_tutorials/*": []},
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 # Pages without pages below them need no navigation at their side.
 SINGLE_PAGES = (
-    "algorithms", "benchmarks", "coverage", "dependencies", "dynamics", "extending", "indicators", "installation",
-    "restless_bandits", "runs", "shapes",
+    "algorithms", "benchmarks", "coverage", "dependencies", "dynamics", "extending", "files", "indicators", "installation",
+    "other_libraries", "restless_bandits", "runs", "shapes",
 )  # fmt: skip
 html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "papers/*", *SINGLE_PAGES)}
 
@@ -232,6 +236,22 @@ def write_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 
 # --- tutorials ------------------------------------------------------------------------------------------------------
 warnings.filterwarnings("ignore", category=UserWarning, message=".*precision lowered by casting.*")
+_shown: WeakSet[Figure] = WeakSet()
+
+
+def shown_figure(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """Show a figure that is the value of a block's last line, as a notebook does; pyplot's have a scraper of their own."""
+    del block
+    # The gallery keeps the last value of all blocks under this name.
+    figure = block_vars["example_globals"].get("___")
+    if not isinstance(figure, Figure) or hasattr(figure, "number") or figure in _shown:
+        return ""
+    _shown.add(figure)
+    path = next(block_vars["image_path_iterator"])
+    figure.savefig(path, dpi=100)
+    return figure_rst([path], gallery_conf["src_dir"])
+
+
 sphinx_gallery_conf: dict[str, Any] = {
     "examples_dirs": "tutorials",
     "gallery_dirs": "auto_tutorials",
@@ -242,7 +262,8 @@ sphinx_gallery_conf: dict[str, Any] = {
     "show_signature": False,
     "remove_config_comments": True,
     "min_reported_time": 1_000_000,
-    "image_scrapers": ("matplotlib",),
+    "image_scrapers": ("matplotlib", shown_figure),
+    "ignore_repr_types": r"matplotlib\.figure\.Figure",
     "matplotlib_animations": False,
     "write_computation_times": False,
 }

@@ -31,6 +31,9 @@ class NativeEnv(ABC):
     action_space: gymnasium.Space[Any]
     reward_space: gymnasium.spaces.Box
     max_episode_steps: int | None
+    objective_names: tuple[str, ...] = ()
+    """See :class:`envs.protocols.NamedObjectives`; empty for none."""
+    objective_units: tuple[str, ...] = ()
 
     def __init__(self, num_envs: int, *, num_actions: int | None, max_episode_steps: int | None) -> None:
         """Make room for the rows.

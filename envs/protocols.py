@@ -36,6 +36,21 @@ class VectorReward(Protocol):
 
 
 @runtime_checkable
+class NamedObjectives(Protocol):
+    """An environment that says what its objectives are called; tables, plots and messages then use these names.
+
+    The attributes stand on the environment, on a wrapper that makes other objectives of its reward, or on the batched form.
+    ``objective_units`` may be left out.
+    """
+
+    objective_names: tuple[str, ...]
+    """One name per objective, ``(m,)``, all different; without line breaks, commas, quotes or slashes, for they become columns
+    of tables. Empty for none."""
+    objective_units: tuple[str, ...]
+    """Unit of one step's reward, per objective, ``(m,)``; empty text for none."""
+
+
+@runtime_checkable
 class RewardParts(Protocol):
     """An environment whose scalar reward is a sum over what is observed: component ``p`` of a ``MultiDiscrete`` observation
     (an arm and its state) has a reward of its own.

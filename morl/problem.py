@@ -15,6 +15,7 @@ import torch
 from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError, EnvironmentFault, closest
 from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.objectives import declared_objectives
 from morl.rows import BatchedRows, PlainBatch
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ class ProblemSpec:
     """Whether the environment itself returns a vector."""
     max_episode_steps: int | None
     """Time limit, environment steps; None if there is none."""
+    objective_names: tuple[str, ...] = ()
+    """Names that the environment declares for its objectives, ``(m,)``; empty if it declares none."""
+    objective_units: tuple[str, ...] = ()
+    """Units of one step's reward that it declares, ``(m,)``; empty if it names no objectives."""
     parameter_space: ParameterSpace | None = None
     """Names, nominal values and ranges of the ``k`` parameters of the transition model; None if it cannot be set."""
 
@@ -187,6 +192,7 @@ def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.
             limit = getattr(wrapped, "_max_episode_steps", None)
             wrapped = wrapped.env
         limit = getattr(env.unwrapped, "max_episode_steps", None) if limit is None else limit
+    names, units = declared_objectives(env, 1 if m is None else m)
     spec = ProblemSpec(
         env_id=env_id,
         env_arguments=dict(arguments),
@@ -195,6 +201,8 @@ def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.
         num_objectives=1 if m is None else m,
         is_vector_reward=m is not None,
         max_episode_steps=limit,
+        objective_names=names,
+        objective_units=units,
         parameter_space=getattr(env.unwrapped, "parameter_space", None),
     )
     env.close()

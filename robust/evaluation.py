@@ -225,7 +225,7 @@ class ReturnMap:
     def table(self, objectives: Sequence[str] = ()) -> list[dict[str, Any]]:
         """One row per model, for pandas or a CSV file."""
         names = list(objectives) or (
-            [f"objective_{i}" for i in range(self.values.shape[1])] if self.values.shape[1] > 1 else ["return"]
+            [f"objective_{i + 1}" for i in range(self.values.shape[1])] if self.values.shape[1] > 1 else ["return"]
         )
         space = self.region.space
         return [

@@ -11,7 +11,7 @@ whose heating should use little energy.
 # --------
 #
 # Two things differ from an ordinary environment: ``step`` returns an array ``(m,)`` as reward, and ``reward_space`` says how
-# large it is. Everything is maximised, so costs are negative.
+# large it is. Everything is maximised, so costs are negative. Tables and plots use the names in ``objective_names``.
 
 import gymnasium as gym
 import numpy as np
@@ -23,6 +23,9 @@ class HeatedRoom(gym.Env):
     Comfort: minus the squared distance to 21 degrees, in units of ten degrees.
     Energy: minus the kilowatt-hours used.
     """
+
+    objective_names = ("comfort", "energy")
+    objective_units = ("", "kWh")
 
     def __init__(self):
         self.observation_space = gym.spaces.Box(-5.0, 5.0, (4,), np.float32)
@@ -78,7 +81,7 @@ learner = MOSAC(hidden=(32, 32), batch_size=64, learning_starts=200)
 solver = MORLD(solver=learner, num_members=6)
 result = solver.run(HeatedRoom, env_steps=15_000, seed=0)
 
-print(f"{len(result.front)} policies")
+print(f"{len(result.front)} policies between {' and '.join(result.objectives)}")
 print("reference point:", np.round(result.summary["reference_point"], 1))
 
 # %%

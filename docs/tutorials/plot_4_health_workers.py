@@ -37,7 +37,9 @@ print("largest:", schedules.sum(1).max(), "patients")
 from morl import Evaluation
 from morl.solvers import SEQUOIA
 
-solver = SEQUOIA(gamma=0.9, learning_starts=320, warm_start_updates=200, learning_rate_decay=800)
+solver = SEQUOIA(
+    gamma=0.9, learning_starts=320, warm_start_updates=200, learning_rate_decay=800
+)
 result = solver.run(
     {"id": "cormab/scheduling-v0", **arguments, "expected_rewards": True},
     env_steps=1_920,
@@ -57,10 +59,14 @@ print("return of an episode of 20 weeks:", result.front.round(1))
 from morl.cormab import BASELINES, compare
 from morl.cormab.baselines import Learned
 
-contenders = {name: BASELINES[name] for name in ("random", "myopic", "look-ahead")} | {"SEQUOIA": Learned(policy)}
+contenders = {name: BASELINES[name] for name in ("random", "myopic", "look-ahead")} | {
+    "SEQUOIA": Learned(policy)
+}
 comparison = compare(contenders, [env.unwrapped.instance], episodes=50, timed_decisions=5)
 for row in comparison.table:
-    print(f"{row['policy']:12s} {row['expected']:6.2f} per week   normalised {row['normalised']:.2f}")
+    print(
+        f"{row['policy']:12s} {row['expected']:6.2f} per week   normalised {row['normalised']:.2f}"
+    )
 
 # %%
 # The myopic planner maximises next week's expected reward exactly, and passes by the patients who pay off only after several
@@ -83,4 +89,6 @@ state = np.array([0, 1, 0, 1, 2, 3, 0, 1])
 schedule = proven.act(state)
 [answer] = proven.maximizer.results
 print("patients to visit:", np.flatnonzero(schedule))
-print(f"value {answer.value:.3f}, no schedule above {answer.bound:.3f}: {answer.status} in {answer.seconds * 1e3:.0f} ms")
+print(
+    f"value {answer.value:.3f}, no schedule above {answer.bound:.3f}: {answer.status} in {answer.seconds * 1e3:.0f} ms"
+)

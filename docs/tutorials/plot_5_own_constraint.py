@@ -58,7 +58,10 @@ model.two_trips = pyo.Constraint(expr=sum(model.trips[d] for d in range(3)) <= 2
 
 @model.Constraint(range(3))
 def supplies(model, d):
-    return sum(int(demand[v]) * model.visit[v] for v in np.flatnonzero(district == d)) <= 8 * model.trips[d]
+    return (
+        sum(int(demand[v]) * model.visit[v] for v in np.flatnonzero(district == d))
+        <= 8 * model.trips[d]
+    )
 
 
 @model.Constraint()

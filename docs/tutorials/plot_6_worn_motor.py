@@ -43,7 +43,9 @@ from robust.baselines import Nominal
 
 dqn = MODQN(epsilon_decay_steps=4_000, rows_per_member=4, updates_per_step=0.25)
 judged = Evaluation(episodes=3, period=10_000)
-workshop = Nominal(solver=dqn, uncertainty=worn).run("parametric/cartpole-v0", env_steps=20_000, seed=0, evaluation=judged)
+workshop = Nominal(solver=dqn, uncertainty=worn).run(
+    "parametric/cartpole-v0", env_steps=20_000, seed=0, evaluation=judged
+)
 print("worst case on the grid, undiscounted:", workshop.undiscounted.max())
 
 # %%
@@ -78,7 +80,12 @@ print(result.manifest["env_steps"])
 # returns that were seen in the specialists' models: nobody was seen to do better there.
 
 for row in result.tables["iterations"]:
-    print({name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in row.items()})
+    print(
+        {
+            name: float(f"{value:.3g}") if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+    )
 print(result.certificate)
 
 # %%
@@ -97,11 +104,19 @@ judge = solver.evaluator(problem, device=torch.device("cpu"))
 region = worn.region(problem.spec.parameter_space)
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
-for ax, (name, run) in zip(axes, {"from the workshop": workshop, "IWOCS": result}.items(), strict=True):
+for ax, (name, run) in zip(
+    axes, {"from the workshop": workshop, "IWOCS": result}.items(), strict=True
+):
     found = return_map(judge, run.policy(), region, points_per_dimension=6)
     x, y = (np.unique(found.models[:, i]) for i in (1, 0))
-    drawn = ax.pcolormesh(x, y, found.values.reshape(len(y), len(x)), shading="nearest", vmin=0, vmax=500)
-    ax.set(xlabel="force [N]", ylabel="pole length [m]", title=f"{name}: worst {found.values.min():.0f}")
+    drawn = ax.pcolormesh(
+        x, y, found.values.reshape(len(y), len(x)), shading="nearest", vmin=0, vmax=500
+    )
+    ax.set(
+        xlabel="force [N]",
+        ylabel="pole length [m]",
+        title=f"{name}: worst {found.values.min():.0f}",
+    )
 figure.colorbar(drawn, ax=axes, label="mean return [steps]")
 plt.show()
 

@@ -28,6 +28,9 @@ class TwoTargets(NativeEnv):
     Observation ``(2,)`` and action ``(2,)`` in ``[-1, 1]``, float32; actions outside are clipped.
     """
 
+    objective_names = ("first", "second")
+    objective_units = ("minus squared distance", "minus squared distance")
+
     def __init__(self, num_envs: int, *, horizon: int = 10, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
 

@@ -101,6 +101,8 @@ class RestlessBandit(NativeEnv):
         low, high = _reward_bounds(instance, costs, penalty if infeasible == "penalise" else 0.0)
         self.scalar_reward = reward == "scalar"
         count = 1 if self.scalar_reward else 3
+        names, units = ("total", "equity", "cost"), ("reward", "reward per arm of the group worst off", "cost of actions")
+        self.objective_names, self.objective_units = ((), ()) if self.scalar_reward else (names, units)
         self.reward_space = Box(low[:count].astype(np.float32), high[:count].astype(np.float32), dtype=np.float32)
         self._infeasible = infeasible
         self._penalty = penalty

@@ -86,6 +86,7 @@ class Ant(MuJoCoBatch):
         super().__init__(robot, num_envs, max_episode_steps=shorter(None, max_episode_steps))
         self.horizon, self.set_function = horizon, set_function
         self.scalar_reward = set_function.num_objectives == 1 and not vector_reward
+        self.objective_names, self.objective_units = set_function.objective_names, set_function.objective_units
         self.grid = grid
         """Cells of the field."""
         self._summary = observation == "summary"

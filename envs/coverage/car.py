@@ -96,6 +96,7 @@ class Car(NativeEnv):
         self.horizon = horizon
         places = _BIN * np.arange(round(length / _BIN) + 1)
         self.set_function = FacilityLocation(places[:, None]) if set_function is None else set_function
+        self.objective_names, self.objective_units = self.set_function.objective_names, self.set_function.objective_units
         if self.set_function.num_elements != places.size:
             raise ValueError(
                 f"set_function has {self.set_function.num_elements} elements; expected one for each of {places.size} places"

@@ -99,6 +99,7 @@ class GraphWorld(NativeParametricEnv):
         self.start = start
         self.set_function = set_function
         self.scalar_reward = set_function.num_objectives == 1 and not vector_reward
+        self.objective_names, self.objective_units = set_function.objective_names, set_function.objective_units
         self.horizon = horizon
         self.observation = observation
         self.coordinates = np.arange(number)[:, None] if coordinates is None else coordinates

@@ -61,6 +61,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
             raise ValueError(f"capacity is {self._capacity}; expected at least 1 visit")
         self.env = env
         self.set_function = set_function
+        self.objective_names, self.objective_units = set_function.objective_names, set_function.objective_units
         self.metadata = env.metadata
         self.render_mode = env.render_mode
         self.spec = env.spec

@@ -43,6 +43,8 @@ class MOHopper(Hopper):
             max_episode_steps: As there.
         """
         self._cost_objective = cost_objective
+        names, units = ("speed", "height", "energy"), ("m/s", "0.1 m above the start", "squared control")
+        self.objective_names, self.objective_units = (names, units) if cost_objective else (names[:2], units[:2])
         super().__init__(
             num_envs, parameter_set=parameter_set, compat=compat, horizon=horizon, max_episode_steps=max_episode_steps
         )

@@ -22,6 +22,9 @@ class TreasureCorridor(FiniteEnv):
     Observation: the cell, ``Discrete(6)``. Objectives: treasure, time.
     """
 
+    objective_names = ("treasure", "time")
+    objective_units = ("treasure value", "steps")
+
     def __init__(self, num_envs: int, *, max_episode_steps: int | None = None) -> None:
         """Build the corridor.
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from morl.benchmarks import benchmark
 from morl.errors import ShapeError
 from morl.indicators import cardinality, expected_utility, hypervolume, igd_plus, maximum_utility_loss, sparsity
+from morl.objectives import objectives_of
 from morl.problem import Problem
 from morl.protocols import State
 from morl.weights import simplex_lattice
@@ -43,10 +44,8 @@ class Measures:
         known = benchmark(problem.spec.env_id)
         if known is not None and known.num_objectives != m:
             known = None  # made with arguments that change the reward
-        self.objectives = (
-            known.objective_names if known else tuple(f"objective_{i + 1}" for i in range(m)) if m > 1 else ("return",)
-        )
-        self.units = known.units if known else ("",) * m
+        spec = problem.spec
+        self.objectives, self.units = objectives_of(spec.env_id, spec.objective_names, spec.objective_units, m)
         self.reference_point: Array | None = None
         self.reference_source = "estimated from the first evaluation"
         self.known_front: Array | None = None

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 import numpy.typing as npt
 
+from morl.objectives import return_label
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -25,6 +27,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 """Qualitative colours, after Okabe and Ito."""
 
 _PREFERENCE_MAP = "cividis"
+_SAME = 1e-5
+"""Numbers that differ by less than this share are drawn as one."""
 _GREY, _LIGHT = "#6F6F6F", "#D9D9D9"
 _STYLE: Any = {
     "font.size": 10,
@@ -53,16 +57,17 @@ class Labels:
     objectives: tuple[str, ...]
     """Names, ``m``."""
     units: tuple[str, ...]
-    """Units, ``m``; empty text for none."""
+    """Units of one step's reward, ``m``; empty text for none."""
+    gamma: float
+    """Discount of the returns."""
     title: str = ""
     """First line of the title, such as the environment and the solver."""
     detail: str = ""
     """Second line of the title, such as the number of policies and the hypervolume."""
 
     def axis(self, objective: int) -> str:
-        """Name and unit of one objective."""
-        unit = self.units[objective]
-        return f"{self.objectives[objective]} [{unit}]" if unit else self.objectives[objective]
+        """Name of one objective's return, which is a sum over steps."""
+        return return_label(self.objectives[objective], self.units[objective], self.gamma)
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -106,7 +111,10 @@ def front_figure(
         figure, axes = _figure(7.2, 2.2)
         error = None if standard_errors is None else 2 * standard_errors[:, 0]
         axes.errorbar(front[:, 0], np.zeros(len(front)), xerr=error, fmt="o", color=PALETTE[0], capsize=4)
-        axes.set(xlabel=labels.axis(0), yticks=[])
+        for value in front[:, 0]:
+            axes.annotate(f"{value:.5g}", (value, 0.0), xytext=(0, 10), textcoords="offset points", ha="center")
+        axes.set(xlabel=labels.axis(0), yticks=[], ylim=(-1.0, 1.0))
+        _leave_room(axes, "x", front[:, 0] if error is None else np.concatenate([front[:, 0] - error, front[:, 0] + error]))
         _title(axes, labels)
         return figure
     if m == 2:
@@ -125,6 +133,16 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
+
+
+def _leave_room(axes: Any, side: str, values: Array) -> None:
+    """Limits around values that are all the same, where matplotlib's own would be a thousandth of nothing."""
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    largest = max(abs(low), abs(high))
+    if high - low <= _SAME * largest or largest == 0.0:
+        room = 0.1 * largest or 1.0
+        axes.set(**{f"{side}lim": (low - room, high + room)})
 
 
 def _title(axes: Axes, labels: Labels) -> None:
@@ -196,6 +214,13 @@ def _pair(
     axes.set(xlabel=labels.axis(i), ylabel=labels.axis(j))
     axes.locator_params(nbins=6)
     axes.margins(0.06)
+    if len(front) == 1:
+        axes.annotate(
+            f"{front[0, i]:.5g}, {front[0, j]:.5g}", (front[0, i], front[0, j]), xytext=(9, 9), textcoords="offset points"
+        )
+    drawn = [part for part in (front, known_front, dominated) if part is not None and len(part)]
+    for side, objective in (("x", i), ("y", j)):
+        _leave_room(axes, side, np.concatenate([part[:, objective] for part in drawn]))
     if legend:
         axes.legend(loc="best")
     return points
@@ -243,7 +268,8 @@ def _space(front: Array, labels: Labels, weights: Array | None, known_front: Arr
 
 def _parallel(front: Array, labels: Labels, weights: Array | None, known_front: Array | None) -> Figure:
     m = front.shape[1]
-    figure, axes = _figure(max(7.0, 1.35 * m + 2.0), 5.0)
+    many = m > len(PALETTE)
+    figure, axes = _figure(min(max(7.0, 1.35 * m + 2.0), 16.0), 5.0)
     everything = front if known_front is None or not len(known_front) else np.concatenate([front, known_front])
     low, high = everything.min(0), everything.max(0)
     span = np.where(high > low, high - low, 1.0)
@@ -251,7 +277,8 @@ def _parallel(front: Array, labels: Labels, weights: Array | None, known_front: 
     if known_front is not None and len(known_front):
         for k, row in enumerate((known_front - low) / span):
             axes.plot(x, row, color=_LIGHT, lw=0.9, zorder=1, label="known front" if k == 0 else None)
-    known_weights = weights is not None and bool(np.isfinite(weights).all())
+    # With more objectives than colours a colour says nothing.
+    known_weights = weights is not None and bool(np.isfinite(weights).all()) and not many
     preferred = weights.argmax(1) if weights is not None and known_weights else np.zeros(len(front), dtype=np.int64)
     scaled = (front - low) / span
     for group in np.unique(preferred):
@@ -270,9 +297,12 @@ def _parallel(front: Array, labels: Labels, weights: Array | None, known_front: 
                 "va": side,
                 "bbox": box,
             }
-            axes.annotate(f"{value:.4g}", (k, end), fontsize=8, color="#4D4D4D", **place)
+            axes.annotate(f"{value:.{3 if many else 4}g}", (k, end), fontsize=6 if many else 8, color="#4D4D4D", **place)
     axes.set(xticks=x, yticks=[], ylim=(-0.1, 1.1), xlim=(-0.2, m - 0.8))
-    axes.set_xticklabels([labels.axis(k).replace(" [", "\n[") for k in range(m)])
+    if many:
+        axes.set_xticklabels(labels.objectives, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    else:
+        axes.set_xticklabels([labels.axis(k).replace(" [", "\n[").replace(", ", ",\n") for k in range(m)])
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
@@ -355,6 +385,8 @@ def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Fi
     n, m = weights.shape
     if m == 3:
         return _simplex(weights, labels, members)
+    if m > len(PALETTE):
+        return _weight_map(weights, labels, members)
     figure, axes = _figure(6.4, max(1.9, min(0.34 * n + 1.5, 12.0)))
     left = np.zeros(n)
     for k in range(m):
@@ -369,6 +401,21 @@ def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Fi
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if labels.title:
+        axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
+    return figure
+
+
+def _weight_map(weights: Array, labels: Labels, members: Sequence[str]) -> Figure:
+    n, m = weights.shape
+    figure, axes = _figure(min(0.3 * m + 3.0, 16.0), max(2.4, min(0.24 * n + 2.0, 12.0)))
+    image = axes.imshow(weights, aspect="auto", cmap=_PREFERENCE_MAP, vmin=0.0)
+    axes.set(ylabel="member", xticks=np.arange(m), yticks=np.arange(n))
+    axes.set_xticklabels(labels.objectives, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_yticklabels(members)
+    axes.grid(visible=False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.85, pad=0.02)
+    bar.set_label("weight")
     if labels.title:
         axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
     return figure

@@ -40,7 +40,8 @@ def result_figures(result: RunResult) -> dict[str, Figure]:
         result: A run's result.
 
     Returns:
-        Figures by name: ``front``, ``indicators``, and ``weights`` where there is more than one objective.
+        Figures by name: ``front``, ``indicators`` where there was more than one evaluation, and ``weights`` where there is more
+        than one objective.
     """
     summary = result.summary
     hypervolume = result.indicators.get("hypervolume")
@@ -50,8 +51,9 @@ def result_figures(result: RunResult) -> dict[str, Figure]:
         detail += f" · hypervolume {f'{hypervolume:,.0f}' if hypervolume >= 1e4 else f'{hypervolume:.4g}'} from ({point})"
     detail += f" · {summary['env_steps']:,} environment steps · discount {summary['gamma']:g}"
     labels = Labels(
-        objectives=result.objectives, units=result.units, title=f"{summary['env']} · {summary['solver']}", detail=detail
-    )
+        objectives=result.objectives, units=result.units, gamma=summary["gamma"],
+        title=f"{summary['env']} · {summary['solver']}", detail=detail,
+    )  # fmt: skip
     population = result.tables.get("population", [])
     members = np.array([[row[o] for o in result.objectives] for row in population]) if population else None
     known = np.array(summary["known_front"]) if summary.get("known_front") else None
@@ -60,8 +62,10 @@ def result_figures(result: RunResult) -> dict[str, Figure]:
         "front": front_figure(
             result.front, labels, weights=result.weights, standard_errors=errors, known_front=known, dominated=members
         ),
-        "indicators": indicator_figure(result.metrics, labels),
     }
+    # A single evaluation is no curve.
+    if len({row["env_steps"] for row in result.metrics}) > 1:
+        figures["indicators"] = indicator_figure(result.metrics, labels)
     if (
         population
         and len(result.objectives) > 1

@@ -77,6 +77,11 @@ class StackedMLP:
             shapes += [(a, b), (b,)]
         return [*shapes, (self.outputs, self.hidden[-1]), (self.outputs,)]
 
+    @property
+    def axes(self) -> list[tuple[str, ...]]:
+        """Names of the axes of each of :attr:`shapes`."""
+        return [("in", "out"), ("out",)] * len(self.hidden) + [("out", "in"), ("out",)]
+
     def init(self, generators: Sequence[torch.Generator], device: torch.device) -> Parameters:
         """Draw parameters: orthogonal weights, zero biases.
 

@@ -53,6 +53,10 @@ class BasePolicy(ABC):
     def tensors(self) -> dict[str, Tensor]:
         """Parameters by name, each ``(p, ...)``."""
 
+    def layout(self) -> dict[str, list[str]]:
+        """Name the axes of tensors, for those who read the files without this package; empty if nothing is said."""
+        return {}
+
     @classmethod
     @abstractmethod
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -164,6 +168,8 @@ class BasePolicy(ABC):
         (folder / f"{name}.safetensors").write_bytes(data)
         config = self.config()
         description = {"format": FORMAT, "kind": self.kind, "sha256": _checksum(config, data), "config": config}
+        if layout := self.layout():
+            description["layout"] = layout
         path = folder / f"{name}.json"
         path.write_text(json.dumps(description, indent=1) + "\n")
         return path

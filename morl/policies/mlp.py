@@ -138,6 +138,12 @@ class MLPPolicy(BasePolicy):
         """See :meth:`BasePolicy.tensors`."""
         return {**{f"parameters/{i}": p for i, p in enumerate(self.parameters)}, **self.extras}
 
+    def layout(self) -> dict[str, list[str]]:
+        """See :meth:`BasePolicy.layout`."""
+        axes = {f"parameters/{i}": ["policy", *names] for i, names in enumerate(self.network.axes)}
+        last = {"log_std": "action", "weights": "objective", "accrued_scale": "objective", "mean": "in", "std": "in"}
+        return axes | {name: ["policy", last[name]] for name in self.extras}
+
     @classmethod
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> MLPPolicy:
         """See :meth:`BasePolicy.from_parts`."""

@@ -54,6 +54,10 @@ class TabularPolicy(BasePolicy):
         """See :meth:`BasePolicy.tensors`."""
         return {"actions": self.actions}
 
+    def layout(self) -> dict[str, list[str]]:
+        """See :meth:`BasePolicy.layout`."""
+        return {"actions": ["policy", "state"]}
+
     @classmethod
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> TabularPolicy:
         """See :meth:`BasePolicy.from_parts`."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from morl.experiments.config import from_yaml, load_config, to_yaml
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.runner import run_config
 from morl.experiments.shipped import shipped_configs
+from morl.problem import make_problem
 
+FILES_PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
 NAMES = sorted(shipped_configs())
 
 
@@ -38,3 +41,21 @@ def test_a_shipped_config_runs_a_few_steps(name):
     is_exact = getattr(solver, "aggregator", None) in ("hull", "min_q")
     assert result.metrics[-1]["env_steps"] == (0 if is_exact else 2 * rows)
     assert result.front.shape[1] == len(result.objectives)
+    parameters = config.solver.region(make_problem(config.env)).space.names if hasattr(solver, "region") else ()
+    tables = {"metrics": result.metrics, "timing": result.timing, **result.tables}
+    unknown = {
+        (table, column)
+        for table, rows in tables.items()
+        for row in rows
+        for column in row
+        if not documented(column, result.objectives, parameters)
+    }
+    assert not unknown, "docs/files.md says what stands in every column"
+
+
+def documented(column, objectives, parameters):
+    general = re.sub(r"(?<=_)\d+", "[JK]", re.escape(column))
+    for names, word in ((objectives, "OBJECTIVE"), (parameters, "PARAMETER")):
+        for name in sorted(names, key=len, reverse=True):
+            general = re.sub(rf"(?<![a-z]){re.escape(re.escape(name))}(?=$|_)", word, general)
+    return re.search(f"`{general}`", FILES_PAGE) is not None

@@ -73,6 +73,10 @@ class SetFunction(ABC):
     num_elements: int
     num_objectives: int
     summary_size: int
+    objective_names: tuple[str, ...] = ()
+    """What the objectives are called, ``(m,)``; empty if they have no names."""
+    objective_units: tuple[str, ...] = ()
+    """Their units, ``(m,)``; empty if they have no names."""
 
     def __init__(self, num_elements: int, *, num_objectives: int = 1, summary_size: int = 0) -> None:
         """Note the sizes.

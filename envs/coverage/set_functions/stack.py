@@ -14,20 +14,27 @@ from envs.coverage.set_functions.set_function import SetFunction, State
 class Stack(Composite):
     """``F = (F_1, ..., F_q)``: their objectives one after the other. One trajectory gives the gains of all, exactly."""
 
-    def __init__(self, functions: Sequence[SetFunction]) -> None:
+    def __init__(self, functions: Sequence[SetFunction], *, names: Sequence[str] = (), units: Sequence[str] = ()) -> None:
         """Stack functions.
 
         Args:
             functions: At least one, all over the same ground set.
+            names: What the objectives are called, ``(m,)``; empty for no names.
+            units: Their units, ``(m,)``, empty text for none; only with names.
 
         Raises:
-            ValueError: The ground sets differ.
+            ValueError: The ground sets differ, or there is not one name or unit per objective.
         """
         super().__init__(
             functions,
             num_objectives=sum(function.num_objectives for function in functions),
             summary_size=sum(function.summary_size for function in functions),
         )
+        for argument, given in (("names", names), ("units", units)):
+            if given and len(given) != self.num_objectives:
+                raise ValueError(f"{argument} has {len(given)} entries; expected {self.num_objectives}, one per objective")
+        self.objective_names = tuple(names)
+        self.objective_units = tuple(units) if units else ("",) * len(names)
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         return torch.cat(self._advance_parts(state, elements, rows), -1)

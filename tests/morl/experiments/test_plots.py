@@ -10,7 +10,8 @@ from morl.experiments.run_plots import result_figures, save_figure
 def labels(m):
     return Labels(
         objectives=tuple(f"objective {k}" for k in range(m)),
-        units=("m/s", "", "J", "", "", "")[:m],
+        units=(("m/s", "", "J") + ("",) * m)[:m],
+        gamma=0.99,
         title="title",
         detail="detail",
     )
