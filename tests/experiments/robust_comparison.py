@@ -328,7 +328,10 @@ def _curves(groups: Mapping[str, list[dict[str, Any]]]) -> Any:
             linewidth=2.4 if method == "iwocs" else 1.4,
         )
         axes.fill_between(steps, low, high, color=line.get_color(), alpha=0.15)
-    axes.set(xlabel="environment steps, training and search", ylabel="return in the worst of 25 models")
+    axes.set(
+        xlabel="environment steps, training and search",
+        ylabel=f"return in the worst of {CURVE_POINTS**2} models, {CURVE_EPISODES} episodes each",
+    )
     axes.legend(fontsize=8)
     return figure
 
