@@ -11,7 +11,7 @@ from morl.errors import CapabilityError, ShapeError
 from robust.tabular.ambiguity.base import SARectangular, SRectangular
 from robust.tabular.mdp import TabularMDP
 from robust.tabular.policies import checked_tolerance
-from robust.tabular.robust_planning import robust_value_iteration, robust_vector_policy_evaluation
+from robust.tabular.robust_planning import check_fits, robust_value_iteration, robust_vector_policy_evaluation
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -104,7 +104,7 @@ def worst_case_front(
     """
     _require_pairs(ambiguity)
     checked_tolerance(tolerance)
-    ambiguity.check(mdp.transitions)
+    check_fits(mdp, ambiguity)
     m, (states, actions) = mdp.require_vector_rewards().shape[-1], mdp.transitions.shape[:2]
     precision = tolerance / 10
     found: list[tuple[Array, IntArray]] = []
