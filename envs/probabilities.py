@@ -79,7 +79,7 @@ def _refuse(
         place = np.argwhere(negative)[0]
         raise ValueError(
             f"{name}[{_index(place)}] is {array[negative][0]:.6g} ({_where(axes, place)}); expected a probability, not a "
-            "negative number"
+            "negative number; probabilities are nonnegative and sum to one"
         )
     off = totals - 1.0
     wrong = np.abs(off) > tolerance
@@ -90,7 +90,7 @@ def _refuse(
         others = f", and {wrong.sum() - 1} other rows are off as well" if wrong.sum() > 1 else ""
         raise ValueError(
             f"{found} sums to {totals[wrong][0]:.10g} instead of 1 ({where}off by {off[wrong][0]:.3g}{others}); "
-            f"add the missing outcome, or normalise: {name} / {name}.sum(-1, keepdims=True)"
+            f"rows must sum to one: add the missing outcome, or divide {name} by {name}.sum(-1, keepdims=True)"
         )
 
 
