@@ -39,7 +39,7 @@ def read_distributions(name: str, values: Any, axes: Sequence[str], *, tolerance
         return array
     if not np.isfinite(array).all():
         where = _where(axes, np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} contains NaN or infinity ({where}); expected probabilities")
+        raise ValueError(f"{name} contains NaN or infinity ({where}), which is not finite; expected probabilities")
     slack = _slack(given.dtype, array.shape[-1])
     totals = array.sum(axis=-1)
     if array.min() < -slack or np.abs(totals - 1.0).max() > max(tolerance, slack):

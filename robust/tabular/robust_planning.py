@@ -199,7 +199,7 @@ def check_fits(mdp: TabularMDP, ambiguity: SARectangular | SRectangular) -> None
     if reaches_all and mdp.is_sparse and mdp.successors is not None:
         name = type(ambiguity).__name__
         raise CapabilityError(
-            f"{name}(support='simplex') lets nature move to any state, but a process from sparse matrices lists only some: those "
+            f"{name}(support='simplex') lets nature move to any state, but a process from sparse matrices lists only those "
             f"with a probability; use {name}(..., support='nominal'), or dense transitions (S, A, S)"
         )
 
