@@ -26,6 +26,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 
 _PREFERENCE_MAP = "cividis"
 _GREY, _LIGHT = "#6F6F6F", "#D9D9D9"
+_LEGEND = 40  # objectives, most that a legend can list
 _STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -355,7 +356,8 @@ def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Fi
     n, m = weights.shape
     if m == 3:
         return _simplex(weights, labels, members)
-    figure, axes = _figure(6.4, max(1.9, min(0.34 * n + 1.5, 12.0)))
+    # The legend has a line for each objective, as long as that can be read.
+    figure, axes = _figure(6.4, max(1.9, min(0.34 * n + 1.5, 12.0), 0.21 * m + 0.5 if m <= _LEGEND else 0.0))
     left = np.zeros(n)
     for k in range(m):
         axes.barh(
@@ -368,7 +370,8 @@ def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Fi
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if m <= _LEGEND:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if labels.title:
         axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
     return figure

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from morl.errors import ConfigurationError, ShapeError
 
+_MOST_COLUMNS = 255  # of moocore
 _STRICT = 1e-9
 """A point must win by more than this, in units of each objective's range, to count as supported."""
 
@@ -76,6 +77,14 @@ def non_dominated(values: Any) -> npt.NDArray[np.bool_]:
     values = checked_values(values)
     if not len(values):
         return np.zeros(0, dtype=np.bool_)
+    if values.shape[1] > _MOST_COLUMNS:
+        # Of equal points the first dominates the others, so to speak.
+        older = np.tri(len(values), k=-1, dtype=np.bool_)
+        at_least, at_most = (np.ones((len(values),) * 2, np.bool_) for _ in range(2))
+        for column in values.T:
+            at_least &= column >= column[:, None]
+            at_most &= column <= column[:, None]
+        return np.asarray(~(at_least & (~at_most | older)).any(axis=1))
     import moocore
 
     return np.asarray(moocore.is_nondominated(values, maximise=True), dtype=np.bool_)

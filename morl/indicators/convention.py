@@ -44,18 +44,12 @@ def checked_pair(values: Any, other: Any, name: str) -> tuple[npt.NDArray[np.flo
     return values, other
 
 
-def hypervolume_of(values: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> float:
-    """Hypervolume of checked values ``(p >= 1, m)``."""
-    import moocore
-
-    return float(moocore.hypervolume(values, point, maximise=True))
-
-
 def hypervolume_contributions(values: npt.NDArray[np.float64], reference_point: Any) -> npt.NDArray[np.float64]:
-    """Hypervolume that each point alone adds to the set.
+    """Hypervolume that each point alone adds to the set, exactly.
 
     Args:
-        values: ``(p >= 1, m >= 2)``, non-dominated.
+        values: ``(p >= 1, m >= 2)``, non-dominated; at most 31 objectives, and the time grows exponentially with them
+            (:func:`morl.indicators.volume.contributions_are_quick`).
         reference_point: ``(m,)``, return units.
 
     Returns:
