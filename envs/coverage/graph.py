@@ -101,6 +101,11 @@ class Graph(GraphWorld):
             max_episode_steps=max_episode_steps,
         )
 
+    @property
+    def node_names(self) -> list[str]:
+        """The graph's own names, as text."""
+        return [str(name) for name in self.names]
+
 
 def _as_networkx(graph: Any) -> Any:
     """A networkx graph from what describes one; nodes in the order in which they are named."""

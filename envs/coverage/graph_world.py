@@ -152,6 +152,13 @@ class GraphWorld(NativeParametricEnv):
         return value
 
     @property
+    def node_names(self) -> list[str]:
+        """What the nodes ``0 .. V - 1`` are called in tables: their coordinates, or their numbers."""
+        if self.coordinates.shape[1] == 1:
+            return [str(node) for (node,) in self.coordinates.tolist()]
+        return [str(tuple(place)) for place in self.coordinates.tolist()]
+
+    @property
     def values(self) -> npt.NDArray[np.float64]:
         """Value of what each row has visited in its episode, ``(R, m)``."""
         value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
