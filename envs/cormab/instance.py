@@ -216,14 +216,14 @@ def _array(name: str, values: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
 
 
 def _sizes(transitions: Any) -> list[int] | None:
-    """Number of states of each arm, if they are given one by one and differ."""
+    """Number of states of each arm, if arms are given one by one and differ in it, or in their levels."""
     if not isinstance(transitions, list | tuple) or any(map(is_sparse, transitions)):
         return None
     try:
-        sizes = [len(arm[0]) for arm in transitions]
+        sizes, levels = [len(arm[0]) for arm in transitions], [len(arm) for arm in transitions]
     except (TypeError, IndexError, KeyError):
         return None
-    return sizes if len(set(sizes)) > 1 else None
+    return sizes if len(set(sizes)) > 1 or len(set(levels)) > 1 else None
 
 
 def _padded_transitions(transitions: Any, sizes: list[int]) -> npt.NDArray[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from envs.arrays import is_sparse
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction
@@ -39,7 +40,8 @@ class Graph(GraphWorld):
         Args:
             num_envs: Number of rows of the batch.
             graph: A ``networkx.Graph`` or ``DiGraph``; or a mapping from each node to its successors, one way each; or a
-                sequence of edges, pairs of nodes, both ways. None for a random small world of 60 nodes with 4 neighbours each.
+                sequence of edges, pairs of nodes, both ways; or a sparse adjacency matrix ``(V, V)``. None for a random small
+                world of 60 nodes with 4 neighbours each.
                 Every move takes one step: weights and other attributes of edges do not count.
             instance_seed: Which random graph, if ``graph`` is None.
             num_nodes: Size of the random graph, at least 5.
@@ -113,6 +115,8 @@ def _as_networkx(graph: Any) -> Any:
 
     if isinstance(graph, networkx.Graph):
         return graph
+    if is_sparse(graph) and graph.ndim == 2 and graph.shape[0] == graph.shape[1]:
+        return networkx.from_scipy_sparse_array(graph, create_using=networkx.DiGraph)
     try:
         if isinstance(graph, Mapping):
             made = networkx.DiGraph()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.arrays import read_whole
 from envs.coverage.set_functions import Coverage, GroupCap
 from morl.errors import CapabilityError, ShapeError
 from morl.experiments.plots import PALETTE, styled
@@ -42,7 +43,7 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
 
     Raises:
         CapabilityError: The environment has no nodes to draw.
-        ShapeError: There is no walk, or one has no nodes.
+        ShapeError: There is no walk, or one has no nodes, or not only nodes.
     """
     from matplotlib.figure import Figure
 
@@ -50,7 +51,10 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
     world = getattr(inner, "batched", inner)
     if not (hasattr(world, "set_function") and (hasattr(world, "grid") or hasattr(world, "successors"))):
         raise CapabilityError(f"{type(world).__name__} has no set function over a grid or graph: there is no map to draw")
-    paths = {name: np.atleast_2d(np.asarray(nodes, np.int64)) for name, nodes in walks.items()}
+    try:
+        paths = {name: np.atleast_2d(read_whole(f"the walk {name!r}", nodes, "nodes")) for name, nodes in walks.items()}
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
     if not paths or not all(path.size for path in paths.values()):
         raise ShapeError("there is no walk to draw; expected nodes (H + 1,) or (E, H + 1) under at least one name")
     places, shape = _places(world)

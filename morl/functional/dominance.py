@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import read_array
 from morl.errors import ConfigurationError, ShapeError
 
 _MOST_COLUMNS = 255  # of moocore
@@ -18,7 +19,7 @@ def checked_values(values: Any, name: str = "values") -> npt.NDArray[np.float64]
     """Return vector values as a float64 array after checking them.
 
     Args:
-        values: Array, CPU tensor or nested list ``(p, m)``; ``p`` may be zero.
+        values: Array, tensor or nested list ``(p, m)``; ``p`` may be zero.
         name: What to call it in an error.
 
     Returns:
@@ -28,7 +29,10 @@ def checked_values(values: Any, name: str = "values") -> npt.NDArray[np.float64]
         ShapeError: It has not two axes, or no objectives.
         ConfigurationError: It holds NaN or infinity.
     """
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = read_array(name, values, "(p, m)").astype(np.float64, copy=False)
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
     if array.ndim != 2 or array.shape[1] == 0:
         raise ShapeError(f"{name} has shape {array.shape}; expected (p, m): one row per point, one column per objective")
     if not np.isfinite(array).all():

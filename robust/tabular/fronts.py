@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from morl.errors import CapabilityError, ShapeError
 from robust.tabular.ambiguity.base import SARectangular, SRectangular
-from robust.tabular.mdp import TabularMDP
+from robust.tabular.mdp import TabularMDP, read_numbers
 from robust.tabular.policies import checked_tolerance
 from robust.tabular.robust_planning import check_fits, robust_value_iteration, robust_vector_policy_evaluation
 
@@ -58,7 +58,7 @@ def weighted_front(
         CapabilityError: The set is s-rectangular.
     """
     _require_pairs(ambiguity)
-    array = np.asarray(weights, dtype=np.float64)
+    array = read_numbers("weights", weights, "(n, m)").astype(np.float64)
     m = mdp.require_vector_rewards().shape[-1]
     if array.ndim != 2 or array.shape[1] != m:
         raise ShapeError(f"weights has shape {array.shape}: expected (n, {m}), one row per weight vector")

@@ -122,7 +122,7 @@ class TabularMDP:
             ShapeError: ``weights`` has the wrong length.
         """
         vectors = self.require_vector_rewards()
-        array = np.asarray(weights, dtype=np.float64)
+        array = read_numbers("weights", weights, "one number per objective").astype(np.float64)
         if array.shape != vectors.shape[-1:]:
             raise ShapeError(f"weights has shape {array.shape}: expected {vectors.shape[-1:]}, one per objective")
         return self.with_rewards(vectors @ array)

@@ -107,7 +107,7 @@ def _cells(cover: Any) -> list[list[int]]:
         matrix.eliminate_zeros()
         matrix.sort_indices()
         return [sorted(set(cells.tolist())) for cells in np.split(matrix.indices, matrix.indptr[1:-1])]
-    if isinstance(cover, Mapping | str):
+    if isinstance(cover, Mapping | str) or not hasattr(cover, "__iter__"):
         raise ValueError(f"cover is a {type(cover).__name__}; expected a list: the cells of element 0, of element 1, and so on")
     found = []
     for element, given in enumerate(cover):

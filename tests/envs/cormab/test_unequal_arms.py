@@ -90,6 +90,7 @@ def test_a_saved_instance_of_unequal_arms_is_the_same(tmp_path):
     ("change", "message"),
     [
         ({"transitions": [np.eye(2)[None], np.stack([np.eye(3)] * 2)]}, r"transitions\[1\] has shape \(2, 3, 3\)"),
+        ({"transitions": [np.stack([np.eye(2)] * 2), np.stack([np.eye(2)] * 3)]}, "as many levels as arm 0"),
         ({"rewards": [[0.0, 1.0], [0.0, 1.0]]}, r"the arms have \[2, 3\] states"),
         ({"start": [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]}, None),
         ({"start": [[0.5, 0.0, 0.5], [0.0, 0.0, 1.0]]}, "arm 0 does not have"),

@@ -425,6 +425,7 @@ def plain(successors, start=0):
         ({"a": ["b"], "b": ["c", "a"], "c": []}, networkx.DiGraph([("a", "b"), ("b", "c"), ("b", "a")])),
         ({"a": {"b": 3.5}, "b": {"a": 1.0}}, networkx.DiGraph([("a", "b"), ("b", "a")])),
         ([("a", "b"), ("b", "c")], networkx.Graph([("a", "b"), ("b", "c")])),
+        (scipy.sparse.csr_array([[0, 1], [2, 0]]), networkx.DiGraph([(0, 1), (1, 0)])),
         (np.array([[0, 1], [1, 2]]), networkx.Graph([(0, 1), (1, 2)])),
     ],
 )

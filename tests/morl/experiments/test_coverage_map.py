@@ -70,3 +70,5 @@ def test_what_cannot_be_drawn_is_refused():
         coverage_map(gymnasium.make("CartPole-v1"), {"a": [0]})
     with pytest.raises(ShapeError, match="no walk to draw"):
         coverage_map(Grid(1), {})
+    with pytest.raises(ShapeError, match=r"the walk 'a'\[1\] is 0.7; expected nodes"):
+        coverage_map(Grid(1), {"a": [0, 0.7]})

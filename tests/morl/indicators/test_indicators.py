@@ -149,6 +149,8 @@ def test_bad_input(call: Callable[[Any], Any]) -> None:
         call([[1.0, np.inf]])
     with pytest.raises(ShapeError, match=r"\(2,\)"):
         call([1.0, 2.0])
+    with pytest.raises(ShapeError, match="rows of the same length"):
+        call([[1.0, 2.0], [3.0]])
 
 
 @pytest.mark.parametrize("call", CALLS[:5])
