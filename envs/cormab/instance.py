@@ -40,7 +40,7 @@ class Instance:
     is the largest number, and smaller arms get further states that nobody starts in or moves to; they lead to themselves
     and pay nothing.
 
-    Rows may miss one by rounding (:func:`envs.probabilities.read_distributions`).
+    Rows may miss one by rounding (``envs.probabilities.read_distributions``).
 
     Example:
         >>> import numpy as np

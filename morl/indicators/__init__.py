@@ -7,8 +7,10 @@ from morl.indicators.igd import igd
 from morl.indicators.igd_plus import igd_plus
 from morl.indicators.maximum_utility_loss import maximum_utility_loss
 from morl.indicators.sparsity import sparsity
+from morl.indicators.volume import Volume
 
 __all__ = [
+    "Volume",
     "cardinality",
     "expected_utility",
     "hypervolume",

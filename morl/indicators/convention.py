@@ -53,7 +53,7 @@ def hypervolume_contributions(values: npt.NDArray[np.float64], reference_point: 
 
     Args:
         values: ``(p >= 1, m >= 2)``, non-dominated; at most 31 objectives, and the time grows exponentially with them
-            (:func:`morl.indicators.volume.contributions_are_quick`).
+            (``morl.indicators.volume``).
         reference_point: ``(m,)``, return units.
 
     Returns:

@@ -16,7 +16,7 @@ def hypervolume(values: Any, reference_point: Any) -> float:
     Points that are not better than the reference point in every objective add nothing. The value can only be compared with
     one that used the same reference point, discount and units. Where an exact value would take more than about a second (80
     points of 10 objectives, say) it is estimated, with a warning that tells the standard error;
-    :func:`hypervolume_estimate` returns both instead.
+    ``hypervolume_estimate`` returns both instead.
 
     Args:
         values: ``(p, m)``, return units.
@@ -30,7 +30,7 @@ def hypervolume(values: Any, reference_point: Any) -> float:
         ConfigurationError: Something is NaN or infinite.
 
     Source:
-        Zitzler and Thiele 1999, computed by moocore. Deviations: none; estimates by :func:`morl.indicators.volume.union`.
+        Zitzler and Thiele 1999, computed by moocore. Deviations: none; estimates by the method of Karp and Luby, see ``morl.indicators.volume``.
 
     Example:
         >>> hypervolume([[1.0, 3.0], [2.0, 1.0]], [0.0, 0.0])
@@ -47,7 +47,7 @@ def hypervolume(values: Any, reference_point: Any) -> float:
 
 
 def hypervolume_estimate(values: Any, reference_point: Any) -> Volume:
-    """Hypervolume and the standard error with which it is known; see :func:`hypervolume`.
+    """Hypervolume and the standard error with which it is known; see ``hypervolume``.
 
     Args:
         values: ``(p, m)``, return units.

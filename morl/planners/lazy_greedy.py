@@ -56,7 +56,7 @@ def lazy_greedy(
 
     Args:
         function: Monotone and submodular: this is tested on random sets, of a Python function on fewer. A function of tuples of
-            elements is taken as :class:`~envs.coverage.set_functions.ValueOracle` and needs ``candidates``.
+            different elements is taken as :class:`~envs.coverage.set_functions.ValueOracle` and needs ``candidates``.
         number: How many to pick.
         given: Elements that are there from the beginning.
         candidates: Which elements may be picked; None for all. Named twice they count once.
@@ -84,18 +84,19 @@ def lazy_greedy(
         )
     check_set_function(function, sets=_FEW if isinstance(function, ValueOracle) else _MANY)
     scale = objective_weights(function, weights)
-    state = function.start(1, capacity=there.size + number + 1)
+    again = _gains_again(function, scale)[pool]
+    often = bool(again.any())
+    most = number if often else min(number, pool.size)
+    state = function.start(1, capacity=there.size + most + 1)
     for element in there.tolist():
         function.advance(state, torch.tensor([element]))
     value = float((state["value"][0] * scale).sum())
-    again = _gains_again(function, scale)[pool]
-    often = bool(again.any())
     chosen = np.isin(pool, there)
     stale = np.full(pool.size, np.inf)
     bound, evaluations = np.inf, 0
     elements: list[int] = []
     gains: list[float] = []
-    for _ in range(number):
+    for _ in range(most):
         fresh = np.zeros(pool.size, np.bool_)
         if not elements:
             stale = (function.gains(state)[0].numpy() @ scale.numpy())[pool]

@@ -32,7 +32,7 @@ class TabularMDP:
     lists only where it can go, so ambiguity sets need ``support="nominal"``.
 
     Rows may miss one by rounding, to the precision of the numbers' format; they are normalised then
-    (:func:`envs.probabilities.read_distributions`).
+    (``envs.probabilities.read_distributions``).
 
     Args:
         transitions: Probabilities, ``(S, A, S)``, or ``(S, A, b)`` with ``successors``; or scipy sparse matrices: one for each

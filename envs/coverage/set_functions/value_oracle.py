@@ -14,15 +14,15 @@ from envs.coverage.set_functions.set_function import SetFunction, State, every, 
 
 
 class ValueOracle(SetFunction):
-    """``F(A)`` as a function of the visits in ``A`` returns it, less its value for no visit.
+    """``F(A)`` as a function of the different elements of ``A`` returns it, less its value for none.
 
-    For planners, and for worlds that are small or stepped on the CPU: every gain costs a call, where other set functions answer
-    for all sets at once. That the order of visits does not matter and that gains only fall is believed here;
+    A second visit gains nothing. For planners, and for worlds that are small or stepped on the CPU: every gain costs a call, where other set functions answer
+    for all sets at once. That no gain is negative and that gains only fall is believed here;
     :func:`envs.coverage.checks.check_set_function` tests it.
 
     Example:
         >>> seen = [{0, 1}, {1, 2}, {3}]
-        >>> function = ValueOracle(lambda visits: len(set().union(*(seen[v] for v in visits))), 3)
+        >>> function = ValueOracle(lambda chosen: len(set().union(*(seen[v] for v in chosen))), 3)
         >>> function.singletons()[:, 0].tolist()
         [2.0, 2.0, 1.0]
     """
@@ -31,12 +31,11 @@ class ValueOracle(SetFunction):
         """Take a function.
 
         Args:
-            value: Maps visits, elements in the order of arrival, possibly repeated, to a number, or to one per objective
-                ``(m,)``.
+            value: Maps different elements, in ascending order, to a number, or to one per objective ``(m,)``.
             num_elements: ``V``.
 
         Raises:
-            ValueError: It fails on no visit at all, or does not return finite numbers.
+            ValueError: It fails on the empty set, or does not return finite numbers.
         """
         self._value = value
         try:
@@ -59,31 +58,26 @@ class ValueOracle(SetFunction):
         return self
 
     def _start(self, batch: int, capacity: int) -> State:
-        return {
-            "visits": torch.zeros(batch, capacity, dtype=torch.int64),
-            "sizes": torch.zeros(batch, dtype=torch.int64),
-        }
+        return {"visited": torch.zeros(batch, self.num_elements, dtype=torch.bool)}
 
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         rows = every(state, rows)
-        sizes = state["sizes"][rows]
-        if sizes.numel() and int(sizes.max()) >= state["visits"].shape[1]:
-            raise ValueError(f"a set is full: it was started with room for {state['visits'].shape[1]} visits")
-        state["visits"][rows, sizes] = elements
-        state["sizes"][rows] = sizes + 1
-        values = [
-            self._of(visits[:size]) for visits, size in zip(state["visits"][rows].tolist(), (sizes + 1).tolist(), strict=True)
-        ]
-        return torch.from_numpy(np.reshape(values, (-1, self.num_objectives))) - state["value"][rows]
+        new = ~state["visited"][rows, elements]
+        state["visited"][rows, elements] = True
+        gains = torch.zeros(rows.shape[0], self.num_objectives, dtype=torch.float64)
+        # A set at a time: that is all a function of Python can be asked.
+        for place in new.nonzero()[:, 0].tolist():
+            row = int(rows[place])
+            gains[place] = self._worth(state["visited"][row]) - state["value"][row]
+        return gains
 
-    def _of(self, visits: list[int]) -> Any:
-        return _numbers(self._value(tuple(visits)), visits, self._nothing.shape) - self._nothing
+    def _worth(self, visited: Tensor) -> Tensor:
+        elements = tuple(visited.nonzero()[:, 0].tolist())
+        return torch.from_numpy(_numbers(self._value(elements), elements, self._nothing.shape) - self._nothing)
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
-        """How often each element was visited, ``(r, V)``."""
-        visits, sizes = part(state["visits"], rows), part(state["sizes"], rows)
-        used = (torch.arange(visits.shape[1]) < sizes[:, None]).to(torch.float64)
-        return torch.zeros(visits.shape[0], self.num_elements, dtype=torch.float64).scatter_add_(1, visits, used)
+        """1 for each visited element, ``(r, V)``."""
+        return part(state["visited"], rows).to(torch.float64)
 
 
 def _numbers(value: Any, visits: Any, shape: tuple[int, ...] | None = None) -> Any:

@@ -350,6 +350,12 @@ def test_functions_of_python_are_planned_with():
     same = world_of([[1, 2], [2, 3], [3, 0], [0, 1]], Coverage([sorted(cells) for cells in seen]), horizon=3)
     for planner in (Greedy(), TravelGreedy(), BeamSearch(), Exhaustive()):
         assert planner.plan(world).value == planner.plan(same).value
+    # A set holds an element once.
+    assert lazy_greedy(lambda chosen: sum([1.0, 3.0, 2.0][v] for v in chosen), 9, candidates=range(3)).elements.tolist() == [
+        1,
+        2,
+        0,
+    ]
     with pytest.raises(SetFunctionLawError, match="diminishing returns"):
         lazy_greedy(lambda visits: len(set(visits)) ** 2, 2, candidates=range(4))
 
