@@ -30,7 +30,8 @@ def hypervolume(values: Any, reference_point: Any) -> float:
         ConfigurationError: Something is NaN or infinite.
 
     Source:
-        Zitzler and Thiele 1999, computed by moocore. Deviations: none; estimates by the method of Karp and Luby, see ``morl.indicators.volume``.
+        Zitzler and Thiele 1999, computed by moocore. Deviations: none. Estimates: see
+        ``morl.indicators.volume``.
 
     Example:
         >>> hypervolume([[1.0, 3.0], [2.0, 1.0]], [0.0, 0.0])

@@ -16,8 +16,8 @@ from envs.coverage.set_functions.set_function import SetFunction, State, every, 
 class ValueOracle(SetFunction):
     """``F(A)`` as a function of the different elements of ``A`` returns it, less its value for none.
 
-    A second visit gains nothing. For planners, and for worlds that are small or stepped on the CPU: every gain costs a call, where other set functions answer
-    for all sets at once. That no gain is negative and that gains only fall is believed here;
+    A second visit gains nothing. For planners, and for worlds that are small or stepped on the CPU: every gain costs a call,
+    where other set functions answer for all sets at once. That no gain is negative and that gains only fall is believed here;
     :func:`envs.coverage.checks.check_set_function` tests it.
 
     Example:
