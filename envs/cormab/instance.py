@@ -69,8 +69,9 @@ class Instance:
 
     def __post_init__(self) -> None:
         """Check the fields and fill in those that were left out."""
-        sizes = _sizes(self.transitions)
-        given = self.transitions if sizes is None else _padded_transitions(self.transitions, sizes)
+        parts = _one_by_one(self.transitions)
+        sizes = _sizes(parts)
+        given = parts if sizes is None else _padded_transitions(parts, sizes)
         p = read_array("transitions", given, "(J, L, K, K)")
         if p.ndim != 4 or p.shape[2] != p.shape[3] or 0 in p.shape:
             raise ValueError(f"transitions has shape {p.shape}; expected (J, L, K, K): arm, level, state, next state")
@@ -215,6 +216,11 @@ def _array(name: str, values: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     return given
 
 
+def _one_by_one(values: Any) -> Any:
+    """Arrays of an array as a list; anything else as it is."""
+    return list(values) if isinstance(values, np.ndarray) and values.dtype == np.object_ else values
+
+
 def _sizes(transitions: Any) -> list[int] | None:
     """Number of states of each arm, if arms are given one by one and differ in it, or in their levels."""
     if not isinstance(transitions, list | tuple) or any(map(is_sparse, transitions)):
@@ -245,6 +251,7 @@ def _padded_transitions(transitions: Any, sizes: list[int]) -> npt.NDArray[Any]:
 
 def _padded(name: str, values: Any, sizes: list[int] | None) -> Any:
     """One row per arm ``(J, K)`` from rows of the arms' own lengths ``(K_j,)``; nothing where an arm has no such state."""
+    values = _one_by_one(values)
     if sizes is None or not isinstance(values, list | tuple):
         return values
     rows = [read_array(f"{name}[{j}]", row, "(K_j,)") for j, row in enumerate(values)]

@@ -82,6 +82,12 @@ def test_nobody_starts_in_or_moves_to_a_state_that_an_arm_does_not_have():
 def test_a_saved_instance_of_unequal_arms_is_the_same(tmp_path):
     instance().save(tmp_path)
     loaded = Instance.load(tmp_path)
+    parts = [np.empty(3, object) for _ in range(3)]
+    for array, values in zip(parts, arms(), strict=True):
+        array[:] = values
+    objects = Instance(transitions=parts[0], rewards=parts[1], start=parts[2], constraint=Budget(3, 1))
+    np.testing.assert_array_equal(objects.transitions, loaded.transitions)
+    np.testing.assert_array_equal(objects.rewards, loaded.rewards)
     np.testing.assert_array_equal(loaded.transitions, instance().transitions)
     np.testing.assert_array_equal(loaded.start, instance().start)
 
