@@ -11,7 +11,9 @@ from morl.benchmarks import benchmark
 from morl.errors import EnvironmentFault
 
 _FORBIDDEN = ",;\"'\\/"
-_COLUMNS = frozenset({"policy", "member", "env_steps", "episodes", "gamma", "deterministic", "non_dominated", "utility"})
+_COLUMNS = frozenset(
+    {"policy", "member", "env_steps", "episodes", "gamma", "deterministic", "non_dominated", "utility", "nodes", "start"}
+)
 """Other columns of the tables in which every objective has one of its own."""
 
 
@@ -61,7 +63,11 @@ def _check(names: Sequence[Any], owner: str) -> None:
                 f"objective_names of {owner} has {name!r}; expected text without line breaks, commas, quotes or slashes: names "
                 "become columns of tables"
             )
-        if name in _COLUMNS or name.startswith("weight_") or name.endswith(("_standard_error", "_undiscounted", "_archived")):
+        if (
+            name in _COLUMNS
+            or name.startswith(("weight_", "start_"))
+            or name.endswith(("_standard_error", "_undiscounted", "_archived"))
+        ):
             raise EnvironmentFault(
                 f"objective_names of {owner} has {name!r}, which is another column of the tables; choose another name"
             )

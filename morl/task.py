@@ -36,11 +36,14 @@ class Utility:
         if w.dim() != 2:
             raise ShapeError(f"weights has shape {tuple(w.shape)}; expected (n, m), one row per member")
         # Shapes alone can be checked on the meta device, which holds no numbers.
-        if w.device.type != "meta" and not bool((w >= 0).all() & ((w.sum(-1) - 1).abs() < 1e-4).all()):
+        if w.device.type != "meta" and not bool((w >= -1e-6).all() & ((w.sum(-1) - 1).abs() < 1e-4).all()):
             raise ConfigurationError(
                 "weights must lie on the simplex: nonnegative and each row summing to one; "
                 f"found rows summing to {[round(s, 4) for s in w.sum(-1).tolist()[:5]]}, smallest entry {w.min().item():.4g}"
             )
+        if w.device.type != "meta" and bool((w < 0).any()):
+            # What is left of one by the others may come out a little below 0.
+            object.__setattr__(self, "weights", w.clamp(min=0))
         m = w.shape[1]
         for name, value in (("ideal_point", self.ideal_point), ("scale", self.scale)):
             if value is not None and value.shape[-1] != m:

@@ -183,7 +183,8 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
         """Find a policy that is good in the worst of some transition models, with exact solvers and exact search.
 
         Args:
-            kernels: Transition probabilities, ``(K, S, A, S)``.
+            kernels: Transition probabilities, ``(K, S, A, S)``; a kernel may also be sparse, as in
+                :class:`robust.tabular.TabularMDP`.
             rewards: ``(S, A)`` or ``(S, A, S)``; for several objectives, their weighted sum.
             gamma: Discount, in ``[0, 1)``.
             start_state: Where values are compared.

@@ -12,9 +12,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import is_sparse, read_array
 from envs.cormab import constraints
 from envs.cormab.constraints import Constraint
 from envs.cormab.constraints.base import integers
+from envs.probabilities import read_distributions
 
 _FORMAT = 1
 _TOLERANCE = 1e-9
@@ -34,6 +36,12 @@ class Instance:
     others. Without a ``link``, component ``j`` is arm ``j`` and the levels are 0 (passive) and 1 (pulled). What an arm pays is
     a function of the state it has moved to.
 
+    Arms may differ in their numbers of states: then give transitions, rewards and start as lists with one array per arm. ``K``
+    is the largest number, and smaller arms get further states that nobody starts in or moves to; they lead to themselves
+    and pay nothing.
+
+    Rows may miss one by rounding (``envs.probabilities.read_distributions``).
+
     Example:
         >>> import numpy as np
         >>> from envs.cormab.constraints import Budget
@@ -44,15 +52,16 @@ class Instance:
     """
 
     transitions: npt.NDArray[np.float64]
-    """Probabilities ``(J, L, K, K)``: arm, level, state, next state."""
+    """Probabilities ``(J, L, K, K)``: arm, level, state, next state; or a list of ``J`` arrays ``(L, K_j, K_j)``."""
     rewards: npt.NDArray[np.float64]
-    """What each arm pays in each state it moves to, ``(J, K)``."""
+    """What each arm pays in each state it moves to, ``(J, K)``; or a list of ``J`` arrays ``(K_j,)``."""
     constraint: Constraint
     """Feasible actions, of ``N`` components."""
     link: npt.NDArray[np.int64] | None = None
     """How much each component adds to the level of each arm, ``(J, N)``; None for one component per arm."""
     start: npt.NDArray[np.float64] | None = None
-    """Probabilities of the first states, ``(J, K)``; None for states 0 and 1 with probability one half each."""
+    """Probabilities of the first states, ``(J, K)``, or a list of ``J`` arrays ``(K_j,)``; None for states 0 and 1 with
+    probability one half each, or state 0 for an arm that has no other."""
     groups: npt.NDArray[np.int64] | None = None
     """Group of each arm, ``(J,)``, for the objective of equity; None for groups of one arm."""
     action_costs: npt.NDArray[np.float64] | None = None
@@ -60,12 +69,15 @@ class Instance:
 
     def __post_init__(self) -> None:
         """Check the fields and fill in those that were left out."""
-        p = _array("transitions", self.transitions)
+        parts = _one_by_one(self.transitions)
+        sizes = _sizes(parts)
+        given = parts if sizes is None else _padded_transitions(parts, sizes)
+        p = read_array("transitions", given, "(J, L, K, K)")
         if p.ndim != 4 or p.shape[2] != p.shape[3] or 0 in p.shape:
             raise ValueError(f"transitions has shape {p.shape}; expected (J, L, K, K): arm, level, state, next state")
         arms, levels, states = p.shape[:3]
-        _check_probabilities("transitions", p)
-        r = _array("rewards", self.rewards, (arms, states))
+        p = read_distributions("transitions", p, ("arm", "level", "state", "next state"), tolerance=_TOLERANCE)
+        r = _array("rewards", _padded("rewards", self.rewards, sizes), (arms, states)).astype(np.float64)
         if not isinstance(self.constraint, Constraint):
             raise ValueError(f"constraint is {self.constraint!r}; expected one of envs.cormab.constraints")
         size = self.constraint.num_actions
@@ -81,13 +93,20 @@ class Instance:
                 raise ValueError(f"link reaches the level {link.sum(1).max()}; transitions only has {levels} levels")
             object.__setattr__(self, "link", link)
         if self.start is None:
-            start = np.zeros((arms, states))
-            start[:, : min(2, states)] = 1.0 / min(2, states)
+            first = np.minimum(states if sizes is None else np.array(sizes), 2)
+            start = np.where(np.arange(states) < np.broadcast_to(first, arms)[:, None], 1.0 / np.reshape(first, (-1, 1)), 0.0)
         else:
-            start = _array("start", self.start, (arms, states))
-            _check_probabilities("start", start)
+            start = _array("start", _padded("start", self.start, sizes), (arms, states))
+            start = read_distributions("start", start, ("arm", "state"), tolerance=_TOLERANCE)
+            if sizes is not None and (beyond := (start * (np.arange(states) >= np.array(sizes)[:, None])).any(axis=1)).any():
+                arm = int(beyond.argmax())
+                raise ValueError(f"start[{arm}] begins in a state that arm {arm} does not have; it has {sizes[arm]} states")
         groups = np.arange(arms) if self.groups is None else integers("groups", self.groups, (arms,), least=0)
-        costs = np.ones(size) if self.action_costs is None else _array("action_costs", self.action_costs, (size,))
+        costs = (
+            np.ones(size)
+            if self.action_costs is None
+            else _array("action_costs", self.action_costs, (size,)).astype(np.float64)
+        )
         if (costs < 0).any():
             raise ValueError(f"action_costs holds {costs.min()}; expected nonnegative costs")
         values = {"transitions": p, "rewards": r, "start": start, "groups": groups, "action_costs": costs}
@@ -101,7 +120,7 @@ class Instance:
 
     @property
     def num_states(self) -> int:
-        """``K``."""
+        """``K``; of the largest arm, if they differ."""
         return int(self.transitions.shape[2])
 
     @property
@@ -187,15 +206,60 @@ class Instance:
         return cls(constraint=_FAMILIES[kind](**settings), **fields)
 
 
-def _array(name: str, values: Any, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
-    given = np.array(values, np.float64)
-    if shape is not None and given.shape != shape:
+def _array(name: str, values: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Finite numbers of some shape, in their own format."""
+    given = read_array(name, values, f"numbers, {shape}")
+    if given.shape != shape:
         raise ValueError(f"{name} has shape {given.shape}; expected {shape}")
     if not np.isfinite(given).all():
         raise ValueError(f"an entry of {name} is not finite")
     return given
 
 
-def _check_probabilities(name: str, p: npt.NDArray[np.float64]) -> None:
-    if (p < 0).any() or np.abs(p.sum(axis=-1) - 1.0).max() > _TOLERANCE:
-        raise ValueError(f"{name} must be nonnegative and sum to one over the last axis")
+def _one_by_one(values: Any) -> Any:
+    """Arrays of an array as a list; anything else as it is."""
+    return list(values) if isinstance(values, np.ndarray) and values.dtype == np.object_ else values
+
+
+def _sizes(transitions: Any) -> list[int] | None:
+    """Number of states of each arm, if arms are given one by one and differ in it, or in their levels."""
+    if not isinstance(transitions, list | tuple) or any(map(is_sparse, transitions)):
+        return None
+    try:
+        sizes, levels = [len(arm[0]) for arm in transitions], [len(arm) for arm in transitions]
+    except (TypeError, IndexError, KeyError):
+        return None
+    return sizes if len(set(sizes)) > 1 or len(set(levels)) > 1 else None
+
+
+def _padded_transitions(transitions: Any, sizes: list[int]) -> npt.NDArray[Any]:
+    """Transitions ``(J, L, K, K)`` of arms of different sizes; further states lead to themselves."""
+    arms = [read_array(f"transitions[{j}]", arm, "(L, K_j, K_j)") for j, arm in enumerate(transitions)]
+    levels = arms[0].shape[0]
+    for j, (arm, size) in enumerate(zip(arms, sizes, strict=True)):
+        if arm.shape != (levels, size, size):
+            raise ValueError(
+                f"transitions[{j}] has shape {arm.shape}; expected ({levels}, {size}, {size}): level, state, next state of arm "
+                f"{j}, with as many levels as arm 0"
+            )
+    padded = np.zeros((len(arms), levels, max(sizes), max(sizes)), np.result_type(*arms))
+    padded[:] = np.eye(max(sizes))
+    for arm, size, whole in zip(arms, sizes, padded, strict=True):
+        whole[:, :size, :size] = arm
+    return padded
+
+
+def _padded(name: str, values: Any, sizes: list[int] | None) -> Any:
+    """One row per arm ``(J, K)`` from rows of the arms' own lengths ``(K_j,)``; nothing where an arm has no such state."""
+    values = _one_by_one(values)
+    if sizes is None or not isinstance(values, list | tuple):
+        return values
+    rows = [read_array(f"{name}[{j}]", row, "(K_j,)") for j, row in enumerate(values)]
+    if all(row.shape == (max(sizes),) for row in rows):
+        return rows
+    if [row.shape for row in rows] != [(size,) for size in sizes]:
+        raise ValueError(f"{name} has rows of the shapes {[row.shape for row in rows]}; the arms have {sizes} states")
+    padded = np.zeros((len(sizes), max(sizes)), np.result_type(*rows))
+    for row, size, whole in zip(rows, sizes, padded, strict=True):
+        whole[:size] = row
+    return padded

@@ -11,7 +11,7 @@ import torch
 
 from envs.coverage.grids import GridMap
 from envs.coverage.set_functions.coverage import Coverage
-from envs.coverage.set_functions.set_function import SetFunction, restart
+from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.mujoco.batch import Array, MuJoCoBatch
 from envs.native_env import shorter
 from envs.protocols import Rows
@@ -73,7 +73,8 @@ class Ant(MuJoCoBatch):
         grid = GridMap.without_walls(_CELLS, _CELLS)
         if set_function is None:
             offsets = np.stack(np.meshgrid(window, window, indexing="ij"), -1).reshape(-1, 2)
-            set_function = Coverage(grid.neighbours(offsets), np.full(_CELLS**2, _WORTH))
+            set_function = Coverage(grid.neighbours(offsets), np.full(_CELLS**2, _WORTH, np.float32))
+        require_set_function(set_function, _CELLS**2)
         if set_function.num_elements != _CELLS**2:
             raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {_CELLS**2}")
         robot: Any = gymnasium.make(

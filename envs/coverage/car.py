@@ -10,7 +10,7 @@ import torch
 
 from envs.coverage.race_track import RaceTrack
 from envs.coverage.set_functions.facility_location import FacilityLocation
-from envs.coverage.set_functions.set_function import SetFunction, restart
+from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.native_env import NativeEnv
 from envs.protocols import Rows
 
@@ -95,7 +95,8 @@ class Car(NativeEnv):
         self.track = RaceTrack.random(instance_seed, length=length, half_width=half_width)
         self.horizon = horizon
         places = _BIN * np.arange(round(length / _BIN) + 1)
-        self.set_function = FacilityLocation(places[:, None]) if set_function is None else set_function
+        self.set_function = FacilityLocation(places[:, None].astype(np.float32)) if set_function is None else set_function
+        require_set_function(self.set_function, places.size)
         self.objective_names, self.objective_units = self.set_function.objective_names, self.set_function.objective_units
         if self.set_function.num_elements != places.size:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from envs.coverage.set_functions.set_function import SetFunction
+from envs.coverage.set_functions.set_function import SetFunction, require_set_function
 
 
 class SetFunctionLawError(AssertionError):
@@ -40,12 +40,15 @@ def check_set_function(
         sets: How many random sequences.
         size: Visits in each.
         repeats: Whether an element may be visited twice; if not, at most all elements are visited.
-        tolerance: By how much a law may be missed, for rounding.
+        tolerance: By how much a law may be missed, for rounding; a share of what the visits are worth alone where that is above
+            1.
         seed: Of the random sequences.
 
     Raises:
         SetFunctionLawError: With the law, the sets and the element.
+        ValueError: It is no set function.
     """
+    require_set_function(function)
     rng = torch.Generator().manual_seed(seed)
     number = function.num_elements
     if repeats:
@@ -54,6 +57,8 @@ def check_set_function(
         visits = torch.rand(sets, number, generator=rng).argsort(1)[:, :size]
         size = visits.shape[1]
     extra = torch.randint(number, (sets,), generator=rng)
+    # Values round in proportion to their size.
+    tolerance *= max(1.0, size * float(function.singletons().abs().max()))
     state = function.start(sets, capacity=size + 1)
     if state["value"].abs().max() > tolerance:
         raise SetFunctionLawError("normalised", ([],), None, f"the empty set is worth {state['value'][0].tolist()}, not 0")

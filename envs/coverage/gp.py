@@ -64,7 +64,8 @@ class GP(GraphWorld):
             features=grid.features,
             coordinates=grid.cells,
             start=grid.node(*start),
-            set_function=Coverage(grid.discs(disc), self.field.ravel()),
+            # In float32: sums of such numbers do not round in float64, so the order of visits shows in no digit.
+            set_function=Coverage(grid.discs(disc), self.field.ravel().astype(np.float32)),
             horizon=horizon,
             slip=slip,
             observation=observation,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from envs.arrays import is_sparse
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction
 
 
 class Graph(GraphWorld):
-    """``coverage/graph-v0``: walk on a networkx graph and see the nodes near by.
+    """``coverage/graph-v0``: walk on a graph and see the nodes near by.
 
     Action 0 stays; action ``i`` goes to the ``i``-th neighbour in the order of the graph, or stays if there are fewer. The
     nodes' ``weight`` attributes say what they are worth, 1 where there is none. Positions are one-hot.
@@ -38,7 +40,10 @@ class Graph(GraphWorld):
 
         Args:
             num_envs: Number of rows of the batch.
-            graph: A ``networkx.Graph`` or ``DiGraph``; None for a random small world of 60 nodes with 4 neighbours each.
+            graph: A ``networkx.Graph`` or ``DiGraph``; or a mapping from each node to its successors, one way each; or a
+                sequence of edges, pairs of nodes, both ways; or a sparse adjacency matrix ``(V, V)``. None for a random small
+                world of 60 nodes with 4 neighbours each.
+                Every move takes one step: weights and other attributes of edges do not count.
             instance_seed: Which random graph, if ``graph`` is None.
             num_nodes: Size of the random graph, at least 5.
             start: First node, in the graph's own names; None for its first.
@@ -51,7 +56,7 @@ class Graph(GraphWorld):
             max_episode_steps: Episodes are truncated at this length.
 
         Raises:
-            ValueError: The graph is empty, or a node cannot be reached from the start.
+            ValueError: It is no graph, or empty, or a node cannot be reached from the start.
         """
         import networkx
 
@@ -59,6 +64,8 @@ class Graph(GraphWorld):
             if num_nodes < 5:
                 raise ValueError(f"num_nodes is {num_nodes}; expected at least 5 for a random graph")
             graph = networkx.connected_watts_strogatz_graph(num_nodes, 4, 0.1, tries=1000, seed=instance_seed)
+        else:
+            graph = _as_networkx(graph)
         self.graph = graph
         """The networkx graph."""
         self.names = list(graph.nodes)
@@ -98,3 +105,33 @@ class Graph(GraphWorld):
             vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
+
+    @property
+    def node_names(self) -> list[str]:
+        """The graph's own names, as text."""
+        return [str(name) for name in self.names]
+
+
+def _as_networkx(graph: Any) -> Any:
+    """A networkx graph from what describes one; nodes in the order in which they are named."""
+    import networkx
+
+    if isinstance(graph, networkx.Graph):
+        return graph
+    if is_sparse(graph) and graph.ndim == 2 and graph.shape[0] == graph.shape[1]:
+        return networkx.from_scipy_sparse_array(graph, create_using=networkx.DiGraph)
+    try:
+        if isinstance(graph, Mapping):
+            made = networkx.DiGraph()
+            made.add_nodes_from(graph)
+            if any(isinstance(others, str) for others in graph.values()):
+                raise ValueError("a name is not a list of names")
+            made.add_edges_from((node, other) for node, others in graph.items() for other in others)
+            return made
+        edges = [(one, other) for one, other in (graph.tolist() if hasattr(graph, "tolist") else graph)]
+        return networkx.Graph(edges)
+    except (TypeError, ValueError, networkx.NetworkXError):
+        raise ValueError(
+            f"graph is {str(graph)[:80]!r}; expected a networkx graph, a mapping such as {{'a': ['b'], 'b': ['a']}}, or edges "
+            "such as [('a', 'b')]"
+        ) from None

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from envs.coverage.set_functions.set_function import SetFunction, restart
+from envs.arrays import read_whole
+from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.parametric.native import NativeParametricEnv
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
@@ -79,15 +80,25 @@ class GraphWorld(NativeParametricEnv):
         """
         from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
+        successors = read_whole("successors", successors, "nodes")
+        if successors.ndim != 2 or not successors.size:
+            raise ValueError(
+                f"successors has shape {successors.shape}; expected (V, A), where each action leads from each node"
+            )
         number, num_actions = successors.shape
+        if successors.min() < 0 or successors.max() >= number:
+            raise ValueError(
+                f"successors reach from {successors.min()} to {successors.max()}; expected nodes, 0 to {number - 1}"
+            )
+        require_set_function(set_function, number)
         if not hasattr(horizon, "__index__") or horizon < 1:
             raise ValueError(f"horizon is {horizon!r}; expected at least 1 step, in whole numbers")
         if observation not in _OBSERVATIONS:
             raise ValueError(f"observation is {observation!r}; expected one of {', '.join(_OBSERVATIONS)}")
         if set_function.num_elements != number:
             raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {number} nodes")
-        if not 0 <= start < number:
-            raise ValueError(f"start is {start}; expected a node, 0 to {number - 1}")
+        if not hasattr(start, "__index__") or not 0 <= start < number:
+            raise ValueError(f"start is {start!r}; expected a node, 0 to {number - 1}")
         super().__init__(
             num_envs,
             parameter_space=ParameterSpace((self._parameter(slip),)),
@@ -118,7 +129,13 @@ class GraphWorld(NativeParametricEnv):
         # No gain is larger than that of an element alone; one step of float32 for rounding.
         self.singletons = set_function.singletons().numpy()
         """What each node is worth alone, ``(V, m)``."""
-        largest = self.singletons.max(0).astype(np.float32)
+        most = self.singletons.max(0)
+        if not (most <= np.finfo(np.float32).max).all():
+            node = int(self.singletons.max(1).argmax())
+            raise ValueError(
+                f"node {node} is worth {self.singletons[node].max():g}, more than a reward can hold; choose larger units"
+            )
+        largest = most.astype(np.float32)
         self.reward_space = Box(
             np.zeros_like(largest), np.nextafter(np.maximum(largest, 0), np.float32(np.inf)), dtype=np.float32
         )
@@ -136,6 +153,13 @@ class GraphWorld(NativeParametricEnv):
         """Value of the first node alone, ``(m,)``: what returns leave out."""
         value: npt.NDArray[np.float64] = self._fresh["value"][0].numpy().copy()
         return value
+
+    @property
+    def node_names(self) -> list[str]:
+        """What the nodes ``0 .. V - 1`` are called in tables: their coordinates, or their numbers."""
+        if self.coordinates.shape[1] == 1:
+            return [str(node) for (node,) in self.coordinates.tolist()]
+        return [str(tuple(place)) for place in self.coordinates.tolist()]
 
     @property
     def values(self) -> npt.NDArray[np.float64]:

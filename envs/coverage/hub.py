@@ -54,6 +54,11 @@ class Hub(GraphWorld):
             max_episode_steps=max_episode_steps,
         )
 
+    @property
+    def node_names(self) -> list[str]:
+        """``start``, ``x``, ``y`` and ``hub``."""
+        return ["start", "x", "y", "hub"]
+
     def executed(self, params: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
         """Probability that action ``b`` is executed if ``a`` is chosen, ``(V, A, A)``; chance rules at the start only."""
         (p,) = self.parameter_space.checked(self.parameter_space.nominal if params is None else params)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from envs.arrays import read_whole
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.grids import GridMap
 from envs.coverage.set_functions.group_cap import GroupCap
@@ -55,6 +56,7 @@ class Items(GraphWorld):
         grid = GridMap.without_walls(rows, columns)
         self.grid = grid
         """Cells and walls."""
+        group_sizes = read_whole("group_sizes", group_sizes, "numbers of items").tolist()
         if len(group_sizes) != len(caps) or min(group_sizes, default=-1) < 0:
             raise ValueError(f"group_sizes is {tuple(group_sizes)} and caps {tuple(caps)}; expected one cap for each group")
         if sum(group_sizes) > rows * columns:

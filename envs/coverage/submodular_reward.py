@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from envs.coverage.set_functions.set_function import SetFunction
+from envs.coverage.set_functions.set_function import SetFunction, require_set_function
 
 
 class SubmodularReward(gymnasium.Env[Any, Any]):
@@ -53,6 +53,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         Raises:
             ValueError: There is no room for a visit, or ``scalar`` with several objectives.
         """
+        require_set_function(set_function)
         if scalar and set_function.num_objectives > 1:
             raise ValueError(f"scalar needs one objective, but the set function has {set_function.num_objectives}")
         limit = env.spec.max_episode_steps if env.spec is not None else None

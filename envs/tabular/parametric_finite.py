@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from envs.parametric.native import NativeParametricEnv
 from envs.parametric.space import ParameterSpace
+from envs.probabilities import read_distributions
 from envs.protocols import Rows
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class ParametricFiniteEnv(NativeParametricEnv):
             terminal_states: Whether the episode ends in a state, ``(S,)``; nowhere by default.
             start_state: First state of every episode.
             max_episode_steps: Episodes are truncated at this length.
+
+        Raises:
+            ValueError: The branches of the nominal model are not distributions.
         """
         from gymnasium.spaces import Box, Discrete
 
@@ -73,6 +77,9 @@ class ParametricFiniteEnv(NativeParametricEnv):
         self.observation_space: gymnasium.Space[Any] = Discrete(num_states)
         self.action_space: gymnasium.Space[Any] = Discrete(num_actions)
         self.reward_space = Box(np.float32(rewards.min()), np.float32(rewards.max()), shape=(1,), dtype=np.float32)
+        # Once, for the nominal model: a row that misses one would send too many or too few to its last branch.
+        nominal = self.branch_probabilities(parameter_space.nominal[None])
+        read_distributions("branch_probabilities", nominal, ("model", "state", "action", "branch"))
         self._states = np.zeros(num_envs, np.int64)
         self._cumulative = np.zeros((num_envs, *successors.shape))
         self.set_params(parameter_space.nominal)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.probabilities import read_distributions
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tables:
@@ -40,8 +42,8 @@ class Tables:
         for name, states in (("successors", self.successors), ("starts", self.starts)):
             if states.size == 0 or states.min() < 0 or states.max() >= shape[0]:
                 raise ValueError(f"{name} must name states 0 to {shape[0] - 1}")
-        if (self.probabilities < 0).any() or not np.allclose(self.probabilities.sum(-1), 1.0, atol=1e-12):
-            raise ValueError("probabilities must be nonnegative and sum to one for every state and action")
+        chances = read_distributions("probabilities", self.probabilities, ("state", "action", "branch"))
+        object.__setattr__(self, "probabilities", chances)
 
     @classmethod
     def deterministic(

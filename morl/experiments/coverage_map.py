@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.arrays import read_whole
 from envs.coverage.set_functions import Coverage, GroupCap
 from morl.errors import CapabilityError, ShapeError
 from morl.experiments.plots import PALETTE, styled
@@ -29,6 +30,7 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
     """Draw walks over the field: one panel per walk, bright where it has seen what is worth something.
 
     Colours of the field are what its cells are worth (kinds of items have colours of their own), colours of a walk are time.
+    The number beside a panel's name is the walk's return; what is seen from the start stands apart, where it is worth anything.
 
     Args:
         world: A coverage environment (or what ``gymnasium.make`` gives for a ``coverage/`` id).
@@ -41,7 +43,7 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
 
     Raises:
         CapabilityError: The environment has no nodes to draw.
-        ShapeError: There is no walk, or one has no nodes.
+        ShapeError: There is no walk, or one has no nodes, or not only nodes.
     """
     from matplotlib.figure import Figure
 
@@ -49,7 +51,10 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
     world = getattr(inner, "batched", inner)
     if not (hasattr(world, "set_function") and (hasattr(world, "grid") or hasattr(world, "successors"))):
         raise CapabilityError(f"{type(world).__name__} has no set function over a grid or graph: there is no map to draw")
-    paths = {name: np.atleast_2d(np.asarray(nodes, np.int64)) for name, nodes in walks.items()}
+    try:
+        paths = {name: np.atleast_2d(read_whole(f"the walk {name!r}", nodes, "nodes")) for name, nodes in walks.items()}
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
     if not paths or not all(path.size for path in paths.values()):
         raise ShapeError("there is no walk to draw; expected nodes (H + 1,) or (E, H + 1) under at least one name")
     places, shape = _places(world)
@@ -62,7 +67,8 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
         panel.axis("off")
     timed = None
     for panel, (name, path) in zip(axes.ravel(), paths.items(), strict=False):
-        value = world.set_function.trajectory_gains(torch.from_numpy(path[:1])).sum(1)[0].numpy()
+        gains = world.set_function.trajectory_gains(torch.from_numpy(path[:1]))[0].numpy()
+        start = f" (+ {_numbers(gains[0])} at the start)" if gains[0].any() else ""
         seen = _seen(world, path[0])
         if shape is None:
             _graph(panel, world, places, seen)
@@ -71,12 +77,16 @@ def coverage_map(world: Any, walks: Mapping[str, npt.ArrayLike], *, title: str =
         timed = _walk(panel, places[path])
         panel.set(xticks=[], yticks=[])
         panel.grid(False)
-        panel.set_title(f"{name}: {' / '.join(f'{x:.4g}' for x in value)}", fontsize=10, loc="left")
+        panel.set_title(f"{name}: {_numbers(gains[1:].sum(0))}{start}", fontsize=10, loc="left")
     assert timed is not None
     figure.colorbar(timed, ax=axes.ravel().tolist(), label="step", shrink=0.8, pad=0.01)
     if title:
         figure.suptitle(title, fontweight="bold", fontsize=11, x=0.01, ha="left")
     return figure
+
+
+def _numbers(values: Floats) -> str:
+    return " / ".join(f"{x:.4g}" for x in values)
 
 
 def _places(world: Any) -> tuple[Floats, tuple[int, int] | None]:

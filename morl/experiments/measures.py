@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from morl.benchmarks import benchmark
 from morl.errors import ShapeError
-from morl.indicators import cardinality, expected_utility, hypervolume, igd_plus, maximum_utility_loss, sparsity
+from morl.indicators import cardinality, expected_utility, hypervolume_estimate, igd_plus, maximum_utility_loss, sparsity
 from morl.objectives import objectives_of
 from morl.problem import Problem
 from morl.protocols import State
@@ -18,8 +19,14 @@ from morl.weights import simplex_lattice
 
 Array = npt.NDArray[np.float64]
 
+_log = logging.getLogger(__name__)
+
 _PREFERENCES = 50
 """Least number of evenly spread preferences behind expected utility; the usual number of the literature."""
+
+
+_ESTIMATED = 7
+"""From this number of objectives on, the standard errors of hypervolumes are columns of their own; 0 where they are exact."""
 
 
 class Measures:
@@ -41,6 +48,7 @@ class Measures:
             ShapeError: The reference point has another length than the reward.
         """
         m = problem.spec.num_objectives
+        self._warned = False
         known = benchmark(problem.spec.env_id)
         if known is not None and known.num_objectives != m:
             known = None  # made with arguments that change the reward
@@ -85,8 +93,18 @@ class Measures:
             if self.reference_point is None:
                 low, high = population.min(0), population.max(0)
                 self.reference_point = low - 0.1 * np.where(high > low, high - low, np.maximum(np.abs(low), 1.0))
-            row["hypervolume"] = hypervolume(archive, self.reference_point)
-            row["population_hypervolume"] = hypervolume(population, self.reference_point)
+            for name, values in (("hypervolume", archive), ("population_hypervolume", population)):
+                found = hypervolume_estimate(values, self.reference_point)
+                row[name] = found.value
+                if m >= _ESTIMATED:
+                    row[f"{name}_standard_error"] = found.standard_error
+                if found.standard_error and not self._warned:
+                    self._warned = True
+                    _log.warning(
+                        "the hypervolume of %d points with %d objectives would take too long: it is sampled, here "
+                        "with a standard error of %.2g %%",
+                        len(values), m, 100.0 * found.standard_error / found.value,
+                    )  # fmt: skip
         row["expected_utility"] = expected_utility(archive, self.preferences)
         row["population_expected_utility"] = expected_utility(population, self.preferences)
         if m > 1:

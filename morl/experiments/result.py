@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import read_floats
 from morl.archives import Archive, ArchiveEntry
 from morl.errors import ConfigurationError, ShapeError
 from morl.experiments.tables import Table
@@ -214,15 +215,19 @@ def checked_weights(weights: Any, num_objectives: int, objectives: Sequence[str]
         ShapeError: Not one weight per objective.
         ConfigurationError: Negative, not finite, or not summing to one.
     """
-    array = np.asarray(weights, dtype=np.float64)
+    try:
+        array = read_floats("weights", weights)
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
     if array.shape != (num_objectives,):
         names = f" ({', '.join(objectives)})" if objectives else ""
         raise ShapeError(f"weights have shape {array.shape}; expected ({num_objectives},), one per objective{names}")
-    if not (np.isfinite(array).all() and (array >= 0).all() and abs(array.sum() - 1) < 1e-4):
+    # A weight that is what the others leave of one may come out a little below 0.
+    if not (np.isfinite(array).all() and (array >= -1e-6).all() and abs(array.sum() - 1) < 1e-4):
         raise ConfigurationError(
             f"weights must be nonnegative and sum to one, found {array.tolist()} with sum {array.sum():.6g}"
         )
-    return array
+    return np.maximum(array, 0.0)
 
 
 class Run:

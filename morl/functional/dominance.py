@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import read_array
 from morl.errors import ConfigurationError, ShapeError
 
+_MOST_COLUMNS = 255  # of moocore
 _STRICT = 1e-9
 """A point must win by more than this, in units of each objective's range, to count as supported."""
 
@@ -17,7 +19,7 @@ def checked_values(values: Any, name: str = "values") -> npt.NDArray[np.float64]
     """Return vector values as a float64 array after checking them.
 
     Args:
-        values: Array, CPU tensor or nested list ``(p, m)``; ``p`` may be zero.
+        values: Array, tensor or nested list ``(p, m)``; ``p`` may be zero.
         name: What to call it in an error.
 
     Returns:
@@ -27,7 +29,10 @@ def checked_values(values: Any, name: str = "values") -> npt.NDArray[np.float64]
         ShapeError: It has not two axes, or no objectives.
         ConfigurationError: It holds NaN or infinity.
     """
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = read_array(name, values, "(p, m)").astype(np.float64, copy=False)
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
     if array.ndim != 2 or array.shape[1] == 0:
         raise ShapeError(f"{name} has shape {array.shape}; expected (p, m): one row per point, one column per objective")
     if not np.isfinite(array).all():
@@ -76,6 +81,14 @@ def non_dominated(values: Any) -> npt.NDArray[np.bool_]:
     values = checked_values(values)
     if not len(values):
         return np.zeros(0, dtype=np.bool_)
+    if values.shape[1] > _MOST_COLUMNS:
+        # Of equal points the first dominates the others, so to speak.
+        older = np.tri(len(values), k=-1, dtype=np.bool_)
+        at_least, at_most = (np.ones((len(values),) * 2, np.bool_) for _ in range(2))
+        for column in values.T:
+            at_least &= column >= column[:, None]
+            at_most &= column <= column[:, None]
+        return np.asarray(~(at_least & (~at_most | older)).any(axis=1))
     import moocore
 
     return np.asarray(moocore.is_nondominated(values, maximise=True), dtype=np.bool_)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import read_floats
 from morl.errors import ConfigurationError, ShapeError
 from morl.functional.dominance import checked_values
 
@@ -18,7 +19,10 @@ def checked_point(reference_point: Any, values: npt.NDArray[np.float64]) -> npt.
         ShapeError: Its length is not the number of objectives.
         ConfigurationError: It holds NaN or infinity.
     """
-    point = np.asarray(reference_point, dtype=np.float64)
+    try:
+        point = read_floats("reference_point", reference_point, f"one number per objective, ({values.shape[1]},)")
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
     if point.shape != (values.shape[1],):
         raise ShapeError(
             f"reference_point has shape {point.shape} but values has shape {values.shape}: "
@@ -44,18 +48,12 @@ def checked_pair(values: Any, other: Any, name: str) -> tuple[npt.NDArray[np.flo
     return values, other
 
 
-def hypervolume_of(values: npt.NDArray[np.float64], point: npt.NDArray[np.float64]) -> float:
-    """Hypervolume of checked values ``(p >= 1, m)``."""
-    import moocore
-
-    return float(moocore.hypervolume(values, point, maximise=True))
-
-
 def hypervolume_contributions(values: npt.NDArray[np.float64], reference_point: Any) -> npt.NDArray[np.float64]:
-    """Hypervolume that each point alone adds to the set.
+    """Hypervolume that each point alone adds to the set, exactly.
 
     Args:
-        values: ``(p >= 1, m >= 2)``, non-dominated.
+        values: ``(p >= 1, m >= 2)``, non-dominated; at most 31 objectives, and the time grows exponentially with them
+            (``morl.indicators.volume``).
         reference_point: ``(m,)``, return units.
 
     Returns:

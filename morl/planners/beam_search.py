@@ -69,8 +69,11 @@ def distinct(nodes: Tensor, summaries: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         One walk of each kind, ``(number of kinds,)``, and the kind of each walk, ``(N,)``.
     """
-    # Two random projections stand for a summary: equal ones for equal rows, different ones almost surely for others.
+    # Two random projections stand for a summary: equal ones for equal rows, different ones almost surely for others. Features
+    # count relative to their largest, so that small ones tell walks apart as well.
     rng = torch.Generator().manual_seed(0)
+    scale = summaries.abs().amax(0) if summaries.numel() else summaries.new_ones(summaries.shape[1])
+    summaries = summaries / torch.where(scale > 0, scale, 1.0)
     keys = [nodes.to(torch.float64)]
     for _ in range(2):
         direction = torch.rand(summaries.shape[1], dtype=torch.float64, generator=rng)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from envs.coverage.checks import check_set_function
 from envs.coverage.set_functions import SetFunction
-from morl.planners.planner import Walks
+from envs.coverage.set_functions.set_function import require_set_function
+from morl.planners.planner import Walks, elements_of, objective_weights
 
 _CHUNK = 64
 
@@ -26,11 +28,17 @@ def curvature(function: SetFunction, elements: Sequence[int] | None = None, *, w
             of a function that ignores time is 1: take nodes, of those that can be reached, and see :func:`guarantee`.
         weights: Of the objectives; may be left out if there is one.
 
+    Raises:
+        ConfigurationError: An element is not in the ground set.
+        ShapeError: Not one nonnegative weight per objective.
+
     Source:
         Conforti and Cornuéjols 1984.
     """
-    scale = torch.as_tensor([1.0] * function.num_objectives if weights is None else weights, dtype=torch.float64)
-    ground = torch.arange(function.num_elements) if elements is None else torch.as_tensor(elements, dtype=torch.int64)
+    require_set_function(function)
+    scale = objective_weights(function, weights)
+    given = range(function.num_elements) if elements is None else elements
+    ground = torch.from_numpy(np.unique(elements_of(function, given, "elements")))
     number = ground.shape[0]
     alone = (function.singletons()[ground] * scale).sum(-1)
     last = torch.zeros(number, dtype=torch.float64)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.errors import CapabilityError, ShapeError
+from envs.arrays import read_floats, read_whole
+from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.registry import name_of
 
 if TYPE_CHECKING:
@@ -64,21 +65,13 @@ class Walks:
             raise CapabilityError(
                 f"planners need a walk on a graph with a set function, such as coverage/grid-v0; {type(world).__name__} is none"
             )
-        m = world.set_function.num_objectives
-        if weights is None:
-            weights = [1.0] if m == 1 else []
-        given = torch.as_tensor(weights, dtype=torch.float64)
-        if given.shape != (m,) or not bool((given >= 0).all()):
-            raise ShapeError(
-                f"weights is {weights}; expected {m} nonnegative numbers, one per objective: planners need one value"
-            )
         return cls(
             torch.from_numpy(world.successors),
             torch.from_numpy(world.executed()),
             world.start,
             world.horizon,
             world.set_function,
-            given,
+            objective_weights(world.set_function, weights),
         )
 
     @property
@@ -184,6 +177,41 @@ class Planner(ABC):
     @abstractmethod
     def _plan(self, walks: Walks) -> dict[str, Any]:
         """The fields of the plan that are left."""
+
+
+def objective_weights(function: SetFunction, weights: Sequence[float] | None) -> Tensor:
+    """Weights of the objectives ``(m,)``; they may be left out if there is one.
+
+    Raises:
+        ShapeError: Not one nonnegative finite weight per objective.
+    """
+    m = function.num_objectives
+    if weights is None:
+        weights = [1.0] if m == 1 else []
+    try:
+        given = torch.from_numpy(read_floats("weights", weights))
+    except ValueError as error:
+        raise ShapeError(str(error)) from None
+    if given.shape != (m,) or not bool(((given >= 0) & given.isfinite()).all()):
+        raise ShapeError(f"weights is {weights}; expected {m} nonnegative numbers, one per objective: planners need one value")
+    return given
+
+
+def elements_of(function: SetFunction, elements: Sequence[int], name: str) -> Index:
+    """Elements of the ground set, ``(n,)``, in the order given.
+
+    Raises:
+        ConfigurationError: They are no whole numbers, or not in the ground set.
+    """
+    try:
+        given = read_whole(name, elements, "elements of the ground set")
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    if given.ndim != 1 or (given.size and (given.min() < 0 or given.max() >= function.num_elements)):
+        raise ConfigurationError(
+            f"{name} holds {given.ravel()[:8].tolist()}; expected elements of the ground set, 0 to {function.num_elements - 1}"
+        )
+    return given
 
 
 def walk(walks: Walks, actions: Index) -> dict[str, Any]:

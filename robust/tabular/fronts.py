@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from morl.errors import CapabilityError, ShapeError
 from robust.tabular.ambiguity.base import SARectangular, SRectangular
-from robust.tabular.mdp import TabularMDP
+from robust.tabular.mdp import TabularMDP, read_numbers
 from robust.tabular.policies import checked_tolerance
-from robust.tabular.robust_planning import robust_value_iteration, robust_vector_policy_evaluation
+from robust.tabular.robust_planning import check_fits, robust_value_iteration, robust_vector_policy_evaluation
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ def weighted_front(
         CapabilityError: The set is s-rectangular.
     """
     _require_pairs(ambiguity)
-    array = np.asarray(weights, dtype=np.float64)
+    array = read_numbers("weights", weights, "(n, m)").astype(np.float64)
     m = mdp.require_vector_rewards().shape[-1]
     if array.ndim != 2 or array.shape[1] != m:
         raise ShapeError(f"weights has shape {array.shape}: expected (n, {m}), one row per weight vector")
@@ -104,7 +104,7 @@ def worst_case_front(
     """
     _require_pairs(ambiguity)
     checked_tolerance(tolerance)
-    ambiguity.check(mdp.transitions)
+    check_fits(mdp, ambiguity)
     m, (states, actions) = mdp.require_vector_rewards().shape[-1], mdp.transitions.shape[:2]
     precision = tolerance / 10
     found: list[tuple[Array, IntArray]] = []

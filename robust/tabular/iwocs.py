@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from robust.tabular.ambiguity import Finite
 from robust.tabular.mdp import TabularMDP
 from robust.tabular.planning import policy_evaluation, value_iteration
 from robust.tabular.robust_planning import outcomes, robust_policy_evaluation, robust_value_iteration
+from robust.tabular.sparse import sparse_rows
 from robust.tabular.ties import first_best
 
 Array = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ def solve(
     rectangular: bool,
 ) -> IWOCSResult:
     """See :meth:`robust.IWOCS.solve_tabular`."""
-    candidates = Finite(np.asarray(kernels, dtype=np.float64))
+    candidates = Finite(_dense(kernels))
     kernels = candidates.kernels
     if kernels.shape[1] != kernels.shape[3]:
         raise ShapeError(f"kernels has shape {kernels.shape}: expected (K, S, A, S)")
@@ -162,6 +163,14 @@ def solve(
         solves=len(history),
         history=tuple(history),
     )
+
+
+def _dense(kernels: Any) -> Any:
+    """Kernels of which some are sparse, as arrays: what is solved here is dense anyway."""
+    if not isinstance(kernels, list | tuple):
+        return kernels
+    parts = [sparse_rows(f"kernels[{number}]", kernel) for number, kernel in enumerate(kernels)]
+    return [kernel if part is None else part.dense for kernel, part in zip(kernels, parts, strict=True)]
 
 
 def _compose(kernels: Array, choice: IntArray) -> Array:

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.errors import ConfigurationError, ShapeError
-from robust.tabular.mdp import TabularMDP, checked_distributions
+from robust.tabular.mdp import TabularMDP, checked_distributions, read_numbers
 
 
 def checked_policy(mdp: TabularMDP, policy: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return a policy as integers ``(S,)`` or probabilities ``(S, A)``; refuse what is none."""
-    array = np.asarray(policy)
+    array = read_numbers("policy", policy, "actions (S,) or probabilities (S, A)")
     states, actions = mdp.num_states, mdp.num_actions
     if array.shape == (states, actions):
-        return checked_distributions("policy", array.astype(np.float64))
+        return checked_distributions("policy", array, ("state", "action"))
     if array.shape != (states,):
         raise ShapeError(f"policy has shape {array.shape}: expected actions ({states},) or probabilities ({states}, {actions})")
     if not np.issubdtype(array.dtype, np.integer):

@@ -62,7 +62,7 @@ def robust_value_iteration(
         [15.0, 12.5, 10.0]
     """
     checked_tolerance(tolerance)
-    ambiguity.check(mdp.transitions)
+    check_fits(mdp, ambiguity)
     start = np.full(mdp.num_states, mdp.rewards.min() / (1 - mdp.gamma))
     if ambiguity.rectangularity == "s":
         if optimistic:
@@ -118,7 +118,7 @@ def robust_policy_evaluation(
         Iyengar 2005, lemma 3.3: for a stationary policy it makes no difference whether nature chooses once or anew at
         every step. Deviations: none.
     """
-    ambiguity.check(mdp.transitions)
+    check_fits(mdp, ambiguity)
     checked_tolerance(tolerance)
     return _evaluate(mdp, checked_policy(mdp, policy), ambiguity, tolerance)
 
@@ -145,7 +145,7 @@ def robust_vector_policy_evaluation(
         ConfigurationError: The process has no vector rewards, ``policy`` is no policy of it, or ``tolerance`` is not
             positive.
     """
-    ambiguity.check(mdp.transitions)
+    check_fits(mdp, ambiguity)
     checked_tolerance(tolerance)
     checked, vectors = checked_policy(mdp, policy), mdp.require_vector_rewards()
     columns = [_evaluate(mdp.with_rewards(vectors[..., j]), checked, ambiguity, tolerance) for j in range(vectors.shape[-1])]
@@ -171,7 +171,7 @@ def worst_case(
         ShapeError: The set or the policy does not fit the process.
         ConfigurationError: ``policy`` is no policy of the process, or ``tolerance`` is not positive.
     """
-    ambiguity.check(mdp.transitions)
+    check_fits(mdp, ambiguity)
     checked_tolerance(tolerance)
     checked = checked_policy(mdp, policy)
     values = _evaluate(mdp, checked, ambiguity, tolerance)
@@ -184,6 +184,24 @@ def worst_case(
     transitions = mdp.transitions.copy()
     transitions[index] = ambiguity.at(index).worst_distribution(outcomes(mdp, values, index)[0], mdp.transitions[index])
     return mdp.with_transitions(transitions)
+
+
+def check_fits(mdp: TabularMDP, ambiguity: SARectangular | SRectangular) -> None:
+    """Refuse a set that does not fit a process.
+
+    Raises:
+        ShapeError: Its arrays have other shapes.
+        ConfigurationError: It does not hold the nominal model.
+        CapabilityError: It lets nature move to states that the process does not list.
+    """
+    ambiguity.check(mdp.transitions)
+    reaches_all = getattr(ambiguity, "support", None) == "simplex" and getattr(ambiguity, "radius", None)
+    if reaches_all and mdp.is_sparse and mdp.successors is not None:
+        name = type(ambiguity).__name__
+        raise CapabilityError(
+            f"{name}(support='simplex') lets nature move to any state, but a process from sparse matrices lists only those "
+            f"with a probability; use {name}(..., support='nominal'), or dense transitions (S, A, S)"
+        )
 
 
 def outcomes(mdp: TabularMDP, values: Array, index: Index = ...) -> tuple[Array, Array]:

@@ -204,7 +204,7 @@ def test_grid_moves():
     ("change", "message"),
     [
         ({"successors": np.full((6, 3, 2), 6)}, "states 0 to 5"),
-        ({"probabilities": np.full((6, 3, 2), 0.4)}, "sum to one"),
+        ({"probabilities": np.full((6, 3, 2), 0.4)}, r"probabilities\[0, 0\] sums to 0.8 .*state 0, action 0"),
         ({"rewards": np.zeros((6, 3, 2), np.float32)}, "number of objectives"),
         ({"terminal": np.zeros((6, 3, 1), np.bool_)}, "same shape"),
         ({"observations": np.arange(5)}, "one per state"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from morl.errors import ConfigurationError, MorlError, ShapeError
+from morl.experiments.result import checked_weights
 from morl.scalarizations import AugmentedChebyshev, Chebyshev, SmoothChebyshev, WeightedSum
 from morl.task import Task, Utility
 
@@ -92,3 +94,17 @@ def test_dynamics_are_one_model_per_member() -> None:
     for wrong in (torch.zeros(2, 4), torch.zeros(3)):
         with pytest.raises(ShapeError, match=r"expected \(3, k\)"):
             Task(utility=Utility(weights=W), dynamics=wrong)
+
+
+def test_weights_that_are_what_others_leave_may_miss_zero_by_rounding():
+    ninths = [1 / 9] * 9
+    weights = [*ninths, 1 - sum(ninths)]
+    assert weights[-1] < 0
+    utility = Utility(scalarization=WeightedSum(), weights=torch.tensor([weights], dtype=torch.float64))
+    assert utility.weights.min() == 0
+    assert checked_weights(weights, 10).min() == 0
+    assert checked_weights(np.full(3, 1 / 3, np.float32), 3).sum() == pytest.approx(1.0)
+    with pytest.raises(ConfigurationError, match=r"smallest entry -0\.001"):
+        Utility(scalarization=WeightedSum(), weights=torch.tensor([[1.001, -0.001]]))
+    with pytest.raises(ShapeError, match="holds text"):
+        checked_weights(["a"], 1)

@@ -15,6 +15,7 @@ from envs.coverage.set_functions.modular import Modular
 from envs.coverage.set_functions.set_function import SetFunction, SetUtility, State, restart
 from envs.coverage.set_functions.stack import Stack
 from envs.coverage.set_functions.truncate import Truncate
+from envs.coverage.set_functions.value_oracle import ValueOracle
 from envs.coverage.set_functions.weighted_sum import WeightedSum
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "Truncate",
     "ConcaveOf",
     "Stack",
+    "ValueOracle",
 ]

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from envs.coverage.set_functions.set_function import SetFunction, State
+from envs.coverage.set_functions.set_function import SetFunction, State, require_set_function
+
+
+def parts_of(functions: Sequence[SetFunction]) -> tuple[SetFunction, ...]:
+    """The parts, once they are known to be set functions."""
+    for function in functions:
+        require_set_function(function)
+    return tuple(functions)
 
 
 class Composite(SetFunction):
@@ -21,13 +28,14 @@ class Composite(SetFunction):
             summary_size: ``d`` of the whole.
 
         Raises:
-            ValueError: There is no part, or the ground sets differ.
+            ValueError: There is no part, one is no set function, or the ground sets differ.
         """
+        functions = parts_of(functions)
         sizes = sorted({function.num_elements for function in functions})
         if len(sizes) != 1:
             raise ValueError(f"the functions have {sizes} elements; expected one or more functions of the same ground set")
         super().__init__(sizes[0], num_objectives=num_objectives, summary_size=summary_size)
-        self.functions = tuple(functions)
+        self.functions = functions
 
     def _start(self, batch: int, capacity: int) -> State:
         states = [function.start(batch, capacity=capacity) for function in self.functions]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from envs.coverage.set_functions.composite import Composite
+from envs.coverage.set_functions.composite import Composite, parts_of
 from envs.coverage.set_functions.set_function import SetFunction, State, part
 
 
@@ -21,6 +21,7 @@ class ConcaveOf(Composite):
             function: Monotone and submodular.
             concave: Elementwise, nondecreasing and concave on nonnegative numbers, such as ``torch.log1p``.
         """
+        (function,) = parts_of([function])
         m = function.num_objectives
         super().__init__([function], num_objectives=m, summary_size=function.summary_size + m)
         self._concave = concave

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from envs.arrays import is_sparse, read_whole
 from envs.coverage.set_functions.set_function import SetFunction, State, every, part
 from envs.coverage.set_functions.weights_of import weights_of
+
+_MOST_CELLS = 100_000_000
 
 
 class Coverage(SetFunction):
@@ -19,21 +23,29 @@ class Coverage(SetFunction):
     A step costs O(B K), where ``K`` is the largest number of cells that an element covers.
     """
 
-    def __init__(self, cover: Sequence[Sequence[int]] | npt.NDArray[np.int64], weights: npt.ArrayLike | None = None) -> None:
+    def __init__(
+        self, cover: Sequence[Sequence[int]] | npt.NDArray[np.int64] | Any, weights: npt.ArrayLike | None = None
+    ) -> None:
         """Say what is covered by whom.
 
         Args:
-            cover: For each of the ``V`` elements the cells it covers; or an array ``(V, K)`` padded with -1. Cells named twice
-                count once.
+            cover: For each of the ``V`` elements the numbers of the cells it covers; or an array ``(V, K)`` padded with -1; or
+                a sparse matrix ``(V, C)``, nonzero where an element covers a cell. Cells named twice count once.
             weights: Of the ``C`` cells, ``(C,)``, nonnegative; None for 1 each, up to the largest cell named.
 
         Raises:
-            ValueError: A cell does not exist, or a weight is negative.
+            ValueError: A cell does not exist or is no whole number, or a weight is negative.
         """
-        sets = [sorted({int(cell) for cell in cells} - {-1}) for cells in cover]
-        named = [cell for cells in sets for cell in cells]
+        sets = _cells(cover)
         if weights is None:
-            weights = np.ones(1 + max([0, *named]))
+            largest = max((cells[-1] for cells in sets if cells), default=0)
+            if largest >= _MOST_CELLS:
+                raise ValueError(
+                    f"cover names the cell {largest}, so that there are at least as many: a set would need "
+                    f"{largest / 2**30:.1f} GiB; number the cells that are covered from 0 on, as np.unique(..., "
+                    "return_inverse=True) does"
+                )
+            weights = np.ones(1 + max(0, largest))
         worth = weights_of(weights, "weights")
         number = worth.shape[0]
         for element, cells in enumerate(sets):
@@ -86,3 +98,25 @@ class Coverage(SetFunction):
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """1 for each cell that is covered, ``(r, C)``."""
         return part(state["covered"], rows)[:, :-1].to(torch.float64)
+
+
+def _cells(cover: Any) -> list[list[int]]:
+    """The different cells that each element covers, in order."""
+    if is_sparse(cover):
+        matrix = cover.tocsr().copy()
+        matrix.eliminate_zeros()
+        matrix.sort_indices()
+        return [sorted(set(cells.tolist())) for cells in np.split(matrix.indices, matrix.indptr[1:-1])]
+    if isinstance(cover, Mapping | str) or not hasattr(cover, "__iter__"):
+        raise ValueError(f"cover is a {type(cover).__name__}; expected a list: the cells of element 0, of element 1, and so on")
+    found = []
+    for element, given in enumerate(cover):
+        try:
+            cells = list(given)
+        except TypeError:
+            raise ValueError(f"element {element} covers {given!r}; expected the cells as a list") from None
+        numbers = read_whole(f"cover[{element}]", cells, "the numbers of the cells, whole and from 0 on")
+        if numbers.ndim != 1:
+            raise ValueError(f"element {element} covers {cells}; expected the numbers of the cells")
+        found.append(sorted(set(numbers.tolist()) - {-1}))
+    return found

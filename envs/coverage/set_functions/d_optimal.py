@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from envs.coverage.set_functions.set_function import SetFunction, State, every, part
+from envs.coverage.set_functions.weights_of import floats_of, positive
 
 
 class DOptimal(SetFunction):
@@ -29,13 +30,10 @@ class DOptimal(SetFunction):
         Raises:
             ValueError: The features are not finite, or the ridge is not positive.
         """
-        matrix = np.asarray(features, np.float64)
+        matrix = floats_of(features, "features")
         if matrix.ndim != 2 or not np.isfinite(matrix).all():
             raise ValueError(f"features has shape {matrix.shape}; expected (V, p), all finite")
-        if not ridge > 0:
-            raise ValueError(
-                f"ridge is {ridge}; expected a positive number: without it the first information matrix is singular"
-            )
+        ridge = positive(ridge, "ridge", "without it the first information matrix is singular")
         width = matrix.shape[1]
         super().__init__(matrix.shape[0], summary_size=width * width)
         self._features = torch.from_numpy(matrix / np.sqrt(ridge))

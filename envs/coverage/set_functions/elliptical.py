@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from envs.coverage.set_functions.d_optimal import DOptimal
+from envs.coverage.set_functions.weights_of import floats_of
 
 
 class Elliptical(DOptimal):
@@ -35,9 +36,16 @@ class Elliptical(DOptimal):
         Raises:
             ValueError: Inputs or features are not finite or not matrices, or the ridge is not positive.
         """
-        matrix = np.asarray(inputs, np.float32)
+        given = floats_of(inputs, "inputs")
+        with np.errstate(over="ignore"):
+            matrix = given.astype(np.float32)
         if matrix.ndim != 2 or not np.isfinite(matrix).all():
-            raise ValueError(f"inputs has shape {matrix.shape}; expected (V, q), all finite")
+            raise ValueError(f"inputs has shape {matrix.shape}; expected (V, q), all finite in float32")
+        if len(np.unique(matrix, axis=0)) < len(np.unique(given, axis=0)):
+            raise ValueError(
+                "inputs has rows that differ, but not in float32, which the encoder gets; subtract their mean and divide by "
+                "their spread"
+            )
         self._encoder = encoder
         self._inputs = torch.from_numpy(matrix)
         self._ridge = ridge
@@ -64,3 +72,5 @@ class Elliptical(DOptimal):
         width = self._inputs.shape[1]
         if elements.shape[-1] != width:
             raise ValueError(f"elements has shape {tuple(elements.shape)}; expected rows of {width} numbers like the inputs")
+        if elements.device.type == "cpu" and not bool(elements.isfinite().all()):
+            raise ValueError("elements holds NaN or infinity; expected finite inputs")

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from envs.arrays import read_whole
 from envs.coverage.set_functions.set_function import SetFunction, State, every, part
 
 
@@ -23,7 +24,8 @@ class GroupCap(SetFunction):
         Raises:
             ValueError: A group has no cap, or a cap is negative.
         """
-        of, limit = np.asarray(groups, np.int64), np.asarray(caps, np.int64)
+        of = read_whole("groups", groups, "the numbers of groups, -1 for none")
+        limit = read_whole("caps", caps, "whole numbers; the size of a group is as good as no cap")
         if of.ndim != 1 or limit.ndim != 1 or not limit.size:
             raise ValueError(f"groups has shape {of.shape} and caps {limit.shape}; expected (V,) and (G,)")
         if limit.min() < 0:

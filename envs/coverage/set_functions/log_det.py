@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from envs.coverage.set_functions.set_function import SetFunction, State, every, part
+from envs.coverage.set_functions.weights_of import floats_of, positive
 
 _BLOCK = 16
 _TOLERANCE = 1e-8  # of eigenvalues and symmetry, relative to the largest entry: what rounding does to a covariance
@@ -32,16 +33,16 @@ class LogDet(SetFunction):
         Raises:
             ValueError: The kernel is not a covariance, or the noise is not positive.
         """
-        matrix = np.asarray(kernel, np.float64)
+        matrix = floats_of(kernel, "kernel")
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"kernel has shape {matrix.shape}; expected (V, V)")
         if not np.isfinite(matrix).all():
             raise ValueError("kernel must be finite")
-        if not noise_variance > 0:
-            raise ValueError(
-                f"noise_variance is {noise_variance}; expected a positive number: without noise a repeated visit makes the "
-                "kernel matrix singular and the information infinite"
-            )
+        noise_variance = positive(
+            noise_variance,
+            "noise_variance",
+            "without noise a repeated visit makes the kernel matrix singular and the information infinite",
+        )
         scale = np.abs(matrix).max(initial=0.0)
         if np.abs(matrix - matrix.T).max(initial=0.0) > _TOLERANCE * scale:
             raise ValueError("kernel is not symmetric; symmetrise it, (K + K.T) / 2")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -49,6 +49,29 @@ class SetUtility(Protocol):
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """Features ``(r, d)`` that determine all gains to come."""
         ...
+
+
+def require_set_function(function: Any, num_elements: int | None = None) -> None:
+    """Refuse what is no set function, and say how a Python function becomes one.
+
+    Args:
+        function: What was given.
+        num_elements: ``V`` where it is used; None if it is not known.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(function, SetUtility):
+        return
+    if callable(function):
+        size = "num_elements" if num_elements is None else str(num_elements)
+        raise ValueError(
+            f"the set function is {function!r}, a function of Python, which cannot be asked for many sets at once; "
+            f"envs.coverage.set_functions.ValueOracle(function, {size}) makes a set function of it"
+        )
+    raise ValueError(
+        f"the set function is a {type(function).__name__}; expected one of envs.coverage.set_functions, or your own SetFunction"
+    )
 
 
 def part(tensor: Tensor, rows: Tensor | None) -> Tensor:
@@ -188,6 +211,8 @@ class SetFunction(ABC):
         return part(state["value"], rows)[:, :0]
 
     def _check_elements(self, elements: Tensor) -> None:
+        if elements.is_floating_point() or elements.dtype == torch.bool:
+            raise ValueError(f"elements has type {elements.dtype}; expected integers, 0 to {self.num_elements - 1}")
         if elements.device.type != "cpu" or not elements.numel():
             return
         low, high = (int(bound) for bound in elements.aminmax())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from envs.coverage.set_functions.composite import Composite
+from envs.coverage.set_functions.composite import Composite, parts_of
 from envs.coverage.set_functions.set_function import SetFunction, State
 
 
@@ -25,6 +25,7 @@ class Stack(Composite):
         Raises:
             ValueError: The ground sets differ, or there is not one name or unit per objective.
         """
+        functions = parts_of(functions)
         super().__init__(
             functions,
             num_objectives=sum(function.num_objectives for function in functions),

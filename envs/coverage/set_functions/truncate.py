@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from envs.coverage.set_functions.concave_of import ConcaveOf
 from envs.coverage.set_functions.set_function import SetFunction
+from envs.coverage.set_functions.weights_of import positive
 
 
 class Truncate(ConcaveOf):
@@ -23,9 +22,7 @@ class Truncate(ConcaveOf):
         Raises:
             ValueError: The level is not positive and finite.
         """
-        if not 0 < level < math.inf:
-            raise ValueError(f"level is {level}; expected a positive finite number")
-        self.level = level
+        self.level = positive(level, "level", "at 0 nothing counts, and at infinity nothing is cut")
         super().__init__(function, self._cut)
 
     def _cut(self, values: Tensor) -> Tensor:

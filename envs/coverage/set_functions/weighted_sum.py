@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from envs.coverage.set_functions.composite import Composite
+from envs.coverage.set_functions.composite import Composite, parts_of
 from envs.coverage.set_functions.set_function import SetFunction, State
 from envs.coverage.set_functions.weights_of import weights_of
 
@@ -26,6 +26,7 @@ class WeightedSum(Composite):
         Raises:
             ValueError: A weight is negative, or numbers do not match.
         """
+        functions = parts_of(functions)
         self.weights = weights_of(weights, "weights")
         """Of the functions."""
         sizes = {function.num_objectives for function in functions}

@@ -9,6 +9,7 @@ import numpy as np
 
 from morl.errors import ConfigurationError, ShapeError
 from robust.tabular.ambiguity.base import Array, Index, Support, checked_radius, checked_support, expectation
+from robust.tabular.mdp import read_numbers
 
 _ROUNDING = 1e-9
 
@@ -50,7 +51,10 @@ class Box:
             return
         if self.support != "simplex":
             raise ConfigurationError("Box(support='nominal') needs a radius: with bounds, set upper to 0 where it applies")
-        lower, upper = np.asarray(self.lower, dtype=np.float64), np.asarray(self.upper, dtype=np.float64)
+        lower, upper = (
+            read_numbers(f"Box: {name}", bound, "(S, A, b)").astype(np.float64)
+            for name, bound in (("lower", self.lower), ("upper", self.upper))
+        )
         if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
             raise ConfigurationError("Box: the bounds contain NaN or infinity; expected probabilities")
         if (lower > upper).any():

@@ -9,7 +9,7 @@ import numpy as np
 
 from morl.errors import ShapeError
 from robust.tabular.ambiguity.base import Array, Index, IntArray
-from robust.tabular.mdp import checked_distributions
+from robust.tabular.mdp import PAIRS, checked_distributions, read_numbers
 from robust.tabular.ties import first_best
 
 
@@ -36,10 +36,10 @@ class Finite:
 
     def __post_init__(self) -> None:
         """Check that every row is a distribution."""
-        kernels = np.asarray(self.kernels, dtype=np.float64)
+        kernels = read_numbers("kernels", self.kernels, "(K, S, A, b)")
         if kernels.ndim != 4 or not kernels.size:
             raise ShapeError(f"kernels has shape {kernels.shape}: expected (K, S, A, b) with at least one kernel")
-        object.__setattr__(self, "kernels", checked_distributions("kernels", kernels))
+        object.__setattr__(self, "kernels", checked_distributions("kernels", kernels, ("kernel", *PAIRS)))
 
     def check(self, transitions: Array) -> None:
         """Refuse kernels of another shape than the MDP's transitions ``(S, A, b)``."""

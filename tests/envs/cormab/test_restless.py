@@ -341,7 +341,7 @@ R = np.ones((2, 2))
         ((P, R, "budget"), "expected one of envs.cormab.constraints"),
         ((P, R, Budget(3, 1), np.ones((2, 3))), "reaches the level 3"),
         ((P, R, Budget(3, 1), np.ones((3, 2))), "link has shape"),
-        ((P, R, Budget(2, 1), None, np.ones((2, 2))), "start must be"),
+        ((P, R, Budget(2, 1), None, np.ones((2, 2))), r"start\[0\] sums to 2"),
         ((P, R, Budget(2, 1), None, None, [0]), "groups has shape"),
         ((P, R, Budget(2, 1), None, None, None, [-1, 0]), "action_costs holds -1"),
     ],

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from envs.coverage import fit_inverse_dynamics
 from envs.coverage.checks import SetFunctionLawError, check_set_function
@@ -27,6 +28,7 @@ from envs.coverage.set_functions import (
     SetUtility,
     Stack,
     Truncate,
+    ValueOracle,
     WeightedSum,
     restart,
 )
@@ -81,6 +83,11 @@ def concave_of(rng):
     return ConcaveOf(facility_location(rng), torch.log1p)
 
 
+def value_oracle(rng):
+    worth, cells = rng.random(9), [set(rng.integers(9, size=3).tolist()) for _ in range(V)]
+    return ValueOracle(lambda visits: sum(worth[c] for c in set().union(*(cells[v] for v in visits))) + 5.0, V)
+
+
 def stack(rng):
     return Stack([group_cap(rng), truncate(rng), d_optimal(rng)])
 
@@ -99,6 +106,8 @@ MAKERS = [
     concave_of,
     stack,
 ]
+EVERYWHERE = MAKERS
+MAKERS = [*MAKERS, value_oracle]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -157,7 +166,7 @@ def test_summary_determines_the_gains_to_come(make):
         torch.testing.assert_close(members, members[:1].expand_as(members))
 
 
-@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("make", EVERYWHERE)
 def test_runs_on_a_device_that_can_answer_no_question(make):
     # The meta device holds no numbers: reading one is an error, and so is mixing it with the CPU in most operations.
     function = make(np.random.default_rng(2)).to("meta")
@@ -413,6 +422,50 @@ def test_an_altogether_different_post_hoc_value_is_found():
         check_set_function(Forgetful([[0], [0, 1]]))
 
 
+# --- numbers -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("make", [modular, coverage, facility_location, concave_over_modular, weighted_sum])
+def test_laws_hold_at_any_scale(make, scale):
+    check_set_function(WeightedSum([make(np.random.default_rng(5))], [scale]), sets=40)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Modular,
+        lambda w: Coverage([[0], [1], [2]], w),
+        lambda w: FacilityLocation(np.array(w)[:, None]),
+        lambda w: ConcaveOverModular(np.array(w)[:, None], lambda x: x),
+        lambda w: WeightedSum([Coverage([[0]] * 3)], [w[1]]),
+        lambda w: ValueOracle(lambda visits: max((w[v] for v in visits), default=0.0), 3),
+    ],
+)
+def test_weights_keep_every_digit(make):
+    weights = [0.1, 25_000_001.0, 25_000_000.0]
+    alone = make(weights).singletons()[:, 0].tolist()
+    assert alone in (weights, [weights[1]] * 3)
+
+
+def test_sparse_matrices_are_taken():
+    dense = np.array([[0.0, 2.0, 0.0], [1.0, 0.0, 3.0]])
+    sparse = csr_array(dense)
+    visits = torch.tensor([[0, 1]])
+    for make in (FacilityLocation, ConcaveOverModular, DOptimal, lambda x: LogDet(x @ x.T, noise_variance=1.0)):
+        torch.testing.assert_close(make(sparse).trajectory_gains(visits), make(dense).trajectory_gains(visits))
+    torch.testing.assert_close(Coverage(sparse, [1.0, 2.0, 4.0]).cells, Coverage([[1], [0, 2]], [1.0, 2.0, 4.0]).cells)
+    with pytest.raises(ValueError, match=r"would need 149\.0 GiB"):
+        FacilityLocation(csr_array((200_000, 100_000)))
+
+
+def test_a_python_function_becomes_a_set_function_on_the_cpu():
+    function = ValueOracle(lambda chosen: [len(chosen), sum(chosen)], 3)
+    assert function.num_objectives == 2
+    assert function.trajectory_gains(torch.tensor([[0, 0, 2]]))[0].tolist() == [[1, 0], [0, 0], [1, 2]]
+    assert function.to("cpu") is function
+    with pytest.raises(ValueError, match="cannot move to meta"):
+        function.to("meta")
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("make", "message"),
@@ -443,6 +496,28 @@ def test_an_altogether_different_post_hoc_value_is_found():
         (lambda: Stack([Modular([1.0]), Modular([1.0, 1.0])]), "same ground set"),
         (lambda: Stack([]), "one or more"),
         (lambda: Truncate(Modular([1.0]), 0.0), "level is 0.0"),
+        (lambda: Truncate(Modular([1.0]), "1"), "level holds text"),
+        (lambda: Modular([[1.0], [1.0, 2.0]]), "rows of the same length"),
+        (lambda: Modular([1e308, 1e308]), "add up to infinity"),
+        (lambda: Coverage([[0.2], [0.7]]), r"cover\[0\]\[0\] is 0.2; expected the numbers of the cells"),
+        (lambda: Coverage([[0], [math.nan]]), r"cover\[1\]\[0\] is nan"),
+        (lambda: Coverage(np.eye(3, dtype=bool)), "truth values"),
+        (lambda: Coverage([["a"]]), "holds text"),
+        (lambda: Coverage([0, 1]), "element 0 covers 0; expected the cells as a list"),
+        (lambda: Coverage({0: [1]}), "cover is a dict"),
+        (lambda: Coverage([[4_829_384_756]]), "number the cells"),
+        (lambda: GroupCap([0.5, 0.7], [1]), r"groups\[0\] is 0.5"),
+        (lambda: GroupCap([0, 0], [math.inf]), "as good as no cap"),
+        (lambda: LogDet([[1.0]], noise_variance=math.inf), "noise_variance is inf"),
+        (lambda: DOptimal([[1.0]], ridge=math.nan), "ridge is nan"),
+        (lambda: Elliptical(torch.tanh, [[25_000_000.0], [25_000_001.0]]), "differ, but not in float32"),
+        (lambda: Elliptical(torch.tanh, [[1.0]]).trajectory_gains(torch.full((1, 1, 1), math.inf)), "NaN or infinity"),
+        (lambda: Modular([1.0]).trajectory_gains(torch.zeros(1, 1)), "expected integers"),
+        (lambda: WeightedSum([len], [1.0]), r"ValueOracle\(function, num_elements\)"),
+        (lambda: Stack([3]), "the set function is a int"),
+        (lambda: ConcaveOf(len, torch.log1p), "ValueOracle"),
+        (lambda: ValueOracle(max, 2), "fails on the empty set"),
+        (lambda: ValueOracle(lambda visits: math.inf if visits else 0, 2).singletons(), "finite number"),
     ],
 )
 def test_bad_arguments_are_refused(make, message):

@@ -18,8 +18,9 @@ from envs import batched_form
 from envs.checks import check_batched_env, check_vector_reward_env
 from envs.coverage import GP, ExperimentDesign, Graph, Grid, Hub, Items, SubmodularReward, TwoRooms
 from envs.coverage.gaussian_process import matern, posterior
+from envs.coverage.graph_world import GraphWorld
 from envs.coverage.grids import GridMap
-from envs.coverage.set_functions import Coverage, GroupCap, LogDet, Stack
+from envs.coverage.set_functions import Coverage, GroupCap, LogDet, Modular, Stack
 
 # Small sizes for what is tested on every environment.
 SMALL = {
@@ -404,12 +405,54 @@ def test_graph_walks_along_edges_and_sees_the_nodes_near_by():
     assert world.names[world.nodes[0]] == "b"
 
 
+def plain(successors, start=0):
+    return GraphWorld(
+        1,
+        successors=np.array(successors),
+        features=np.eye(1),
+        start=start,
+        set_function=Modular([1.0]),
+        horizon=1,
+        slip=0.0,
+        observation="markov",
+        max_episode_steps=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"a": ["b"], "b": ["c", "a"], "c": []}, networkx.DiGraph([("a", "b"), ("b", "c"), ("b", "a")])),
+        ({"a": {"b": 3.5}, "b": {"a": 1.0}}, networkx.DiGraph([("a", "b"), ("b", "a")])),
+        ([("a", "b"), ("b", "c")], networkx.Graph([("a", "b"), ("b", "c")])),
+        (scipy.sparse.csr_array([[0, 1], [2, 0]]), networkx.DiGraph([(0, 1), (1, 0)])),
+        (np.array([[0, 1], [1, 2]]), networkx.Graph([(0, 1), (1, 2)])),
+    ],
+)
+def test_a_graph_may_be_a_mapping_or_edges(given, expected):
+    worlds = [gymnasium.make("coverage/graph-v0", graph=graph).unwrapped.batched for graph in (given, expected)]
+    assert worlds[0].names == worlds[1].names
+    np.testing.assert_array_equal(worlds[0].successors, worlds[1].successors)
+    torch.testing.assert_close(worlds[0].set_function.cells, worlds[1].set_function.cells)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: Graph(1, graph=networkx.Graph([(0, 1), (2, 3)])), r"not connected: 2 of 4 nodes, such as 2, .* from 0"),
         (lambda: Graph(1, graph=networkx.DiGraph([(1, 0)]), start=0), "not connected"),
         (lambda: Graph(1, graph=networkx.Graph()), "no nodes"),
+        (lambda: Graph(1, graph={}), "no nodes"),
+        (lambda: Graph(1, graph={0: 1}), "expected a networkx graph, a mapping"),
+        (lambda: Graph(1, graph={"home": "work"}), "expected a networkx graph, a mapping"),
+        (lambda: Graph(1, graph=[(0, 1, 2)]), "or edges such as"),
+        (lambda: Graph(1, graph=7), "graph is '7'"),
+        (lambda: Grid(1, set_function=len), r"ValueOracle\(function, 900\)"),
+        (lambda: cliff(len), "ValueOracle"),
+        (lambda: Grid(1, set_function=Modular(np.full(900, 1e39))), "more than a reward can hold"),
+        (lambda: plain([[0.5, 1.0]]), r"successors\[0, 0\] is 0.5"),
+        (lambda: plain([[2]]), "successors reach from 2 to 2; expected nodes, 0 to 0"),
+        (lambda: plain([[0]], start=0.5), "start is 0.5"),
         (lambda: Graph(1, start="nowhere"), "not a node"),
         (lambda: Graph(1, radius=-1), "radius is -1"),
         (lambda: Graph(1, num_nodes=3), "num_nodes is 3"),

@@ -29,7 +29,7 @@ def test_map_of_two_rooms_shows_walls_and_what_was_seen(tmp_path):
     expected = np.zeros((7, 14), np.bool_)
     expected[2:4, 6:11] = True
     np.testing.assert_array_equal(bright, expected)
-    assert figure.axes[0].get_title(loc="left") == "right: 10"
+    assert figure.axes[0].get_title(loc="left") == "right: 6 (+ 4 at the start)"
     lines = figure.axes[0].collections[0]
     np.testing.assert_array_equal([segment[1] for segment in lines.get_segments()], [[7, 2], [8, 2], [9, 2]])
     assert len(figure.axes[1].collections[0].get_segments()) == 6
@@ -70,3 +70,5 @@ def test_what_cannot_be_drawn_is_refused():
         coverage_map(gymnasium.make("CartPole-v1"), {"a": [0]})
     with pytest.raises(ShapeError, match="no walk to draw"):
         coverage_map(Grid(1), {})
+    with pytest.raises(ShapeError, match=r"the walk 'a'\[1\] is 0.7; expected nodes"):
+        coverage_map(Grid(1), {"a": [0, 0.7]})

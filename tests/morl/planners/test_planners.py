@@ -27,6 +27,7 @@ from envs.coverage.set_functions import (
     SetFunction,
     Stack,
     Truncate,
+    ValueOracle,
     WeightedSum,
 )
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
@@ -275,7 +276,12 @@ def test_lazy_greedy_is_greedy_and_bounds_every_choice(kind, seed, number):
     picked = lazy_greedy(function, number, weights=weights)
     state, elements = function.start(1, capacity=number + 1), []
     for _ in range(number):
-        elements.append(int((function.gains(state)[0].numpy() @ scale).argmax()))
+        gains = function.gains(state)[0].numpy() @ scale
+        # Where nothing gains anything, what is new comes first.
+        best = int(gains.argmax()) if gains.max() > 0 else next(v for v in (*range(6), -1) if v not in elements)
+        if best < 0:
+            break
+        elements.append(best)
         function.advance(state, torch.tensor(elements[-1:]))
     np.testing.assert_array_equal(picked.elements, elements)
     value = float(state["value"][0].numpy() @ scale)
@@ -297,11 +303,82 @@ def test_lazy_greedy_looks_at_few():
 def test_lazy_greedy_from_given_elements_and_candidates():
     function = Coverage([[0, 1], [1, 2], [3], [0]], [1.0, 1.0, 2.0, 5.0])
     picked = lazy_greedy(function, 2, given=[0], candidates=[1, 3])
-    assert picked.elements.tolist() == [1, 1]
+    assert picked.elements.tolist() == [1, 3]
     assert picked.gains.tolist() == [2.0, 0.0]
     assert picked.bound == 4.0
     with pytest.raises(ValueError, match="0 candidates"):
         lazy_greedy(function, 2, candidates=[])
+
+
+def test_ranking_goes_on_with_what_was_not_picked_yet_and_ends():
+    similarity = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    picked = lazy_greedy(FacilityLocation(similarity), 6)
+    assert picked.elements.tolist() == [0, 3, 1, 2]
+    assert picked.gains.tolist() == [2.0, 1.0, 0.0, 0.0]
+    assert picked.bound == 3.0
+    # What gains again is picked again as long as it does.
+    assert lazy_greedy(Truncate(Modular([1.0, 0.25]), 2.25), 5).elements.tolist() == [0, 0, 0, 1]
+    assert lazy_greedy(Modular([0.0, 0.0]), 5).elements.tolist() == [0, 1]
+    assert lazy_greedy(GroupCap([0, 0, -1], [5]), 9, given=[1], candidates=[2, 1, 0, 0]).elements.tolist() == [0, 2]
+
+
+def test_weights_that_differ_by_one_are_told_apart():
+    picked = lazy_greedy(Modular([25_000_000, 25_000_001]), 1)
+    assert (picked.elements.tolist(), picked.gains.tolist(), picked.bound) == ([1], [25_000_001.0], 25_000_001.0)
+    world = world_of([[1, 2], [1, 1], [2, 2]], Coverage([[0], [1], [2]], [0.1, 25_000_000, 25_000_001]), horizon=1)
+    for planner in (Greedy(), ModularPolicy(), TravelGreedy(), BeamSearch(), Exhaustive(), MixedInteger()):
+        assert planner.plan(world).value == pytest.approx(25_000_001.1, rel=1e-12), planner
+    assert upper_bounds(world)["best"] == pytest.approx(25_000_001.1, rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-11, 1e11])
+def test_exact_planning_at_any_scale(scale):
+    # From 0 to 1 or 2, on to 3, and back: what was seen first decides what is left.
+    function = FacilityLocation(scale * np.array([[0, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 0], [2, 0, 0], [0, 2, 0]]))
+    world = world_of([[1, 2], [3, 3], [3, 3], [4, 5], [4, 4], [5, 5]], function, horizon=3)
+    assert Exhaustive().plan(world).value == pytest.approx(4 * scale)
+    assert BeamSearch().plan(world).value == pytest.approx(4 * scale)
+
+
+def test_functions_of_python_are_planned_with():
+    seen = [{0, 1}, {1, 2}, {3}, {0}]
+    picked = lazy_greedy(lambda visits: len(set().union(*(seen[v] for v in visits))), 3, candidates=range(4))
+    assert picked.elements.tolist() == [0, 1, 2]
+    assert picked.gains.tolist() == [2.0, 1.0, 1.0]
+    oracle = ValueOracle(lambda visits: len(set().union(*(seen[v] for v in visits))), 4)
+    world = world_of([[1, 2], [2, 3], [3, 0], [0, 1]], oracle, horizon=3)
+    same = world_of([[1, 2], [2, 3], [3, 0], [0, 1]], Coverage([sorted(cells) for cells in seen]), horizon=3)
+    for planner in (Greedy(), TravelGreedy(), BeamSearch(), Exhaustive()):
+        assert planner.plan(world).value == planner.plan(same).value
+    # A set holds an element once.
+    assert lazy_greedy(lambda chosen: sum([1.0, 3.0, 2.0][v] for v in chosen), 9, candidates=range(3)).elements.tolist() == [
+        1,
+        2,
+        0,
+    ]
+    with pytest.raises(SetFunctionLawError, match="diminishing returns"):
+        lazy_greedy(lambda visits: len(set(visits)) ** 2, 2, candidates=range(4))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: lazy_greedy(len, 3), "give candidates"),
+        (lambda: lazy_greedy(Modular([1.0, 2.0]), 1, candidates=[0.2]), r"candidates\[0\] is 0.2"),
+        (lambda: lazy_greedy(Modular([1.0, 2.0]), 1, candidates=[True, False]), "truth values"),
+        (lambda: lazy_greedy(Modular([1.0, 2.0]), 1, candidates=[-1]), "0 to 1"),
+        (lambda: lazy_greedy(Modular([1.0, 2.0]), 1, given=[2]), "given holds"),
+        (lambda: lazy_greedy(Modular([1.0, 2.0]), 1.5), "number is 1.5"),
+        (lambda: lazy_greedy(Modular([1.0, 2.0]), 1, weights=[math.nan]), "nonnegative numbers"),
+        (lambda: lazy_greedy(Stack([Modular([1.0])] * 2), 1), "2 nonnegative numbers"),
+        (lambda: lazy_greedy("cells", 1), "the set function is a str"),
+        (lambda: curvature(Modular([1.0, 2.0]), [0.5]), r"elements\[0\] is 0.5"),
+        (lambda: curvature(len), "ValueOracle"),
+    ],
+)
+def test_what_is_no_element_and_no_function_is_named(call, message):
+    with pytest.raises((ShapeError, ConfigurationError, ValueError), match=message):
+        call()
 
 
 def test_curvature_of_three_sites():
