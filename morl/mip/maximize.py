@@ -21,6 +21,7 @@ from morl.mip.formulations import FORMULATIONS, Formulation
 from morl.mip.model import QProgram, build
 from morl.mip.objective import Pieces, pieces
 from morl.mip.polytope import ActionPolytope
+from morl.mip.program import Program
 from morl.mip.scaling import rescaled
 from morl.mip.session import TOLERANCE, Session, Solution
 from morl.mip.walk import walk
@@ -48,11 +49,12 @@ _BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
 _FAR, _NEAR = 8, 2  # steps of a walk from any action, and from a good one
 _PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
 _SMALLEST = 1e-10  # value below which gaps are absolute
+_MOST_CUTS = 64  # of actions that a program allows and the constraint does not
 _INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
 
 class DisagreementError(RuntimeError):
-    """The program's answer is infeasible, or its value is not the network's; never returned as an answer."""
+    """Program, network and action set do not agree, beyond what tolerances explain; never returned as an answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +199,7 @@ class Maximizer:
             start: A feasible action ``(N,)`` to begin with, such as a heuristic's.
 
         Raises:
-            DisagreementError: The answer is infeasible, or its value is not what the program says.
+            DisagreementError: The answer's value is not what the program says, or the rows do not describe the set.
         """
         begin = time.perf_counter()
         self._look(networks, objective)
@@ -300,12 +302,9 @@ class Maximizer:
         model = self.program(query.networks, query.objective, region)
         query.values(np.stack([self.polytope.example, self.polytope.other]))  # for the size of values, if few were met
         start = model.start(query.networks, query.action)
-        bound = math.inf
+        program, bound = model.program, math.inf
         for tolerance in (TOLERANCE, 1e-2 * TOLERANCE):
-            left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
-            solution = self.session.solve(
-                model.program, gap=query.gap, time_limit=left, node_limit=node_limit, start=start, tolerance=tolerance
-            )
+            program, solution = self._solve(query, model, program, node_limit=node_limit, start=start, tolerance=tolerance)
             try:
                 self._take(query, model, solution)
             except DisagreementError:
@@ -318,19 +317,33 @@ class Maximizer:
                 break
         return _Outcome(solution.status, bound, solution.nodes)
 
+    def _solve(self, query: _Query, model: QProgram, program: Program, **how: Any) -> tuple[Program, Solution]:
+        """Solve until the answer is in the set: an action that only the solver's tolerance lets through is cut off."""
+        for _ in range(_MOST_CUTS):
+            left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
+            solution = self.session.solve(program, gap=query.gap, time_limit=left, **how)
+            if solution.columns is None:
+                return program, solution
+            action = solution.columns[model.actions] > 0.5
+            if self._contains(action):
+                return program, solution
+            program = program.without(model.actions, action)
+        raise DisagreementError(
+            f"{type(self.constraint).__name__}: its rows allow {_MOST_CUTS} actions that its method contains refuses; "
+            "envs.checks.check_constraint on a small one tells where they differ"
+        )
+
     def _take(self, query: _Query, model: QProgram, solution: Solution) -> None:
         """Look at what the solver found, and offer it."""
         if solution.status == "infeasible":
             raise DisagreementError("the program has no solution although the action set is not empty; please report this")
         if solution.columns is not None:
             action = solution.columns[model.actions] > 0.5
-            self._check(action, float(query.values(action[None])[0]), solution.objective, solution.bound)
+            self._check(float(query.values(action[None])[0]), solution.objective, solution.bound)
             query.offer(action)
 
-    def _check(self, action: npt.NDArray[np.bool_], value: float, objective: float, bound: float) -> None:
-        """Refuse answers on which program, network and constraint do not agree."""
-        if not self._contains(action):
-            raise DisagreementError("the program's action is not feasible by the constraint's own check; please report this")
+    def _check(self, value: float, objective: float, bound: float) -> None:
+        """Refuse answers on which program and network do not agree."""
         room = AGREEMENT * (1.0 + abs(value))
         # Units that the objective never gains from may lie above what they put out, so that the network can be better.
         if objective > value + room or value > bound + room:

@@ -113,15 +113,15 @@ class Constraint(ABC):
             best = [(coefficients[i : i + block] @ self._short_list.T).argmax(1) for i in range(0, len(coefficients), block)]
             return self._short_list.take(np.concatenate([np.zeros(0, np.int64), *best]), axis=0) > 0
         asked, place = np.unique(coefficients, axis=0, return_inverse=True)
-        # Scaled, so that the solver's absolute tolerances do not depend on the units.
-        largest = np.maximum(np.abs(asked).max(axis=1, initial=0.0, keepdims=True), 1e-300)
-        found = [self.rows().solve(objective) for objective in asked / largest]
+        found = [self.rows().solve(objective, accepts=self._holds) for objective in asked]
         if any(action is None for action in found):
             raise RuntimeError(f"{type(self).__name__}: the solver finds no action in a set that has some; please report this")
         actions = np.array(found, np.bool_).reshape(-1, self.num_actions)
-        if not self._contains(actions).all():
-            raise RuntimeError(f"{type(self).__name__}: the solver's action is not feasible; please report this")
         return actions[place.reshape(-1)]
+
+    def _holds(self, action: npt.NDArray[np.bool_]) -> bool:
+        """Whether one action ``(N,)`` is in the set."""
+        return bool(self._contains(action[None])[0])
 
     @cached_property
     def _short_list(self) -> npt.NDArray[np.float64] | None:
