@@ -134,6 +134,29 @@ class Constraint(ABC):
         asked = binary(np.atleast_2d(given), self.num_actions)
         return self._maximize(np.where(asked, 1.0, -1.0)).reshape(given.shape)
 
+    def assignment(self, action: npt.ArrayLike) -> list[dict[str, int]]:
+        """Say what an action means: who does what when, as far as the family knows.
+
+        Args:
+            action: A feasible one, ``(N,)``.
+
+        Returns:
+            One dictionary for each thing that is done; ``pandas.DataFrame`` of it is a table. There may be several ways to
+            carry out an action; this is one of them, always the same.
+
+        Raises:
+            ValueError: The shape is wrong, an entry is neither 0 nor 1, or the action is not feasible.
+        """
+        given = binary(np.asarray(action)[None], self.num_actions)
+        if not self._contains(given)[0]:
+            ones = np.flatnonzero(given[0]).tolist()
+            raise ValueError(f"the action with ones at {ones} is not feasible; project() finds a nearest one that is")
+        return self._assignment(given[0])
+
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        """The same for a feasible action ``(N,)``."""
+        return [{"component": component} for component in np.flatnonzero(action).tolist()]
+
     def extends(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Tell which actions are part of a feasible one: whether more ones could make them feasible, if they are not.
 
@@ -209,6 +232,7 @@ class DownwardClosed(Constraint):
 
 _CHUNK = 1 << 15
 _SHORT = 1 << 15  # actions that are listed once, so that linear functions are maximised by a matrix product
+_MOST = 2.0**62  # integers that can be added up
 _PRODUCT = 1 << 24  # entries of such a product that are held at once
 
 
@@ -245,6 +269,8 @@ def integers(name: str, values: Any, shape: tuple[int | None, ...], *, least: in
     given = np.asarray(values)
     if given.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, given.shape, strict=True)):
         raise ValueError(f"{name} has shape {given.shape}; expected {tuple('any' if s is None else s for s in shape)}")
+    if given.dtype.kind not in "iufb" or (given.size and not (np.abs(given.astype(np.float64)) < _MOST).all()):
+        raise ValueError(f"{name} must be integers below 2**62; choose other units if they are not")
     converted = given.astype(np.int64)
     if not np.array_equal(converted, given):
         raise ValueError(f"{name} must be integers; choose smaller units if they are not")

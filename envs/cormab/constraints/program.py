@@ -81,8 +81,11 @@ class Program:
         cuts = 0
         try:
             while True:
-                action = self._solve(cost, lower, upper)
-                if action is None or accepts is None or accepts(action):
+                found = self._solve(cost, lower, upper)
+                if found is None:
+                    return None
+                action: npt.NDArray[np.bool_] = found[: self._size] > 0.5
+                if accepts is None or accepts(action):
                     return action
                 if cuts == _MOST_CUTS:
                     raise RuntimeError(
@@ -96,9 +99,14 @@ class Program:
             if cuts:
                 self._highs.deleteRows(cuts, np.arange(self._num_rows, self._num_rows + cuts, dtype=np.int32))
 
+    def complete(self, action: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+        """Values of the other columns ``(k,)`` with which an action ``(N,)`` satisfies the rows; None if there are none."""
+        found = self._solve(np.zeros(self._size), action, action)
+        return None if found is None else found[self._size :]
+
     def _solve(
         self, cost: npt.NDArray[np.float64], lower: npt.NDArray[np.float64], upper: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.bool_] | None:
+    ) -> npt.NDArray[np.float64] | None:
         import highspy
 
         highs, status = self._highs, highspy.HighsModelStatus
@@ -114,5 +122,4 @@ class Program:
             return None
         if found != status.kOptimal:
             raise RuntimeError(f"the integer program was not solved: {trouble(highs)}")
-        action: npt.NDArray[np.bool_] = np.asarray(highs.getSolution().col_value)[: self._size] > 0.5
-        return action
+        return np.array(highs.getSolution().col_value)

@@ -153,6 +153,10 @@ class LinearRows:
 
         return self._program.maximize(cost, np.zeros(self.num_actions), np.ones(self.num_actions), inside)
 
+    def complete(self, action: Array) -> npt.NDArray[np.float64] | None:
+        """Values of the auxiliary variables ``(k,)`` that go with an action ``(N,)``; None if there are none."""
+        return self._program.complete(np.asarray(action, np.float64))
+
     @cached_property
     def _program(self) -> Program:
         return Program(self)
