@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from envs.cormab.constraints.program import MOST_CUTS
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.mip.bounds import Bounds, Region, tighten
 from morl.mip.folded import FoldedNetwork, ReLUNetwork, check_networks
@@ -49,7 +50,7 @@ _BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
 _FAR, _NEAR = 8, 2  # steps of a walk from any action, and from a good one
 _PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
 _SMALLEST = 1e-10  # value below which gaps are absolute
-_MOST_CUTS = 64  # of actions that a program allows and the constraint does not
+_CHECK = "envs.checks.check_constraint on a small one tells where its methods differ"
 _INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
 
@@ -217,6 +218,8 @@ class Maximizer:
             solution = self._try_all(query, self.listed)
         else:
             solution = self._prove(query, node_limit, walked=start is not None) or self._search(query, node_limit)
+            if not self._contains(query.action):
+                raise DisagreementError(f"{type(self.constraint).__name__} holds less than it maximises over; {_CHECK}")
         value = float(objective(np.concatenate([network(query.action[None]) for network in networks], axis=-1))[0])
         bound = max(unit * solution.bound, value)
         remaining = (bound - value) / max(abs(value), _SMALLEST)
@@ -319,7 +322,7 @@ class Maximizer:
 
     def _solve(self, query: _Query, model: QProgram, program: Program, **how: Any) -> tuple[Program, Solution]:
         """Solve until the answer is in the set: an action that only the solver's tolerance lets through is cut off."""
-        for _ in range(_MOST_CUTS):
+        for _ in range(MOST_CUTS):
             left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
             solution = self.session.solve(program, gap=query.gap, time_limit=left, **how)
             if solution.columns is None:
@@ -329,8 +332,7 @@ class Maximizer:
                 return program, solution
             program = program.without(model.actions, action)
         raise DisagreementError(
-            f"{type(self.constraint).__name__}: its rows allow {_MOST_CUTS} actions that its method contains refuses; "
-            "envs.checks.check_constraint on a small one tells where they differ"
+            f"the rows of {type(self.constraint).__name__} allow more than {MOST_CUTS} better actions than it holds; {_CHECK}"
         )
 
     def _take(self, query: _Query, model: QProgram, solution: Solution) -> None:

@@ -73,7 +73,7 @@ def whole(entries: Floats, lower: float, upper: float, low: Floats | None = None
 
     def side(given: float, sign: int, farthest: int) -> float:
         if not math.isfinite(given):
-            return given
+            return float(given)
         # The next integer inside says the same to integers; a side beyond their reach nothing at all.
         inside = math.floor((sign * _decimal(given) / unit + give) / divisor)
         return sign * (math.inf if inside >= farthest else float(max(inside, -_FAR)))

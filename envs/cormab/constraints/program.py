@@ -18,7 +18,8 @@ _LEAST_TOLERANCE = 1e-9
 _ROOM = 0.1  # what the tolerance of integrality may change the left side of a row of integers
 _BLURRED = 1e-7  # the tolerance of rows whose solutions are looked at again, by the least one
 _SMALLEST_ENTRY = 1e-12
-_MOST_CUTS = 1000
+MOST_CUTS = 64
+"""Actions that rows may allow and a set not hold, on the way to one answer, before the two count as different."""
 
 
 class Program:
@@ -87,9 +88,10 @@ class Program:
                 action: npt.NDArray[np.bool_] = found[: self._size] > 0.5
                 if accepts is None or accepts(action):
                     return action
-                if cuts == _MOST_CUTS:
+                if cuts == MOST_CUTS:
                     raise RuntimeError(
-                        f"the linear rows allow more than {cuts} actions that are not in the set; they do not fit it"
+                        f"the linear rows allow more than {cuts} better actions than the set holds; "
+                        "envs.checks.check_constraint on a small one tells where they differ"
                     )
                 # At least one component must differ.
                 signs = np.where(action, -1.0, 1.0)
