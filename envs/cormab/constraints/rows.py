@@ -44,7 +44,7 @@ class LinearRows:
     An action ``a`` in ``{0, 1}^N`` is in the set exactly if some ``y`` within its bounds satisfies all rows. The first ``N``
     columns are the action; the matrix is given by its entries.
 
-    Rows that a solver's tolerances could blur are rewritten when they are made, as :mod:`envs.cormab.constraints.exact` tells:
+    Rows that a solver's tolerances could blur are rewritten when they are made, as ``envs/cormab/constraints/exact.py`` tells:
     numbers may be of any size. More integer variables ``y`` may be added at the end, and continuous ones change their units.
     """
 
