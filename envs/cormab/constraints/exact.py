@@ -64,7 +64,7 @@ def whole(entries: Floats, lower: float, upper: float, low: Floats | None = None
         abs(number) * math.ceil(size) if math.isfinite(size) else abs(number)
         for number, size in zip(numbers, largest.tolist(), strict=True)
     ]
-    give = (2 * len(numbers) + 8) * Fraction(2) ** (1 - _BITS) * sum(sizes)
+    give = (2 * int(np.count_nonzero(entries)) + 8) * Fraction(2) ** (1 - _BITS) * sum(sizes)
     if is_decimal:
         give = min(give, _MOST_GIVEN)
     divisor = math.gcd(*numbers) or 1
@@ -91,7 +91,7 @@ def _in_units(entries: list[float]) -> tuple[Fraction, list[int], bool]:
         numbers = [int(Decimal(repr(number)).scaleb(-exponent)) for number in entries]
         if sum(map(abs, numbers)) <= 2**_BITS:
             return Fraction(10) ** exponent, numbers, True
-    power = math.frexp(max(map(abs, entries)))[1] + len(entries).bit_length() - _BITS
+    power = math.frexp(max(map(abs, entries)))[1] + len(decimals).bit_length() - _BITS
     return Fraction(2) ** power, [round(math.ldexp(number, -power)) for number in entries], False
 
 

@@ -102,6 +102,13 @@ def test_whole_rows():
     assert whole(np.array([0.0, 0.0]), 0.1, INF)[1] == 1.0, "no zeros add up to a tenth"
 
 
+def test_zeros_in_a_row_change_nothing():
+    entries, side = np.array([126249810903.82484, -0.0005107054558198558, -564615.1090069899]), 126249246288.71583
+    bare, padded = (whole(row, -INF, side) for row in (entries, np.concatenate([entries, np.zeros(9)])))
+    assert bare.upper == padded.upper
+    np.testing.assert_array_equal(bare.entries, padded.entries[:3])
+
+
 MONEY = 2.5e11
 
 
