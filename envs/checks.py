@@ -24,6 +24,7 @@ _LARGEST_CONSTRAINT = 12
 _BATCHES_OF_DRAWS = 100
 _DRAWS = 1000
 _PRECISION = 1e-6
+_UNITS = (1.0, 1e-9, 1e9, 1.0)
 
 
 def check_batched_env(
@@ -223,14 +224,14 @@ def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: 
     _require(not len(wrong), f"extends is wrong about {wrong[:1].astype(int).tolist()}")
     functions = np.zeros((objectives, size))
     for number in range(objectives):
-        # Some with ties and zeros.
+        # Some with ties and zeros, in units of any size.
         c = rng.normal(size=size) if number % 2 else rng.integers(-1, 2, size).astype(np.float64)
-        functions[number] = c
+        c = functions[number] = c * _UNITS[number % len(_UNITS)]
         best = (every[inside] @ c).max()
         for name, action in (("maximize_linear", constraint.maximize_linear(c)), ("the linear rows", rows.solve(c))):
             _require(action is not None and bool(constraint.contains(action[None])[0]), f"{name}: {action} is not feasible")
             _require(
-                action is not None and abs(float(action @ c) - best) <= _PRECISION * (1.0 + abs(best)),
+                action is not None and abs(float(action @ c) - best) <= _PRECISION * float(np.abs(c).sum()),
                 f"{name} for {c.tolist()} reaches another value than {best}, the best of all feasible actions",
             )
     together = constraint.maximize_linear(functions)

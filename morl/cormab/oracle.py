@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
 from envs.cormab import Instance
+from envs.cormab.constraints import LinearRows
 from morl.errors import ShapeError
 
 Array = npt.NDArray[np.float64]
@@ -73,37 +76,39 @@ class LevelOracle:
         worth: Array = np.take_along_axis(gains, levels[..., None], axis=2)[..., 0].sum(axis=1)
         return worth
 
-    def _solve(self, gains: Array) -> Actions:
-        """One integer program: the constraint's rows, and for each arm one binary per level, of which one is chosen."""
-        from scipy.optimize import Bounds, LinearConstraint, milp
+    @cached_property
+    def _program(self) -> LinearRows:
+        """The constraint's rows, and for each arm one binary per level behind the action, of which one is chosen."""
         from scipy.sparse import block_diag, coo_array, csr_array, hstack, vstack
 
-        instance = self.instance
+        instance, rows = self.instance, self.instance.constraint.rows()
         assert instance.link is not None
-        arms, levels = gains.shape
-        rows = instance.constraint.rows()
-        width, extra = rows.num_columns, arms * levels
+        arms, levels = instance.transitions.shape[:2]
+        size, extra = instance.num_actions, arms * levels
+        base = csr_array(rows.matrix())
+        helpers = csr_array((arms, rows.num_columns - size))
+        own = hstack([base[:, :size], csr_array((rows.lower.size, extra)), base[:, size:]])
         # Levels chosen less interventions counted, and one level each.
-        counts = hstack([-csr_array(instance.link), csr_array((arms, width - instance.num_actions)),
-                         block_diag([np.arange(levels)[None]] * arms)])  # fmt: skip
-        one = hstack([csr_array((arms, width)), block_diag([np.ones((1, levels))] * arms)])
-        matrix = vstack([hstack([rows.matrix(), coo_array((rows.lower.size, extra))]), counts, one])
-        scale = max(float(np.abs(gains).max()), 1e-300)
-        found = milp(
-            np.concatenate([np.zeros(width), -gains.ravel() / scale]),
-            integrality=np.concatenate([np.ones(instance.num_actions), rows.auxiliary_integer, np.ones(extra)]),
-            bounds=Bounds(
-                np.concatenate([np.zeros(instance.num_actions), rows.auxiliary_lower, np.zeros(extra)]),
-                np.concatenate([np.ones(instance.num_actions), rows.auxiliary_upper, np.ones(extra)]),
-            ),
-            constraints=LinearConstraint(
-                matrix,
-                np.concatenate([rows.lower, np.zeros(arms), np.ones(arms)]),
-                np.concatenate([rows.upper, np.zeros(arms), np.ones(arms)]),
-            ),
-            options={"mip_rel_gap": 0.0},
-        )
-        if found.x is None:
-            raise RuntimeError(f"the integer program was not solved: {found.message}")
-        action: Actions = found.x[: instance.num_actions] > 0.5
-        return action
+        counts = hstack([-csr_array(instance.link), block_diag([np.arange(levels)[None]] * arms), helpers])
+        one = hstack([csr_array((arms, size)), block_diag([np.ones((1, levels))] * arms), helpers])
+        matrix = coo_array(vstack([own, counts, one]))
+        matrix.eliminate_zeros()
+        return LinearRows(
+            size + extra, matrix.row.astype(np.int64), matrix.col.astype(np.int64), matrix.data.astype(np.float64),
+            np.concatenate([rows.lower, np.zeros(arms), np.ones(arms)]),
+            np.concatenate([rows.upper, np.zeros(arms), np.ones(arms)]),
+            rows.auxiliary_lower, rows.auxiliary_upper, rows.auxiliary_integer,
+        )  # fmt: skip
+
+    def _solve(self, gains: Array) -> Actions:
+        """One integer program."""
+        instance = self.instance
+        size = instance.num_actions
+
+        def inside(action: Actions) -> bool:
+            return bool(instance.constraint.contains(action[None, :size])[0])
+
+        found = self._program.solve(np.concatenate([np.zeros(size), gains.ravel()]), accepts=inside)
+        if found is None:
+            raise RuntimeError(f"{type(instance.constraint).__name__}: no action reaches any levels; please report this")
+        return found[:size]

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.cormab import Instance
+from envs.highs import quiet_highs, run, trouble
 from morl.cormab.arm_values import discounted_values, horizon_action_values
 from morl.cormab.oracle import Actions, LevelOracle
 from morl.errors import ConfigurationError
@@ -161,11 +162,7 @@ class _Master:
         program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
         program.a_matrix_.start_, program.a_matrix_.index_ = matrix.indptr, matrix.indices
         program.a_matrix_.value_ = matrix.data
-        # Highs' own constructor prints a banner when it turns on its callbacks; nothing here needs them.
-        self._highs: Any = highspy.Highs.__new__(highspy.Highs)
-        super(highspy.Highs, self._highs).__init__()
-        self._highs.setOptionValue("output_flag", False)
-        self._highs.setOptionValue("threads", 1)
+        self._highs = quiet_highs()
         self._highs.passModel(program)
         self._known: set[bytes] = set()
 
@@ -196,10 +193,8 @@ class _Master:
         """Value and prices, ``(T, J, L)``."""
         import highspy
 
-        self._highs.run()
-        status = self._highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"the relaxation was not solved: {self._highs.modelStatusToString(status)}")
+        if run(self._highs) != highspy.HighsModelStatus.kOptimal:
+            raise RuntimeError(f"the relaxation was not solved: {trouble(self._highs)}")
         dual = np.asarray(self._highs.getSolution().row_dual)
         prices = np.zeros((self._steps, *self._instance.transitions.shape[:2]))
         prices[..., 1:] = dual[self._level]

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from envs.cormab.constraints.program import MOST_CUTS
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.mip.bounds import Bounds, Region, tighten
 from morl.mip.folded import FoldedNetwork, ReLUNetwork, check_networks
@@ -21,6 +22,7 @@ from morl.mip.formulations import FORMULATIONS, Formulation
 from morl.mip.model import QProgram, build
 from morl.mip.objective import Pieces, pieces
 from morl.mip.polytope import ActionPolytope
+from morl.mip.program import Program
 from morl.mip.scaling import rescaled
 from morl.mip.session import TOLERANCE, Session, Solution
 from morl.mip.walk import walk
@@ -48,11 +50,12 @@ _BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
 _FAR, _NEAR = 8, 2  # steps of a walk from any action, and from a good one
 _PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
 _SMALLEST = 1e-10  # value below which gaps are absolute
+_CHECK = "envs.checks.check_constraint on a small one tells where its methods differ"
 _INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
 
 class DisagreementError(RuntimeError):
-    """The program's answer is infeasible, or its value is not the network's; never returned as an answer."""
+    """Program, network and action set do not agree, beyond what tolerances explain; never returned as an answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +200,7 @@ class Maximizer:
             start: A feasible action ``(N,)`` to begin with, such as a heuristic's.
 
         Raises:
-            DisagreementError: The answer is infeasible, or its value is not what the program says.
+            DisagreementError: The answer's value is not what the program says, or the rows do not describe the set.
         """
         begin = time.perf_counter()
         self._look(networks, objective)
@@ -215,6 +218,8 @@ class Maximizer:
             solution = self._try_all(query, self.listed)
         else:
             solution = self._prove(query, node_limit, walked=start is not None) or self._search(query, node_limit)
+            if not self._contains(query.action):
+                raise DisagreementError(f"{type(self.constraint).__name__} holds less than it maximises over; {_CHECK}")
         value = float(objective(np.concatenate([network(query.action[None]) for network in networks], axis=-1))[0])
         bound = max(unit * solution.bound, value)
         remaining = (bound - value) / max(abs(value), _SMALLEST)
@@ -300,12 +305,9 @@ class Maximizer:
         model = self.program(query.networks, query.objective, region)
         query.values(np.stack([self.polytope.example, self.polytope.other]))  # for the size of values, if few were met
         start = model.start(query.networks, query.action)
-        bound = math.inf
+        program, bound = model.program, math.inf
         for tolerance in (TOLERANCE, 1e-2 * TOLERANCE):
-            left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
-            solution = self.session.solve(
-                model.program, gap=query.gap, time_limit=left, node_limit=node_limit, start=start, tolerance=tolerance
-            )
+            program, solution = self._solve(query, model, program, node_limit=node_limit, start=start, tolerance=tolerance)
             try:
                 self._take(query, model, solution)
             except DisagreementError:
@@ -318,19 +320,32 @@ class Maximizer:
                 break
         return _Outcome(solution.status, bound, solution.nodes)
 
+    def _solve(self, query: _Query, model: QProgram, program: Program, **how: Any) -> tuple[Program, Solution]:
+        """Solve until the answer is in the set: an action that only the solver's tolerance lets through is cut off."""
+        for _ in range(MOST_CUTS):
+            left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
+            solution = self.session.solve(program, gap=query.gap, time_limit=left, **how)
+            if solution.columns is None:
+                return program, solution
+            action = solution.columns[model.actions] > 0.5
+            if self._contains(action):
+                return program, solution
+            program = program.without(model.actions, action)
+        raise DisagreementError(
+            f"the rows of {type(self.constraint).__name__} allow more than {MOST_CUTS} better actions than it holds; {_CHECK}"
+        )
+
     def _take(self, query: _Query, model: QProgram, solution: Solution) -> None:
         """Look at what the solver found, and offer it."""
         if solution.status == "infeasible":
             raise DisagreementError("the program has no solution although the action set is not empty; please report this")
         if solution.columns is not None:
             action = solution.columns[model.actions] > 0.5
-            self._check(action, float(query.values(action[None])[0]), solution.objective, solution.bound)
+            self._check(float(query.values(action[None])[0]), solution.objective, solution.bound)
             query.offer(action)
 
-    def _check(self, action: npt.NDArray[np.bool_], value: float, objective: float, bound: float) -> None:
-        """Refuse answers on which program, network and constraint do not agree."""
-        if not self._contains(action):
-            raise DisagreementError("the program's action is not feasible by the constraint's own check; please report this")
+    def _check(self, value: float, objective: float, bound: float) -> None:
+        """Refuse answers on which program and network do not agree."""
         room = AGREEMENT * (1.0 + abs(value))
         # Units that the objective never gains from may lie above what they put out, so that the network can be better.
         if objective > value + room or value > bound + room:

@@ -12,6 +12,7 @@ Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 _PROBES = 4
+_NOTICED = 1e-6  # relative; of prices
 _ROOM = 1e-9  # relative; what rounding may cost a bound
 
 
@@ -35,18 +36,22 @@ class ActionPolytope:
         """Look at a constraint.
 
         Args:
-            constraint: See ``envs.cormab.constraints.Constraint``; its ``rows`` and ``num_actions`` are used.
+            constraint: See ``envs.cormab.constraints.Constraint``; its ``rows``, ``contains`` and ``num_actions`` are used.
         """
         rows = constraint.rows()
         size = int(constraint.num_actions)
         self.num_actions = size
         ones = np.ones(size)
-        most = rows.solve(ones)
+
+        def inside(action: Flags) -> bool:
+            return bool(constraint.contains(action[None])[0])
+
+        most = rows.solve(ones, accepts=inside)
         self.is_empty = most is None
         """Whether no action is feasible."""
         if most is None:
             return
-        least = rows.solve(-ones)
+        least = rows.solve(-ones, accepts=inside)
         assert least is not None
         self.example, self.other = most, least
         """Feasible actions with the most and the fewest ones, ``(N,)`` each."""
@@ -184,7 +189,9 @@ def _prices(rows: Any) -> list[Array]:
             price -= upper_rows.T @ solved.ineqlin.marginals
         if equal.any():
             price -= matrix[equal].T @ solved.eqlin.marginals
-        found.append(np.maximum(price[: rows.num_actions], 0.0))
+        price = np.maximum(price[: rows.num_actions], 0.0)
+        # What a solver of linear functions would not notice beside the others says nothing.
+        found.append(np.where(price > _NOTICED * price.max(), price, 0.0))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,17 @@ class Program:
             and np.array_equal(self.row, other.row)
             and np.array_equal(self.column, other.column)
             and np.array_equal(np.abs(self.value) > NEGLIGIBLE, np.abs(other.value) > NEGLIGIBLE)
+        )
+
+    def without(self, columns: Index, action: npt.NDArray[np.bool_]) -> Program:
+        """The same program with a row more: of these binary columns, ``(N,)``, at least one differs from ``action``."""
+        return replace(
+            self,
+            row=np.concatenate([self.row, np.full(len(columns), self.num_rows)]),
+            column=np.concatenate([self.column, columns]),
+            value=np.concatenate([self.value, np.where(action, -1.0, 1.0)]),
+            row_lower=np.append(self.row_lower, 1.0 - action.sum()),
+            row_upper=np.append(self.row_upper, np.inf),
         )
 
 

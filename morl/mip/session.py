@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.highs import quiet_highs
+from envs.highs import is_worth_it, quiet_highs, run, trouble
 from morl.mip.program import Index, Program
 
 Array = npt.NDArray[np.float64]
@@ -18,7 +18,6 @@ Array = npt.NDArray[np.float64]
 TOLERANCE = 1e-7
 """Feasibility and integrality tolerance, ten times as large in a last try: what a switched-off unit may let through is this
 times its bound."""
-_SAME = 1e-6  # relative difference of two values of one solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +91,9 @@ class Session:
             highs.setOptionValue("time_limit", left)
             if begun is not None:
                 highs.setSolution(len(begun[0]), begun[0].astype(np.int32), begun[1])
-            highs.run()
-            status, info = highs.getModelStatus(), highs.getInfo()
-            # HiGHS refuses its own answer if that violates a row by its tolerance and a rounding error. And with a start that
-            # its presolve improves, HiGHS 1.16 returns the start as the solution, and the value of the better one.
-            if status != highspy.HighsModelStatus.kSolveError and _is_worth(program, highs):
+            status, info = run(highs), highs.getInfo()
+            # HiGHS refuses its own answer if that violates a row by its tolerance and a rounding error.
+            if status != highspy.HighsModelStatus.kSolveError and is_worth_it(highs, program.cost, program.offset):
                 break
         names = {
             highspy.HighsModelStatus.kOptimal: "optimal",
@@ -105,7 +102,7 @@ class Session:
             highspy.HighsModelStatus.kInfeasible: "infeasible",
         }
         if status not in names:
-            raise RuntimeError(f"HiGHS stopped with {highs.modelStatusToString(status)}")
+            raise RuntimeError(f"the integer program was not solved: {trouble(highs)}")
         has = info.primal_solution_status == 2  # a feasible point
         columns = np.array(highs.getSolution().col_value) if has and names[status] != "infeasible" else None
         integral = bool(program.integer.any())
@@ -147,19 +144,9 @@ class LinearProgram:
         cost[columns] = coefficients
         self._highs.changeColsCost(self._size, self._all, cost)
         self._highs.changeObjectiveOffset(0.0)
-        self._highs.run()
-        if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if run(self._highs) != highspy.HighsModelStatus.kOptimal:
             return None
         return float(self._highs.getInfo().objective_function_value)
-
-
-def _is_worth(program: Program, highs: Any) -> bool:
-    """Whether the solution, if there is any, is worth what the solver says."""
-    said, columns = float(highs.getInfo().objective_function_value), highs.getSolution().col_value
-    if not len(columns) or not math.isfinite(said):
-        return True
-    found = float(program.cost @ np.asarray(columns)) + program.offset
-    return abs(found - said) <= _SAME * (1.0 + abs(said) + float(np.abs(program.cost).max(initial=0.0)))
 
 
 def _quiet() -> Any:

@@ -19,7 +19,7 @@ from envs.coverage.set_functions import (
     Truncate,
     WeightedSum,
 )
-from envs.highs import quiet_highs
+from envs.highs import is_worth_it, quiet_highs, run, trouble
 from morl.errors import CapabilityError, ConfigurationError
 from morl.planners.beam_search import BeamSearch
 from morl.planners.planner import Planner, Walks, walk
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+_SPAN = 2.0**10  # how far from 1 the largest coefficient may be
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class MixedInteger(Planner):
             exact = walk(walks, graph.actions(solution))
             found = exact if exact["value"] > incumbent["value"] else incumbent
         bound = max(bound, found["value"])  # what is proved holds up to the solver's own rounding
-        proved = bound - found["value"] <= self.gap * max(1.0, abs(bound))
+        proved = bound - found["value"] <= self.gap * max(min(1.0, graph.largest), abs(bound))
         return {**found, "bound": bound, "status": "optimal" if proved else "limit"}
 
 
@@ -99,6 +101,8 @@ class _TimeExpanded:
         self._rows: list[tuple[float, float, Ints, Floats]] = []
         self._cost: list[tuple[Ints, Floats]] = []
         self._constant = 0.0
+        self.largest = 0.0
+        """Largest coefficient of the objective."""
         self.num_columns = 0
         self.start = walks.start
         self.num_nodes = walks.successors.shape[0]
@@ -162,6 +166,7 @@ class _TimeExpanded:
     def maximize(self, term: Term, weight: float) -> None:
         """Add a term to the objective."""
         self._cost.append((term.columns, weight * term.coefficients))
+        self.largest = max(self.largest, float(np.abs(weight * term.coefficients).max(initial=0.0)))
         self._constant += weight * term.constant
 
     def solve(self, planner: MixedInteger, incumbent: Ints | None) -> tuple[float, Floats | None]:
@@ -174,22 +179,28 @@ class _TimeExpanded:
         solver.setOptionValue("mip_abs_gap", 0.0)
         if planner.relaxation:
             solver.setOptionValue("solver", "ipx")
-        solver.passModel(self._model())
+        unit = _unit(self.largest)
+        model = self._model(unit)
+        solver.passModel(model)
         if incumbent is not None:
             places = np.concatenate([columns for _, columns in self._times]).astype(np.int32)
             solver.setSolution(places.size, places, self._flow(incumbent)[places])
-        solver.run()
-        status, information = solver.getModelStatus(), solver.getInfo()
+        status, information = run(solver), solver.getInfo()
+        if incumbent is not None and not is_worth_it(solver, np.asarray(model.col_cost_), model.offset_):
+            solver.clearSolver()
+            status, information = run(solver), solver.getInfo()
+        if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+            raise RuntimeError(f"the program of the planner was not solved: {trouble(solver)}")
         if planner.relaxation:
             if status != highspy.HighsModelStatus.kOptimal:
                 raise ConfigurationError(
                     f"the linear relaxation was not solved within {planner.time_limit:g} seconds; raise time_limit"
                 )
-            return float(information.objective_function_value), None
+            return unit * float(information.objective_function_value), None
         found = information.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-        return float(information.mip_dual_bound), np.array(solver.getSolution().col_value) if found else None
+        return unit * float(information.mip_dual_bound), np.array(solver.getSolution().col_value) if found else None
 
-    def _model(self) -> highspy.HighsLp:
+    def _model(self, unit: float) -> highspy.HighsLp:
         import highspy
 
         model = highspy.HighsLp()
@@ -199,7 +210,7 @@ class _TimeExpanded:
         integer = np.concatenate(self._integer)
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         model.num_col_, model.num_row_ = self.num_columns, len(self._rows)
-        model.col_cost_, model.offset_ = cost, self._constant
+        model.col_cost_, model.offset_ = cost / unit, self._constant / unit
         model.col_lower_, model.col_upper_ = np.concatenate(self._lower), np.concatenate(self._upper)
         if integer.any():
             model.integrality_ = [kinds[flag] for flag in integer.tolist()]
@@ -227,6 +238,11 @@ class _TimeExpanded:
             actions.append(self._edge_actions[edge])
             node = self.targets[edge]
         return np.array(actions)
+
+
+def _unit(largest: float) -> float:
+    """In what to measure numbers so that a solver's absolute tolerances suit them; 1 where they do anyway."""
+    return 1.0 if largest == 0.0 or 1.0 / _SPAN <= largest <= _SPAN else float(2.0 ** np.round(np.log2(largest)))
 
 
 def linear_form(function: SetFunction, graph: _TimeExpanded) -> list[Term]:
@@ -301,9 +317,10 @@ def _weighted_sum(function: WeightedSum, graph: _TimeExpanded) -> list[Term]:
 def _truncate(function: Truncate, graph: _TimeExpanded) -> list[Term]:
     found = []
     for term in linear_form(function.functions[0], graph):
-        (column,) = graph.columns(1, upper=function.level)
-        graph.row(-np.inf, term.constant, np.append(column, term.columns), np.append(1.0, -term.coefficients))
-        found.append(Term(np.array([column]), np.ones(1)))
+        unit = _unit(float(np.abs(term.coefficients).max(initial=0.0)))
+        (column,) = graph.columns(1, upper=function.level / unit)
+        graph.row(-np.inf, term.constant / unit, np.append(column, term.columns), np.append(1.0, -term.coefficients / unit))
+        found.append(Term(np.array([column]), np.full(1, unit)))
     return found
 
 

@@ -113,15 +113,15 @@ class Constraint(ABC):
             best = [(coefficients[i : i + block] @ self._short_list.T).argmax(1) for i in range(0, len(coefficients), block)]
             return self._short_list.take(np.concatenate([np.zeros(0, np.int64), *best]), axis=0) > 0
         asked, place = np.unique(coefficients, axis=0, return_inverse=True)
-        # Scaled, so that the solver's absolute tolerances do not depend on the units.
-        largest = np.maximum(np.abs(asked).max(axis=1, initial=0.0, keepdims=True), 1e-300)
-        found = [self.rows().solve(objective) for objective in asked / largest]
+        found = [self.rows().solve(objective, accepts=self._holds) for objective in asked]
         if any(action is None for action in found):
             raise RuntimeError(f"{type(self).__name__}: the solver finds no action in a set that has some; please report this")
         actions = np.array(found, np.bool_).reshape(-1, self.num_actions)
-        if not self._contains(actions).all():
-            raise RuntimeError(f"{type(self).__name__}: the solver's action is not feasible; please report this")
         return actions[place.reshape(-1)]
+
+    def _holds(self, action: npt.NDArray[np.bool_]) -> bool:
+        """Whether one action ``(N,)`` is in the set."""
+        return bool(self._contains(action[None])[0])
 
     @cached_property
     def _short_list(self) -> npt.NDArray[np.float64] | None:
@@ -133,6 +133,29 @@ class Constraint(ABC):
         given = np.asarray(actions)
         asked = binary(np.atleast_2d(given), self.num_actions)
         return self._maximize(np.where(asked, 1.0, -1.0)).reshape(given.shape)
+
+    def assignment(self, action: npt.ArrayLike) -> list[dict[str, int]]:
+        """Say what an action means: who does what when, as far as the family knows.
+
+        Args:
+            action: A feasible one, ``(N,)``.
+
+        Returns:
+            One dictionary for each thing that is done; ``pandas.DataFrame`` of it is a table. There may be several ways to
+            carry out an action; this is one of them, always the same.
+
+        Raises:
+            ValueError: The shape is wrong, an entry is neither 0 nor 1, or the action is not feasible.
+        """
+        given = binary(np.asarray(action)[None], self.num_actions)
+        if not self._contains(given)[0]:
+            ones = np.flatnonzero(given[0]).tolist()
+            raise ValueError(f"the action with ones at {ones} is not feasible; project() finds a nearest one that is")
+        return self._assignment(given[0])
+
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        """The same for a feasible action ``(N,)``."""
+        return [{"component": component} for component in np.flatnonzero(action).tolist()]
 
     def extends(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Tell which actions are part of a feasible one: whether more ones could make them feasible, if they are not.
@@ -209,6 +232,7 @@ class DownwardClosed(Constraint):
 
 _CHUNK = 1 << 15
 _SHORT = 1 << 15  # actions that are listed once, so that linear functions are maximised by a matrix product
+_MOST = 2.0**62  # integers that can be added up
 _PRODUCT = 1 << 24  # entries of such a product that are held at once
 
 
@@ -245,6 +269,8 @@ def integers(name: str, values: Any, shape: tuple[int | None, ...], *, least: in
     given = np.asarray(values)
     if given.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, given.shape, strict=True)):
         raise ValueError(f"{name} has shape {given.shape}; expected {tuple('any' if s is None else s for s in shape)}")
+    if given.dtype.kind not in "iufb" or (given.size and not (np.abs(given.astype(np.float64)) < _MOST).all()):
+        raise ValueError(f"{name} must be integers below 2**62; choose other units if they are not")
     converted = given.astype(np.int64)
     if not np.array_equal(converted, given):
         raise ValueError(f"{name} must be integers; choose smaller units if they are not")

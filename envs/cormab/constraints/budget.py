@@ -45,6 +45,9 @@ class Budget(DownwardClosed):
         """Actions that use up the budget."""
         return random_subsets(rng, size, self.size, self.budget)
 
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        return [{"arm": arm} for arm in np.flatnonzero(action).tolist()]
+
     def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
         return largest(coefficients, self.budget) & (coefficients > 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,8 +84,9 @@ class Capacity(DownwardClosed):
     @cached_property
     def _top(self) -> Counts:
         """Most arms of each cost that there are and that could be visited if no others were."""
-        alone = (self.capacities[:, None] // self._kinds).sum(0)
-        top: Counts = np.minimum(alone, np.bincount(self._types))
+        there = np.bincount(self._types)
+        alone = np.minimum(self.capacities[:, None] // self._kinds, there).sum(0)
+        top: Counts = np.minimum(alone, there)
         return top
 
     @cached_property
@@ -131,10 +133,47 @@ class Capacity(DownwardClosed):
         return CountMemo(self._decide)
 
     def _decide(self, counts: Counts) -> bool:
+        costs = np.repeat(self._kinds, counts).tolist()
+        if sum(costs) > sum(self.capacities.tolist()):
+            return False
+        if self._packed(costs) is not None:
+            return True
         action = np.zeros(self.num_actions)
         for kind, count in enumerate(counts):
             action[np.flatnonzero(self._types == kind)[:count]] = 1.0
         return self.rows().solve(np.zeros(self.num_actions), fixed=action) is not None
+
+    def _packed(self, costs: list[int]) -> list[int] | None:
+        """Workers for arms of these rising costs, by a rule of thumb: the dearest first, to whom it leaves with the least."""
+        left = sorted((capacity, worker) for worker, capacity in enumerate(self.capacities.tolist()))
+        workers: list[int] = []
+        for cost in costs[::-1]:
+            place = bisect_left(left, (cost, 0))
+            if place == len(left):
+                return None
+            room, worker = left.pop(place)
+            workers.append(worker)
+            insort(left, (room - cost, worker))
+        return workers[::-1]
+
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        """Arms with their costs, and who visits them."""
+        arms = np.flatnonzero(action)
+        arms = arms[np.argsort(self.costs[arms], kind="stable")]
+        workers = self._packed(self.costs[arms].tolist())
+        if workers is None:
+            # Which arm to which worker, as an integer program of its own.
+            count = self.capacities.size
+            choice = np.arange(arms.size * count).reshape(arms.size, count)
+            builder = RowBuilder(choice.size)
+            builder.entries(builder.rows(1.0, 1.0, arms.size)[:, None], choice, 1.0)
+            builder.entries(builder.rows(-np.inf, self.capacities, count), choice, self.costs[arms][:, None])
+            found = builder.build().solve(np.zeros(choice.size))
+            if found is None:
+                raise RuntimeError("Capacity: no workers for a feasible action; please report this")
+            workers = found.reshape(arms.size, count).argmax(axis=1).tolist()
+        visits = sorted(zip(arms.tolist(), workers, self.costs[arms].tolist(), strict=True))
+        return [{"arm": arm, "worker": worker, "cost": cost} for arm, worker, cost in visits]
 
     def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
         counts = (actions.astype(np.float32) @ self._indicator).astype(np.int64)
@@ -176,6 +215,8 @@ def patterns(capacity: int, costs: npt.NDArray[np.int64], most: Counts, limit: i
         How often each cost is used, ``(number, t)``; None if there are more than ``limit``.
     """
     found: list[list[int]] = []
+    # What the costs from each one on add up to if all of them are used.
+    rest = [sum(int(m) * int(c) for m, c in zip(most[kind:], costs[kind:], strict=True)) for kind in range(costs.size)]
     stack: list[tuple[list[int], int]] = [([], capacity)]
     while stack:
         begun, left = stack.pop()
@@ -185,6 +226,9 @@ def patterns(capacity: int, costs: npt.NDArray[np.int64], most: Counts, limit: i
                 found.append(begun)
                 if len(found) > limit:
                     return None
+            continue
+        if rest[kind] <= left:
+            stack.append(([*begun, *(int(number) for number in most[kind:])], left - rest[kind]))
             continue
         stack += [([*begun, n], left - n * int(costs[kind])) for n in range(min(int(most[kind]), left // int(costs[kind])) + 1)]
     return np.array(found, np.int64).reshape(-1, costs.size)

@@ -57,6 +57,9 @@ class ExactCount(Constraint):
         within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) == self.count
         return within
 
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        return [{"intervention": intervention} for intervention in np.flatnonzero(action).tolist()]
+
     def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
         within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) <= self.count
         return within

@@ -12,15 +12,32 @@ import numpy.typing as npt
 
 from envs.cormab.constraints.base import Actions, Constraint, in_order
 from envs.cormab.constraints.counts import CountMemo
-from envs.cormab.constraints.rows import LinearRows, RowBuilder
+from envs.cormab.constraints.exact import whole
+from envs.cormab.constraints.rows import LinearRows
 
-_TOLERANCE = 1e-6  # the one to which integer programs satisfy their rows
+Floats = npt.NDArray[np.float64]
+
+_ROOM = 1e-6  # relative; what bounds leave to the program that decides
 _LISTED, _LISTED_BY_PROGRAMS = 14, 10
 _BLOCK = 1 << 14
 
 
 def _none() -> npt.NDArray[np.float64]:
     return np.zeros(0)
+
+
+def _numbers(name: str, values: Any) -> Floats:
+    """An array of numbers, also of a sparse matrix."""
+    try:
+        return np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {type(values).__name__} and not an array of numbers, all rows of one length") from None
+
+
+def _product(entries: Floats, bounds: Floats) -> Floats:
+    """``entries @ bounds``, where nothing of an infinite bound is nothing: ``(r, k), (k,) -> (r,)``."""
+    found: Floats = (entries * np.where(entries == 0.0, 0.0, bounds)).sum(axis=1)
+    return found
 
 
 def _bounds(variables: Iterable[Any], end: int) -> npt.NDArray[np.float64]:
@@ -36,6 +53,9 @@ def _no() -> npt.NDArray[np.bool_]:
 class Linear(Constraint):
     """Actions ``a`` for which some ``y`` within its bounds has ``lower <= matrix @ (a, y) <= upper``.
 
+    Numbers may be of any size. Where a row has no continuous ``y``, it is decided in whole numbers: 5,000,003 is more than
+    5,000,000, and 0.1 + 0.2 is not more than 0.3. With a continuous one, to nine digits of the largest number of the row.
+
     Without auxiliary variables ``y`` every form but linear maximisation is a handful of array operations. With them, membership
     solves a small integer program for each action that was not asked for before, and sampling one for each draw from a large
     set: fine for planning and small sets, slow for stepping many environments.
@@ -48,7 +68,7 @@ class Linear(Constraint):
     """
 
     matrix: npt.NDArray[np.float64]
-    """``(r, N + k)``: columns of the action, then those of the auxiliary variables."""
+    """``(r, N + k)``: columns of the action, then those of the auxiliary variables; may be given as a sparse matrix."""
     lower: npt.NDArray[np.float64]
     """Lower sides, ``(r,)``; ``-inf`` for none."""
     upper: npt.NDArray[np.float64]
@@ -62,7 +82,7 @@ class Linear(Constraint):
 
     def __post_init__(self) -> None:
         """Check the fields, and that the set is not empty."""
-        matrix = np.asarray(self.matrix, np.float64)
+        matrix = _numbers("matrix", self.matrix)
         extra = np.size(self.auxiliary_lower)
         if matrix.ndim != 2 or matrix.shape[1] <= extra:
             raise ValueError(f"matrix has shape {matrix.shape}; expected (r, N + {extra}) with N at least 1")
@@ -75,7 +95,7 @@ class Linear(Constraint):
             ("auxiliary_lower", extra),
             ("auxiliary_upper", extra),
         ):
-            values = np.asarray(getattr(self, name), np.float64)
+            values = _numbers(name, getattr(self, name))
             if values.shape != (length,) or np.isnan(values).any():
                 raise ValueError(f"{name} has shape {values.shape}; expected ({length},) without NaN")
             object.__setattr__(self, name, values)
@@ -147,40 +167,45 @@ class Linear(Constraint):
         return int(self.matrix.shape[1] - self.auxiliary_lower.size)
 
     def rows(self) -> LinearRows:
-        """The rows as they were given."""
+        """The rows, in units that a solver decides exactly."""
         return self._rows
 
     @cached_property
     def _rows(self) -> LinearRows:
-        builder = RowBuilder(self.num_actions)
-        builder.rows(self.lower, self.upper, len(self.matrix))
         row, column = np.nonzero(self.matrix)
-        builder.entries(row, column, self.matrix[row, column])
-        built = builder.build()
-        auxiliary = (self.auxiliary_lower, self.auxiliary_upper, self.auxiliary_integer)
-        return LinearRows(built.num_actions, built.row, built.column, built.value, built.lower, built.upper, *auxiliary)
+        return LinearRows(
+            self.num_actions, row, column, self.matrix[row, column], self.lower, self.upper,
+            self.auxiliary_lower, self.auxiliary_upper, self.auxiliary_integer,
+        )  # fmt: skip
 
     @cached_property
-    def _slack(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Sides for the action alone: auxiliary variables at their most helpful, and the tolerance."""
-        helpers = self.matrix[:, self.num_actions :]
+    def _bare(self) -> tuple[Floats, Floats, Floats]:
+        """Rows of the action alone, ``(r, N)``, and their sides.
+
+        In integers, which add up exactly; or, where there are auxiliary variables, what every feasible action satisfies, with
+        those at their most helpful.
+        """
+        size = self.num_actions
+        matrix, lower, upper = self.matrix[:, :size].copy(), self.lower.copy(), self.upper.copy()
+        helpers = self.matrix[:, size:]
+        helped = helpers.any(axis=1)
+        for row in np.flatnonzero(~helped):
+            matrix[row], lower[row], upper[row] = whole(matrix[row], lower[row], upper[row])
         low, high = self.auxiliary_lower, self.auxiliary_upper
         # Written out, because zero times infinity is not zero.
-        most = np.where(helpers > 0, helpers * np.where(helpers > 0, high, 0.0), helpers * np.where(helpers < 0, low, 0.0)).sum(
-            1
-        )
-        least = np.where(
-            helpers > 0, helpers * np.where(helpers > 0, low, 0.0), helpers * np.where(helpers < 0, high, 0.0)
-        ).sum(1)
-        give = [
-            _TOLERANCE * np.maximum(1.0, np.where(np.isfinite(side), np.abs(side), 1.0)) for side in (self.lower, self.upper)
-        ]
-        return self.lower - most - give[0], self.upper - least + give[1]
+        rising, falling = np.where(helpers > 0, helpers, 0.0), np.where(helpers < 0, helpers, 0.0)
+        most = _product(rising, high) + _product(falling, low)
+        least = _product(rising, low) + _product(falling, high)
+        for side, others, sign in ((lower, most, -1.0), (upper, least, 1.0)):
+            sizes = np.abs(np.stack([side, others]))
+            room = np.abs(matrix).sum(1) + np.where(np.isfinite(sizes), sizes, 0.0).sum(0)
+            side[helped] = (side - others + sign * _ROOM * room)[helped]
+        return matrix, lower, upper
 
-    def _possible(self, activity: npt.NDArray[np.float64], component: int) -> npt.NDArray[np.bool_]:
+    def _possible(self, activity: Floats, component: int) -> npt.NDArray[np.bool_]:
         """Whether the components from ``component`` on might still satisfy each row, given what the others add up to."""
-        rest = self.matrix[:, component : self.num_actions]
-        lower, upper = self._slack
+        matrix, lower, upper = self._bare
+        rest = matrix[:, component:]
         fits = (activity + np.maximum(rest, 0.0).sum(1) >= lower) & (activity + np.minimum(rest, 0.0).sum(1) <= upper)
         possible: npt.NDArray[np.bool_] = fits.all(axis=1)
         return possible
@@ -190,7 +215,7 @@ class Linear(Constraint):
         return CountMemo(lambda action: self.rows().solve(np.zeros(self.num_actions), fixed=action) is not None)
 
     def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
-        within = self._possible(actions @ self.matrix[:, : self.num_actions].T, self.num_actions)
+        within = self._possible(actions @ self._bare[0].T, self.num_actions)
         if self.auxiliary_lower.size and within.any():
             within[within] = self._memo(actions[within].astype(np.int64))
         return within
@@ -231,7 +256,7 @@ class Linear(Constraint):
             ones = actions.copy()
             ones[:, component] = True
             following = np.concatenate([actions, ones])
-            sums = np.concatenate([activity, activity + self.matrix[:, component]])
+            sums = np.concatenate([activity, activity + self._bare[0][:, component]])
             for start in range(0, len(following), _BLOCK):
                 stack.append((component + 1, following[start : start + _BLOCK], sums[start : start + _BLOCK]))
         return in_order(np.concatenate(found))

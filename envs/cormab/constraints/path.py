@@ -14,6 +14,7 @@ from envs.cormab.constraints.rows import LinearRows, RowBuilder
 
 _MOST_EXACT = 16  # stops above which the table of sub-tours would not fit
 _TABLE = 1 << 22
+_LONGEST_WALK = 64  # times the number of nodes; two see all of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +110,17 @@ class Path(DownwardClosed):
 
     @cached_property
     def _rows(self) -> LinearRows:
+        # More than there are nodes, and longer than a walk that sees all of them, says no more.
+        budget, max_edges = min(self.budget, self.num_nodes), min(self.max_edges, 2 * self.num_nodes)
         builder = RowBuilder(self.num_nodes)
         nodes, source, home = np.arange(self.num_nodes), self.source, self.distances[self.source]
         others = nodes[nodes != source]
         start, end = np.nonzero(self._adjacent & (home[:, None] + 1 + home <= self.max_edges))
         used = builder.variables(np.ones(start.size), integer=True)
         onward = end != source
-        flow = builder.variables(np.full(onward.sum(), self.budget), integer=False)
-        builder.entries(builder.rows(-np.inf, self.budget, 1), nodes, 1.0)
-        builder.entries(builder.rows(-np.inf, self.max_edges, 1), used, 1.0)
+        flow = builder.variables(np.full(onward.sum(), budget), integer=False)
+        builder.entries(builder.rows(-np.inf, budget, 1), nodes, 1.0)
+        builder.entries(builder.rows(-np.inf, max_edges, 1), used, 1.0)
         balance = builder.rows(0.0, 0.0, self.num_nodes)
         builder.entries(balance[start], used, -1.0)
         builder.entries(balance[end], used, 1.0)
@@ -132,7 +135,7 @@ class Path(DownwardClosed):
         builder.entries(delivered[start[onward][inner]], flow[inner], -1.0)
         along = builder.rows(-np.inf, 0.0, flow.size)
         builder.entries(along, flow, 1.0)
-        builder.entries(along, used[onward], -float(self.budget))
+        builder.entries(along, used[onward], -float(budget))
         return builder.build()
 
     def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
@@ -147,6 +150,51 @@ class Path(DownwardClosed):
             asked, place = np.unique(stops[open_rows], axis=0, return_inverse=True)
             within[open_rows] = self._exact(asked)[place.reshape(-1)]
         return within
+
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        """The nodes of a round trip in order, and whether an arm is pulled there, 0 or 1, on the first visit."""
+        left = action.copy()
+        steps = []
+        for step, node in enumerate(self._round_trip(action)):
+            steps.append({"step": step, "node": node, "pulled": int(left[node])})
+            left[node] = False
+        return steps
+
+    def _round_trip(self, action: npt.NDArray[np.bool_]) -> list[int]:
+        """Nodes of a closed walk of at most ``max_edges`` edges that visits a feasible action's."""
+        stops = action.copy()
+        stops[self.source] = False
+        walk = [self.source]
+        if self._nearest_first(stops[None])[0] <= self.max_edges:
+            while stops.any():
+                self._go(walk, int(np.where(stops, self.distances[walk[-1]], self.max_edges + 2).argmin()))
+                stops[walk] = False
+            self._go(walk, self.source)
+            return walk
+        rows = self.rows()
+        values = rows.complete(action)
+        if values is None:
+            raise RuntimeError("Path: no round trip for a feasible action; please report this")
+        # The used edges form circuits that meet each other; the walk takes them one inside the other.
+        home = self.distances[self.source]
+        start, end = np.nonzero(self._adjacent & (home[:, None] + 1 + home <= self.max_edges))
+        onward: dict[int, list[int]] = {}
+        for edge in np.flatnonzero(values[: start.size] > 0.5):
+            onward.setdefault(int(start[edge]), []).append(int(end[edge]))
+        walk = []
+        stack = [self.source]
+        while stack:
+            if onward.get(stack[-1]):
+                stack.append(onward[stack[-1]].pop())
+            else:
+                walk.append(stack.pop())
+        return walk[::-1]
+
+    def _go(self, walk: list[int], target: int) -> None:
+        """Continue a walk to a node on a shortest way."""
+        while walk[-1] != target:
+            nearer = self._adjacent[walk[-1]] & (self.distances[target] == self.distances[target, walk[-1]] - 1)
+            walk.append(int(nearer.argmax()))
 
     def _nearest_first(self, stops: Actions) -> npt.NDArray[np.int64]:
         """Length of the round trip that always goes to the nearest stop next, ``(B,)``."""
@@ -212,8 +260,9 @@ class Path(DownwardClosed):
         each = np.arange(size)
         # Each walk prefers new nodes more or less, never so much that a way becomes impossible.
         eager = rng.random((size, 1))
-        for step in range(self.max_edges):
-            allowed = moves[here] & (home <= self.max_edges - 1 - step)
+        steps = min(self.max_edges, _LONGEST_WALK * self.num_nodes)
+        for step in range(steps):
+            allowed = moves[here] & (home <= steps - 1 - step)
             score = rng.random((size, self.num_nodes)) + eager * ~visited
             here = np.where(allowed, score, -1.0).argmax(axis=1)
             visited[each, here] = True

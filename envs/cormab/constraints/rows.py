@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from envs.cormab.constraints.exact import LARGEST, Rows, sharpened
 from envs.cormab.constraints.program import Program
 
 Array = npt.NDArray[Any]
@@ -41,6 +43,9 @@ class LinearRows:
 
     An action ``a`` in ``{0, 1}^N`` is in the set exactly if some ``y`` within its bounds satisfies all rows. The first ``N``
     columns are the action; the matrix is given by its entries.
+
+    Rows that a solver's tolerances could blur are rewritten when they are made, as ``envs/cormab/constraints/exact.py`` tells:
+    numbers may be of any size. More integer variables ``y`` may be added at the end, and continuous ones change their units.
     """
 
     num_actions: int
@@ -61,6 +66,32 @@ class LinearRows:
     """Upper bounds of the auxiliary variables, ``(k,)``."""
     auxiliary_integer: npt.NDArray[np.bool_]
     """Which auxiliary variables must be integers, ``(k,)``."""
+
+    def __post_init__(self) -> None:
+        """Rewrite rows that need it."""
+        size = self.num_actions
+        given = Rows(
+            self.row, self.column, self.value, self.lower, self.upper,
+            np.concatenate([np.zeros(size), self.auxiliary_lower]), np.concatenate([np.ones(size), self.auxiliary_upper]),
+            np.concatenate([np.ones(size, np.bool_), self.auxiliary_integer]),
+        )  # fmt: skip
+        found = sharpened(given)
+        if found is given:
+            return
+        for name, values in zip(("row", "column", "value", "lower", "upper"), found[:5], strict=True):
+            object.__setattr__(self, name, values)
+        for name, bounds in zip(("auxiliary_lower", "auxiliary_upper", "auxiliary_integer"), found[5:], strict=True):
+            object.__setattr__(self, name, bounds[size:])
+
+    @cached_property
+    def is_blurred(self) -> bool:
+        """Whether a solver's tolerance may let through actions that are not in the set.
+
+        So it may with continuous variables, if not all numbers are small integers.
+        """
+        numbers = np.concatenate([self.value, self.lower, self.upper, self.auxiliary_lower, self.auxiliary_upper])
+        numbers = numbers[np.isfinite(numbers)]
+        return bool((~self.auxiliary_integer).any() and ((numbers != np.rint(numbers)) | (np.abs(numbers) > LARGEST)).any())
 
     @property
     def num_columns(self) -> int:
@@ -93,22 +124,38 @@ class LinearRows:
         model.add_rows(self.row, columns[self.column], self.value, self.lower, self.upper)
         return columns[self.num_actions :]
 
-    def solve(self, objective: Array, *, fixed: Array | None = None) -> npt.NDArray[np.bool_] | None:
+    def solve(
+        self, objective: Array, *, fixed: Array | None = None, accepts: Callable[[npt.NDArray[np.bool_]], bool] | None = None
+    ) -> npt.NDArray[np.bool_] | None:
         """Maximise a linear function of the action exactly, with HiGHS.
 
         Args:
             objective: Coefficients of the action, ``(N,)``.
             fixed: An action, ``(N,)``, to which the first columns are fixed; None leaves them free.
+            accepts: Tells whether an action ``(N,)`` is in the set. One that is not, but that the rows let through, is cut off,
+                and the search goes on without it.
 
         Returns:
             An optimal action ``(N,)``, or None if the set is empty.
 
         Raises:
-            RuntimeError: The solver gave up.
+            RuntimeError: The solver gave up, or ever more actions are cut off.
         """
-        low = np.zeros(self.num_actions) if fixed is None else np.asarray(fixed, np.float64)
-        high = np.ones(self.num_actions) if fixed is None else low
-        return self._program.maximize(np.asarray(objective, np.float64), low, high)
+        cost = np.asarray(objective, np.float64)
+        if fixed is not None:
+            action = np.asarray(fixed, np.float64)
+            return self._program.maximize(cost, action, action, accepts)
+
+        def inside(action: npt.NDArray[np.bool_]) -> bool:
+            # With the action fixed there is nothing to be had from tolerances but the last digits.
+            alone = not self.is_blurred or self.solve(np.zeros(self.num_actions), fixed=action) is not None
+            return alone and (accepts is None or accepts(action))
+
+        return self._program.maximize(cost, np.zeros(self.num_actions), np.ones(self.num_actions), inside)
+
+    def complete(self, action: Array) -> npt.NDArray[np.float64] | None:
+        """Values of the auxiliary variables ``(k,)`` that go with an action ``(N,)``; None if there are none."""
+        return self._program.complete(np.asarray(action, np.float64))
 
     @cached_property
     def _program(self) -> Program:

@@ -128,6 +128,32 @@ class Scheduling(DownwardClosed):
         matrix.data = (size * np.where(scaled < 0, 1, counts[scaled])).astype(np.int32)
         return bool(maximum_flow(matrix, 0, matrix.shape[0] - 1).flow_value == _VISITS * counts.sum())
 
+    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+        """Every visit: the arm, the worker and the slot."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import maximum_flow
+
+        pulled = np.flatnonzero(action)
+        count, (workers, slots) = pulled.size, self.worker_slots.shape
+        # A flow through all arms and workers one by one: source, arms, pairs of arm and worker, workers in slots, sink.
+        pair = 1 + count + np.arange(count * workers).reshape(count, workers)
+        busy = 1 + count + count * workers + np.arange(workers * slots).reshape(workers, slots)
+        sink = 1 + count + count * workers + workers * slots
+        arm, worker, slot = np.nonzero(self.arm_slots[pulled][:, None] & self.worker_slots)
+        start = [np.zeros(count, np.int64), np.repeat(1 + np.arange(count), workers), pair[arm, worker], busy.ravel()]
+        end = [1 + np.arange(count), pair.ravel(), busy[worker, slot], np.full(busy.size, sink)]
+        most = [_VISITS, 1 if self.distinct_workers else _VISITS, 1, 1]
+        size = np.concatenate([np.full(part.size, number, np.int32) for part, number in zip(start, most, strict=True)])
+        graph = csr_array((size, (np.concatenate(start), np.concatenate(end))), shape=(sink + 1, sink + 1))
+        flow = maximum_flow(graph, 0, sink).flow.tocoo()
+        made = (flow.data > 0) & (flow.row > count) & (flow.row <= count + pair.size)
+        arms, (who, when) = (
+            pulled[(flow.row[made] - 1 - count) // workers],
+            divmod(flow.col[made] - 1 - count - pair.size, slots),
+        )
+        visits = sorted(zip(arms.tolist(), when.tolist(), who.tolist(), strict=True))
+        return [{"arm": arm, "worker": worker, "slot": slot} for arm, slot, worker in visits]
+
     @cached_property
     def _memo(self) -> CountMemo:
         return CountMemo(self._decide)

@@ -44,6 +44,22 @@ def test_integer_programs_agree_with_the_list(monkeypatch):
         np.testing.assert_allclose(solved.value(gains, actions), listed.value(gains, listed(gains)), atol=1e-6)
 
 
+def test_programs_keep_to_sets_in_money(monkeypatch):
+    instance = interventions_instance(num_arms=8, budget=3, num_interventions=7, seed=1)
+    costs = [2_500_002.0, 2_500_001.0, 2_500_000.0, 4_999_999.0, 1e6, 1e6, 5_000_001.0]
+    problem = dataclasses.replace(instance, constraint=Linear([costs], [-np.inf], [5_000_000.0]))
+    listed = LevelOracle(problem)
+    monkeypatch.setattr(oracle, "_LISTED", 1)
+    solved = LevelOracle(problem)
+    for unit in (1e-9, 1.0, 1e12):
+        gains = unit * np.abs(np.random.default_rng(0).normal(size=(6, *instance.transitions.shape[:2])))
+        actions = solved(gains)
+        assert problem.constraint.contains(actions).all()
+        np.testing.assert_allclose(solved.value(gains, actions), listed.value(gains, listed(gains)), rtol=1e-9)
+    by_programs, by_list = (relax(problem, horizon=3, oracle=find).bound for find in (solved, listed))
+    assert by_programs == pytest.approx(by_list, rel=2e-3)
+
+
 def test_gains_of_the_wrong_shape_are_refused():
     with pytest.raises(ShapeError, match=r"expected \(B, 4, 2\)"):
         LevelOracle(tiny("budget"))(np.zeros((4, 2)))

@@ -127,6 +127,32 @@ def test_planners_and_bounds_against_all_sequences(kind, seed):
         assert MixedInteger(relaxation=True).plan(world, weights).bound >= best - 1e-6
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-5, 1e12])
+@pytest.mark.parametrize("kind", ["modular", "weighted_sum", "truncate"])
+def test_the_program_proves_the_best_walk_in_any_unit(kind, unit):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        function = functions(rng, 6)[kind]
+        if kind == "truncate":
+            [inner] = function.functions
+            scaled = Truncate(WeightedSum([inner], [unit]), 1.2 * unit)
+        else:
+            scaled = WeightedSum([function], [unit])
+        world = world_of(rng.integers(6, size=(6, 3)), scaled, horizon=4)
+        best = best_of_all_sequences(world, None)
+        plan = MixedInteger(width=1).plan(world)
+        assert plan.status == "optimal"
+        assert plan.value == pytest.approx(best, rel=1e-6)
+        assert MixedInteger(width=1, relaxation=True).plan(world).bound >= best * (1 - 1e-7)
+
+
+def test_a_start_that_presolve_improves_is_not_taken_for_the_solution():
+    world, _ = random_world(9253684, "weighted_sum")
+    plan = MixedInteger(width=1).plan(world)
+    assert plan.value == pytest.approx(best_of_all_sequences(world, None), abs=1e-6)
+    assert plan.status == "optimal"
+
+
 def check_walk(world, plan, weights):
     node = world.start
     for action, following in zip(plan.actions, plan.nodes[1:], strict=True):
