@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,10 @@ WIDTH, HEIGHT = 600, 400
 """Of every picture, pixels; even, as video formats want them."""
 
 _FINER = 2  # a picture is drawn at twice its size and reduced: lines without steps
-_CAPTION_TOP = 362
+_CAPTION_TOP = 360
 _LINE = 18  # pixels from one line of text to the next
-_SHADES = np.array([(247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107)])
+_MOST_EXACT = 100  # nodes whose places take less than a second to find the better way
+_SHADES = np.array([(247, 251, 255), (203, 223, 241), (133, 188, 220), (66, 136, 193), (20, 84, 148)])
 
 
 class Box(NamedTuple):
@@ -43,8 +44,10 @@ class Box(NamedTuple):
     bottom: float
 
 
-BODY = Box(12, 12, WIDTH - 12, _CAPTION_TOP - 10)
-"""All but the caption."""
+SCENE = Box(0, 0, WIDTH, _CAPTION_TOP)
+"""All above the caption."""
+BODY = Box(12, 12, WIDTH - 12, _CAPTION_TOP - 8)
+"""The scene without its margin."""
 SQUARE = Box(12, 12, 352, 352)
 """The left of the body."""
 PANEL = Box(376, 12, WIDTH - 12, 352)
@@ -185,7 +188,7 @@ class Board:
     def paint(self, colours: npt.NDArray[np.uint8]) -> None:
         """Fill all cells, ``(rows, columns, 3)``, with thin lines between them if they are large enough."""
         self._canvas.paste(colours, self._box)
-        if self.side >= 8:
+        if self.side >= 14:
             left, top, right, bottom = self._box
             for row in range(self._shape[0] + 1):
                 self._canvas.line([(left, top + row * self.side), (right, top + row * self.side)], FAINT, width=0.5)
@@ -217,7 +220,7 @@ class Board:
 
     def mark(self, cell: Point) -> None:
         """Show that somebody is in a cell."""
-        marker(self._canvas, self.centre(cell), max(4.0, 0.36 * self.side))
+        marker(self._canvas, self.centre(cell), max(5.0, 0.36 * self.side))
 
 
 def marker(canvas: Canvas, place: Point, radius: float) -> None:
@@ -259,6 +262,33 @@ def placed(shape: npt.ArrayLike, angle: float, at: Point) -> npt.NDArray[np.floa
         at
     )
     return moved
+
+
+def graph_places(graph: Any) -> npt.NDArray[np.float64]:
+    """Where the nodes of a networkx graph are drawn, ``(V, 2)``: at their ``pos`` if all have one, else by networkx."""
+    import networkx
+
+    places = networkx.get_node_attributes(graph, "pos")
+    if len(places) < len(graph):
+        graph = graph.to_undirected()
+        if len(graph) <= _MOST_EXACT and networkx.is_connected(graph):
+            places = networkx.kamada_kawai_layout(graph)
+        else:
+            places = networkx.spring_layout(graph, seed=0)
+    return np.array([places[node] for node in graph.nodes], np.float64)[:, :2]
+
+
+def spread(places: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:
+    """Pixels of places ``(V, 2)``, so that they fill a box."""
+    low, high = places.min(0), places.max(0)
+    span = np.maximum(high - low, 1e-9)
+    margin = 18
+    corner = np.array([box.left, box.top]) + margin
+    room = np.array([box.right - box.left, box.bottom - box.top]) - 2 * margin
+    # A single row or column of nodes goes through the middle.
+    relative = np.where(high > low, (places - low) / span, 0.5)
+    pixels: npt.NDArray[np.float64] = corner + np.stack([relative[:, 0], 1.0 - relative[:, 1]], axis=-1) * room
+    return pixels
 
 
 @cache

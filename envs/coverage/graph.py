@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction
+from envs.drawing import graph_places
 
 
 class Graph(GraphWorld):
@@ -95,3 +98,10 @@ class Graph(GraphWorld):
             observation=observation,
             max_episode_steps=max_episode_steps,
         )
+
+    def _node_names(self) -> list[str]:
+        return [str(name) for name in self.names]
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.float64]:
+        return graph_places(self.graph)

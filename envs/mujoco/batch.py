@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.native_env import NativeEnv
+from envs.drawing import SCENE, Canvas
+from envs.drawn_env import DrawnEnv
+from envs.mujoco.camera import Camera
 from envs.protocols import Rows
 from envs.threads import usable_cores
 
@@ -23,7 +25,7 @@ ROWS_PER_THREAD = 4
 """Fewest rows whose physics takes longer than waking a thread."""
 
 
-class MuJoCoBatch(NativeEnv):
+class MuJoCoBatch(DrawnEnv):
     """Base of the batched forms of gymnasium's MuJoCo environments.
 
     Rows share the model and differ in their state. The physics of a row is computed by the very calls that the original makes;
@@ -58,6 +60,8 @@ class MuJoCoBatch(NativeEnv):
         self._seeds = np.zeros(num_envs, np.int64)
         self._threads = min(usable_cores(), num_envs // ROWS_PER_THREAD)
         self._pool = ThreadPoolExecutor(self._threads - 1, "physics") if self._threads > 1 else None
+        self.render_fps = round(1 / self._seconds)
+        self._camera = Camera(self._model)
 
     def _first_state(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Positions and velocities at the start of an episode: the original's ``reset_model``."""
@@ -122,8 +126,12 @@ class MuJoCoBatch(NativeEnv):
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Rewards ``(r, m)`` and which rows have terminated; ``speed`` is along the track."""
 
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        canvas.paste(self._camera.picture(self._positions_of[row]), SCENE)
+
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and drawing."""
+        self._camera.close()
         if self._pool is not None:
             self._pool.shutdown()
 
