@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
@@ -32,6 +34,8 @@ class SingleEnv(gymnasium.Env[Any, Any]):
     (:class:`envs.protocols.CanRender`).
     """
 
+    _spec: EnvSpec | None = None
+
     def __init__(self, batched: BatchedEnv, *, render_mode: str | None = None) -> None:
         """Wrap a batched environment.
 
@@ -51,12 +55,22 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         self.observation_space = batched.observation_space
         self.action_space = batched.action_space
         self.reward_space = batched.reward_space
+        self.reward_dim = batched.reward_space.shape[0]
         self._row = np.zeros(1, np.int64)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "batched":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.batched, name)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What gymnasium made the environment of, with the time limit that the batched form has by itself."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = _limited(spec, self.batched)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start the episode of a seed, or one that the environment's own generator picks.
@@ -111,6 +125,8 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     of that seed.
     """
 
+    _spec: EnvSpec | None = None
+
     def __init__(
         self,
         batched: BatchedEnv,
@@ -139,6 +155,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.single_observation_space = batched.observation_space
         self.single_action_space = batched.action_space
         self.reward_space = batched.reward_space
+        self.reward_dim = batched.reward_space.shape[0]
         self.observation_space = batch_space(batched.observation_space, self.num_envs)
         self.action_space = batch_space(batched.action_space, self.num_envs)
         self._same_step = mode is AutoresetMode.SAME_STEP
@@ -146,6 +163,15 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._keys = np.zeros(self.num_envs, np.uint64)
         self._episodes = np.zeros(self.num_envs, np.int64)
         self._ended = np.zeros(self.num_envs, np.bool_)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What gymnasium made the environment of, with the time limit that the batched form has by itself."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = _limited(spec, self.batched)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -295,6 +321,15 @@ def _drawn(batched: BatchedEnv, render_mode: str | None) -> tuple[Any, ...] | No
     return tuple(draw(row) for row in range(batched.num_envs))
 
 
+def _limited(spec: EnvSpec | None, batched: BatchedEnv) -> EnvSpec | None:
+    """The specification, with the limit of the batched form, of which gymnasium knows nothing: it adds no wrapper for it."""
+    if spec is None:
+        return None
+    known = copy(spec)
+    known.max_episode_steps = batched.max_episode_steps
+    return known
+
+
 def _close(batched: Any) -> None:
     if hasattr(batched, "close"):
         batched.close()
@@ -333,6 +368,7 @@ def vector_form(
     native: str,
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     render_mode: str | None = None,
+    max_episode_steps: int | None = None,
     **arguments: Any,
 ) -> BatchedVectorEnv:
     """Entry point of this package's ids for :func:`gymnasium.make_vec`.
@@ -342,6 +378,9 @@ def vector_form(
         native: ``"module:name"`` of the batched form.
         autoreset_mode: See :class:`BatchedVectorEnv`.
         render_mode: See :class:`SingleEnv`.
+        max_episode_steps: A shorter time limit; None or -1, as for :func:`gymnasium.make`, for that of the batched form.
         arguments: Of the batched form.
     """
+    if max_episode_steps not in (None, -1):
+        arguments["max_episode_steps"] = max_episode_steps
     return BatchedVectorEnv(load(native)(num_envs, **arguments), autoreset_mode=autoreset_mode, render_mode=render_mode)

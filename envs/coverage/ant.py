@@ -48,6 +48,7 @@ class Ant(MuJoCoBatch):
         anchor: Anchor = "corner",
         observation: Literal["markov", "summary"] = "markov",
         set_function: SetFunction | None = None,
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Build field and robots.
@@ -58,6 +59,7 @@ class Ant(MuJoCoBatch):
             anchor: Where in its window the robot is; the published task has it in the corner.
             observation: See the class.
             set_function: Over the 100 x 100 cells, row by row (``x`` first), in place of the area seen.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
 
         Raises:
@@ -85,6 +87,7 @@ class Ant(MuJoCoBatch):
         )
         super().__init__(robot, num_envs, max_episode_steps=shorter(None, max_episode_steps))
         self.horizon, self.set_function = horizon, set_function
+        self.scalar_reward = set_function.num_objectives == 1 and not vector_reward
         self.grid = grid
         """Cells of the field."""
         self._summary = observation == "summary"

@@ -26,6 +26,7 @@ class Bimodal(GraphWorld):
         disc: Disc = "block",
         slip: float = 0.0,
         observation: Observation = "markov",
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Build the field.
@@ -39,6 +40,7 @@ class Bimodal(GraphWorld):
             disc: What a position sees.
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
         x, y = np.linspace(-1.0, 1.0, rows), np.linspace(-1.0, 1.0, columns)
@@ -57,5 +59,6 @@ class Bimodal(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )

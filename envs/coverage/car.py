@@ -75,6 +75,7 @@ class Car(DrawnEnv):
         half_width: float = 0.2,
         horizon: int = 700,
         set_function: SetFunction | None = None,
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Build track and cars.
@@ -86,6 +87,7 @@ class Car(DrawnEnv):
             half_width: Of the track, metres.
             horizon: Actions per episode, at least 1.
             set_function: Over places every centimetre, the start and the finish included, in place of the progress.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
 
         Raises:
@@ -104,6 +106,7 @@ class Car(DrawnEnv):
             raise ValueError(
                 f"set_function has {self.set_function.num_elements} elements; expected one for each of {places.size} places"
             )
+        self.scalar_reward = self.set_function.num_objectives == 1 and not vector_reward
         self.observation_space = Box(-np.inf, np.inf, shape=(7 + _PREVIEW.size,), dtype=np.float32)
         self.action_space = Box(-1.0, 1.0, shape=(2,), dtype=np.float32)
         largest = self.set_function.singletons().amax(0).clamp(min=0).numpy().astype(np.float32)

@@ -37,6 +37,7 @@ class ExperimentDesign(GraphWorld):
         horizon: int = 39,
         slip: float = 0.0,
         observation: Observation = "markov",
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Prepare the field.
@@ -51,6 +52,7 @@ class ExperimentDesign(GraphWorld):
             horizon: Actions per episode.
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
         grid = GridMap.without_walls(rows, columns)
@@ -75,6 +77,7 @@ class ExperimentDesign(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
 

@@ -35,6 +35,7 @@ class GP(GraphWorld):
         disc: Disc = "block",
         slip: float = 0.0,
         observation: Observation = "markov",
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Draw the field.
@@ -49,6 +50,7 @@ class GP(GraphWorld):
             disc: What a position sees.
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
         grid = GridMap.without_walls(rows, columns)
@@ -66,6 +68,7 @@ class GP(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
 

@@ -34,6 +34,7 @@ class Graph(GraphWorld):
         slip: float = 0.0,
         observation: Observation = "markov",
         set_function: SetFunction | None = None,
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Read the graph.
@@ -49,6 +50,7 @@ class Graph(GraphWorld):
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
             set_function: Over the nodes in the order of the graph, in place of the worth of the nodes seen.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
 
         Raises:
@@ -96,6 +98,7 @@ class Graph(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
 

@@ -47,8 +47,6 @@ class GraphWorld(DrawnParametricEnv):
     - ``"summary"``: as markov, then the set function's summary of what was visited: as informative as the history.
     """
 
-    scalar_reward = False
-
     def __init__(
         self,
         num_envs: int,
@@ -61,6 +59,7 @@ class GraphWorld(DrawnParametricEnv):
         horizon: int,
         slip: float,
         observation: Observation,
+        vector_reward: bool = False,
         max_episode_steps: int | None,
     ) -> None:
         """Build the world.
@@ -75,6 +74,7 @@ class GraphWorld(DrawnParametricEnv):
             horizon: Actions per episode, at least 1 (code that counts visited states instead says ``horizon + 1``).
             slip: Nominal probability of a random action, in ``[0, 1]``.
             observation: See the class.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
 
         Raises:
@@ -101,6 +101,7 @@ class GraphWorld(DrawnParametricEnv):
         self.features = features
         self.start = start
         self.set_function = set_function
+        self.scalar_reward = set_function.num_objectives == 1 and not vector_reward
         self.horizon = horizon
         self.observation = observation
         self.coordinates = np.arange(number)[:, None] if coordinates is None else coordinates

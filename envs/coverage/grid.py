@@ -27,6 +27,7 @@ class Grid(GraphWorld):
         slip: float = 0.0,
         observation: Observation = "markov",
         set_function: SetFunction | None = None,
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Build the grid.
@@ -41,6 +42,7 @@ class Grid(GraphWorld):
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
             set_function: Over the ``rows * columns`` cells, row by row, in place of the number of cells seen.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
         grid = GridMap.without_walls(rows, columns)
@@ -56,5 +58,6 @@ class Grid(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )

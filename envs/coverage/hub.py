@@ -30,6 +30,7 @@ class Hub(GraphWorld):
         *,
         p: float = 0.5,
         observation: Observation = "markov",
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Build the world.
@@ -38,6 +39,7 @@ class Hub(GraphWorld):
             num_envs: Number of rows of the batch.
             p: Nominal probability that the first step leads to x.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
         super().__init__(
@@ -49,6 +51,7 @@ class Hub(GraphWorld):
             horizon=3,
             slip=p,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
 

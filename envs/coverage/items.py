@@ -32,6 +32,7 @@ class Items(GraphWorld):
         horizon: int = 39,
         slip: float = 0.0,
         observation: Observation = "markov",
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Place the items.
@@ -47,6 +48,7 @@ class Items(GraphWorld):
             horizon: Actions per episode.
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
 
         Raises:
@@ -75,6 +77,7 @@ class Items(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
 

@@ -14,20 +14,20 @@ from envs.coverage.set_functions.set_function import SetFunction
 
 
 class SubmodularReward(gymnasium.Env[Any, Any]):
-    """An environment whose vector reward is what the latest observation adds to a set function.
+    """An environment whose reward is what the latest observation adds to a set function.
 
     The environment's own reward is replaced; it stays in ``info["original_reward"]``. ``info["value"]`` is ``F`` of all visits
     of the episode, ``(m,)``, the first observation included: the rewards of an episode add up to it, less its value at the
     reset. Observations are passed on, so the reward may depend on more than they show.
 
-    This is an environment and not a ``gymnasium.Wrapper``, since ``unwrapped`` must lead to the vector reward.
+    This is an environment and not a ``gymnasium.Wrapper``, since ``unwrapped`` must lead to the reward space.
 
     Example:
         >>> from envs.coverage.set_functions import Coverage
         >>> env = SubmodularReward(gymnasium.make("CliffWalking-v1"), Coverage([[cell] for cell in range(48)]), int)
         >>> _ = env.reset(seed=0)
-        >>> env.step(0)[1].shape
-        (1,)
+        >>> env.step(0)[1]
+        1.0
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         element: Callable[[Any], int | npt.ArrayLike],
         *,
         capacity: int | None = None,
-        scalar: bool = False,
+        scalar: bool | None = None,
     ) -> None:
         """Wrap an environment.
 
@@ -47,7 +47,8 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
             element: Which element an observation is, 0 to ``V - 1``; or its vector of floating-point numbers, for functions of
                 inputs, such as :class:`~envs.coverage.set_functions.Elliptical`.
             capacity: Most visits of an episode, the first included; None takes it from the time limit of ``env``, or 1000.
-            scalar: Give the reward as a float, as gymnasium's checker and libraries for one objective expect; ``m`` must be 1.
+            scalar: Give the reward as a float, as gymnasium's checker and libraries for one objective expect, and not as an
+                array ``(m,)``; None does so if ``m`` is 1.
 
         Raises:
             ValueError: There is no room for a visit, or ``scalar`` with several objectives.
@@ -69,7 +70,8 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         self.reward_space = gymnasium.spaces.Box(
             np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
         )
-        self.scalar_reward = scalar
+        self.reward_dim = set_function.num_objectives
+        self.scalar_reward = set_function.num_objectives == 1 if scalar is None else scalar
         self._element = element
         self._state = set_function.start(1, capacity=self._capacity)
 

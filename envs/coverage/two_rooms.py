@@ -26,6 +26,7 @@ class TwoRooms(GraphWorld):
         disc: Disc = "block",
         slip: float = 0.0,
         observation: Observation = "markov",
+        vector_reward: bool = False,
         max_episode_steps: int | None = None,
     ) -> None:
         """Build the rooms.
@@ -37,6 +38,7 @@ class TwoRooms(GraphWorld):
             disc: What a position sees.
             slip: Probability of a random action.
             observation: See :class:`~envs.coverage.graph_world.GraphWorld`.
+            vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
         free = np.zeros((7, 14), np.bool_)
@@ -54,5 +56,6 @@ class TwoRooms(GraphWorld):
             horizon=horizon,
             slip=slip,
             observation=observation,
+            vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )

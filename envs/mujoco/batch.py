@@ -13,6 +13,7 @@ import numpy.typing as npt
 from envs.drawing import SCENE, Canvas
 from envs.drawn_env import DrawnEnv
 from envs.mujoco.camera import Camera
+from envs.mujoco.copies import CopiedSimulations
 from envs.protocols import Rows
 from envs.threads import usable_cores
 
@@ -25,13 +26,15 @@ ROWS_PER_THREAD = 4
 """Fewest rows whose physics takes longer than waking a thread."""
 
 
-class MuJoCoBatch(DrawnEnv):
+class MuJoCoBatch(CopiedSimulations, DrawnEnv):
     """Base of the batched forms of gymnasium's MuJoCo environments.
 
     Rows share the model and differ in their state. The physics of a row is computed by the very calls that the original makes;
     MuJoCo releases Python's lock meanwhile, so several rows are computed at a time. What surrounds it in the original is
     done for all rows at once. An episode with seed ``s`` is the original's after ``reset(seed=s)``, bitwise.
     """
+
+    made_anew = ("_mujoco", "_controls", "_positions_of", "_velocities_of", "_threads", "_pool", "_camera")
 
     def __init__(self, original: MujocoEnv, num_envs: int, *, max_episode_steps: int | None) -> None:
         """Take model, initial state and spaces from an instance of the original.
@@ -49,18 +52,23 @@ class MuJoCoBatch(DrawnEnv):
         self._model, self._frames = original.model, original.frame_skip
         self._first_positions, self._first_velocities = original.init_qpos.copy(), original.init_qvel.copy()
         self._seconds = float(original.dt)
+        self.render_fps = round(1 / self._seconds)
         self._noise = float(original._reset_noise_scale)  # type: ignore[attr-defined]
         original.close()  # type: ignore[no-untyped-call]
-        self._mujoco = mujoco
         self._data = [mujoco.MjData(self._model) for _ in range(num_envs)]
+        self._seeds = np.zeros(num_envs, np.int64)
+        self._connect()
+
+    def _connect(self) -> None:
+        import mujoco
+
+        self._mujoco = mujoco
         # Views: looking them up costs as much as reading them.
         self._controls = [data.ctrl for data in self._data]
         self._positions_of = [data.qpos for data in self._data]
         self._velocities_of = [data.qvel for data in self._data]
-        self._seeds = np.zeros(num_envs, np.int64)
-        self._threads = min(usable_cores(), num_envs // ROWS_PER_THREAD)
+        self._threads = min(usable_cores(), self.num_envs // ROWS_PER_THREAD)
         self._pool = ThreadPoolExecutor(self._threads - 1, "physics") if self._threads > 1 else None
-        self.render_fps = round(1 / self._seconds)
         self._camera = Camera(self._model)
 
     def _first_state(self, rng: np.random.Generator) -> tuple[Array, Array]:

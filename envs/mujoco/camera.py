@@ -8,6 +8,7 @@ from contextlib import suppress
 from ctypes.util import find_library
 from importlib import import_module
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ class Camera:
     ``mujoco.Renderer`` draws by the OpenGL library that ``MUJOCO_GL`` named when MuJoCo was imported, and needs a screen if it
     named none. Here ``MUJOCO_GL`` decides too, but without it one is taken that needs no screen, if there is any.
 
-    OpenGL is started by the first picture and left by :meth:`close`. Copies, and what comes out of pickle, start it anew.
+    OpenGL is started by the first picture and left by :meth:`close`.
     """
 
     def __init__(self, model: Any) -> None:
@@ -64,16 +65,17 @@ class Camera:
 
     def _start(self, mujoco: Any) -> tuple[Any, ...]:
         try:
-            window = _window(mujoco)
-            window.make_current()
-            context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_150)
+            with catch_warnings():
+                simplefilter("ignore")  # what they say follows in one message
+                window = _window(mujoco)
+                window.make_current()
+                context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_150)
         except Exception as error:
             from gymnasium.error import DependencyNotInstalled
 
             raise DependencyNotInstalled(
-                "robots are drawn by OpenGL, and none works here. On a machine without a screen install one, such as "
-                "apt-get install libegl1 libgl1 (then MUJOCO_GL=egl) or apt-get install libosmesa6 (MUJOCO_GL=osmesa, slower), "
-                "and set that variable before Python starts"
+                "robots are drawn by OpenGL, and none works here. Without a screen: apt-get install libegl1 libgl1-mesa-dri "
+                "and MUJOCO_GL=egl, or apt-get install libosmesa6 and MUJOCO_GL=osmesa; set the variable before Python starts"
             ) from error
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
         camera = mujoco.MjvCamera()
@@ -96,9 +98,6 @@ class Camera:
         # Python may be on its way out, and OpenGL gone.
         with suppress(Exception):
             self.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_started": None}
 
 
 def _window(mujoco: Any) -> Any:

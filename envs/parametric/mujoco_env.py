@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from envs.drawing import SCENE, Canvas
 from envs.drawn_env import DrawnParametricEnv
 from envs.mujoco.camera import Camera
+from envs.mujoco.copies import CopiedSimulations
 from envs.native_env import shorter
 from envs.parametric.physics import Compat, Effect
 from envs.parametric.space import ParameterSpace
@@ -34,7 +36,7 @@ _MEMORY = 2**20
 """Bytes for contacts and constraints of a row. MuJoCo's own guess is above ten million, and these robots need few."""
 
 
-class MujocoEnv(DrawnParametricEnv):
+class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
     """Base of the MuJoCo environments; a subclass says which model, and how observations and rewards follow from the state.
 
     With nominal parameters they are gymnasium's environments, version 5, number for number; only the random start comes from
@@ -59,6 +61,8 @@ class MujocoEnv(DrawnParametricEnv):
     """Arrays of the simulation that observations or rewards need beside ``qpos`` and ``qvel``."""
     compared: ClassVar[tuple[str, ...]] = ("qpos",)
     """Those whose values before the step rewards need too."""
+
+    made_anew = ("_mujoco", "_controls", "_workers", "_pool", "_camera")
 
     models: list[Any]
     """The ``mujoco.MjModel`` of each row."""
@@ -92,8 +96,8 @@ class MujocoEnv(DrawnParametricEnv):
         if compat not in (None, *get_args(get_args(Compat)[0])):
             raise ValueError(f"compat is {compat!r}; expected 'rrls' or None")
         self._compat = compat
-        self._mujoco = _import_mujoco()
-        self._model = _compiled(self._mujoco, self.model_file)
+        mujoco = _import_mujoco()
+        self._model = _compiled(mujoco, self.model_file)
         self._effects = self._chosen(parameter_set)
         super().__init__(
             num_envs,
@@ -106,19 +110,23 @@ class MujocoEnv(DrawnParametricEnv):
         self.reward_space = Box(-np.inf, np.inf, shape=(self.num_objectives,), dtype=np.float32)
         self.time_step = float(self._model.opt.timestep) * self.frame_skip
         self.render_fps = round(1 / self.time_step)
-        self._camera: Camera | None = None
-        self._scratch = self._mujoco.MjData(self._model)
+        self._scratch = mujoco.MjData(self._model)
         self.models = [copy(self._model) for _ in range(num_envs)]
         self._written = np.zeros(num_envs, np.bool_)
-        self.data = [self._mujoco.MjData(model) for model in self.models]
+        self.data = [mujoco.MjData(model) for model in self.models]
+        self._previous: dict[str, Floats] = {}
+        self._connect()
+        self.set_params(self.parameter_space.nominal)
+        size = self._observe(self._read(np.zeros(1, np.int64))).shape[1]
+        self.observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, shape=(size,), dtype=np.float64)
+
+    def _connect(self) -> None:
+        self._mujoco = _import_mujoco()
         # Views of the simulations' memory: making one anew for every access costs as much as writing to it.
         self._controls = [data.ctrl for data in self.data]
         self._workers = usable_cores()
         self._pool: ThreadPoolExecutor | None = None
-        self._previous: dict[str, Floats] = {}
-        self.set_params(self.parameter_space.nominal)
-        size = self._observe(self._read(np.zeros(1, np.int64))).shape[1]
-        self.observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, shape=(size,), dtype=np.float64)
+        self._camera: Camera | None = None
 
     @property
     def num_objectives(self) -> int:
@@ -253,6 +261,12 @@ def _import_mujoco() -> Any:
         import mujoco
     except ModuleNotFoundError:
         raise ImportError("this environment needs MuJoCo, which is not installed: pip install 'tradeoff-rl[mujoco]'") from None
+    except (AttributeError, RuntimeError, OSError) as error:
+        chosen = os.environ.get("MUJOCO_GL")
+        raise ImportError(
+            f"MuJoCo cannot start with MUJOCO_GL={chosen}: unset it, or name an OpenGL library that is installed: egl, osmesa "
+            "(apt-get install libosmesa6) or, with a screen, glfw"
+        ) from error
     return mujoco
 
 

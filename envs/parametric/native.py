@@ -19,8 +19,8 @@ class NativeParametricEnv(NativeEnv):
     """Names, nominal values and ranges of the ``k`` parameters."""
     state_arrays: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays ``(R, ...)`` in which the rows' states are; empty where states cannot be copied."""
-    scalar_reward = True
-    """Gymnasium is given plain numbers as rewards."""
+    scalar_reward: bool = True
+    """Whether gymnasium is given plain numbers as rewards; there is one objective then."""
 
     def __init__(
         self, num_envs: int, *, parameter_space: ParameterSpace, num_actions: int | None, max_episode_steps: int | None

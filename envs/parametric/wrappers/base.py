@@ -40,7 +40,7 @@ class BatchedWrapper:
         if not _is_batched(env):
             raise TypeError(
                 f"{type(self).__name__} wraps batched environments; found {type(env).__name__}. Wrap envs.batched_form(id, 1) "
-                "and put the result into envs.adapters.SingleEnv, or make 'parametric/wrapped-v0' with base=id, wrappers=[...]"
+                "and put the result into envs.adapters.SingleEnv, or make 'parametric/wrapped-v0' with base=id, layers=[...]"
             )
         self.env: Any = env
         self.num_envs = env.num_envs

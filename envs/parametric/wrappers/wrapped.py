@@ -25,7 +25,8 @@ def wrapped(
     num_envs: int,
     *,
     base: str = "parametric/pendulum-v0",
-    wrappers: Sequence[Mapping[str, Any]] = ({"name": "domain_randomization"},),
+    layers: Sequence[Mapping[str, Any]] | None = None,
+    wrappers: Sequence[Mapping[str, Any]] | None = None,
     arguments: Mapping[str, Any] | None = None,
     max_episode_steps: int | None = None,
 ) -> BatchedEnv:
@@ -34,8 +35,9 @@ def wrapped(
     Args:
         num_envs: Number of rows.
         base: Id of an environment with a native batched form.
-        wrappers: From the inside out, each a mapping with ``name`` and the wrapper's arguments, such as
-            ``{"name": "observation_noise", "scale": 0.1}``.
+        layers: Wrappers from the inside out, each a mapping with ``name`` and the wrapper's arguments, such as
+            ``{"name": "observation_noise", "scale": 0.1}``; domain randomisation alone by default.
+        wrappers: Another name of ``layers``, which :func:`gymnasium.make_vec` keeps to itself.
         arguments: For the environment.
         max_episode_steps: A shorter limit for the environment.
 
@@ -43,15 +45,18 @@ def wrapped(
         The wrapped batched form.
 
     Raises:
-        ValueError: There is no native form, an unknown wrapper, or arguments that it does not have.
+        ValueError: There is no native form, an unknown wrapper, or arguments that it does not have; or both names were used.
     """
     from envs.registry import batched_form
 
+    if layers is not None and wrappers is not None:
+        raise ValueError("layers and wrappers were given, which are two names of the same; give layers alone")
+    layers = wrappers if layers is None else layers
     limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
     env = batched_form(base, num_envs, **{**(arguments or {}), **limit})
     if env is None:
         raise ValueError(f"{base!r} has no native batched form with these arguments; only such environments can be wrapped")
-    for given in wrappers:
+    for given in ({"name": "domain_randomization"},) if layers is None else layers:
         rest = dict(given)
         name = rest.pop("name", None)
         if name not in WRAPPERS:

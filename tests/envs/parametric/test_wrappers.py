@@ -233,27 +233,40 @@ def test_delay_shows_earlier_observations(steps):
 
 
 def test_a_configuration_can_name_wrappers():
-    wrappers = [{"name": "domain_randomization"}, {"name": "observation_noise", "scale": 0.1}]
-    env = gymnasium.make(
-        "parametric/wrapped-v0", base="parametric/hopper-v0", wrappers=wrappers, arguments={"parameter_set": 1}
-    )
+    layers = [{"name": "domain_randomization"}, {"name": "observation_noise", "scale": 0.1}]
+    env = gymnasium.make("parametric/wrapped-v0", base="parametric/hopper-v0", layers=layers, arguments={"parameter_set": 1})
     assert list(env.reset(seed=0)[1]["params"]) == ["friction"]
-    batched = batched_form("parametric/wrapped-v0", 3, base="parametric/cartpole-v0", wrappers=wrappers)
+    batched = batched_form("parametric/wrapped-v0", 3, base="parametric/cartpole-v0", layers=layers)
     assert isinstance(batched, ObservationNoise)
     assert batched.num_envs == 3
 
 
+def test_a_vector_is_wrapped_like_a_single_environment():
+    layers = [{"name": "observation_delay", "steps": 1}, {"name": "observation_noise", "scale": 0.1}]
+    vector = gymnasium.make_vec("parametric/wrapped-v0", num_envs=2, layers=layers)
+    loop = gymnasium.make_vec("parametric/wrapped-v0", num_envs=2, layers=layers, vectorization_mode="sync")
+    # make_vec keeps `wrappers` to itself; elsewhere it is another name.
+    old = gymnasium.make("parametric/wrapped-v0", wrappers=layers)
+    first, rolled = vector.reset(seed=3)[0], loop.reset(seed=3)[0]
+    assert_array_equal(first, rolled)
+    assert_array_equal(first[1], old.reset(seed=4)[0])
+    action = np.ones((2, 1), np.float32)
+    assert_array_equal(vector.step(action)[0], loop.step(action)[0])
+    with pytest.raises(ValueError, match="two names of the same"):
+        batched_form("parametric/wrapped-v0", 1, wrappers=layers, layers=layers)
+
+
 @pytest.mark.parametrize(
-    ("wrappers", "message"),
+    ("layers", "message"),
     [
         ([{"name": "observation_nose"}], "did you mean 'observation_noise'"),
         ([{}], "unknown wrapper None; expected one of"),
         ([{"name": "observation_noise", "scal": 1.0}], "wrapper 'observation_noise'.*scal"),
     ],
 )
-def test_bad_configurations(wrappers, message):
+def test_bad_configurations(layers, message):
     with pytest.raises(ValueError, match=message):
-        batched_form("parametric/wrapped-v0", 1, wrappers=wrappers)
+        batched_form("parametric/wrapped-v0", 1, layers=layers)
 
 
 def test_ordinary_environments_are_refused_with_the_way_out():
