@@ -102,7 +102,9 @@ class SingleEnv(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Advance by one step."""
-        observations, rewards, terminated, truncated = self.batched.step(self._row, np.asarray(action)[None])
+        observations, rewards, terminated, truncated = self.batched.step(
+            self._row, _possible(self.batched, np.asarray(action)[None])
+        )
         reward = float(rewards[0, 0]) if _is_scalar(self.batched) else rewards[0]
         info = {"params": self.get_params()} if hasattr(self.batched, "parameter_space") else {}
         return observations[0], reward, bool(terminated[0]), bool(truncated[0]), info
@@ -122,7 +124,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     Rewards have shape ``(R, m)``, or ``(R,)`` if the batched form says ``scalar_reward``. Rows reset
     automatically go on with seeds derived from the seed of their last explicit reset, so a row's whole future is a function
-    of that seed.
+    of that seed. Where models can be set, ``infos["params"]`` has those in force after every call, by name, ``(R,)`` each.
     """
 
     _spec: EnvSpec | None = None
@@ -174,7 +176,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._spec = _limited(spec, self.batched)
 
     def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | np.integer[Any] | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Start a new episode in every row.
 
@@ -189,6 +191,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             ValueError: The number of seeds is not the number of rows, or a model is unknown or cannot be simulated.
         """
+        seed = int(seed) if isinstance(seed, np.integer) else seed
         super().reset(seed=seed if isinstance(seed, int) else None)
         drawn = self.np_random.integers(2**63, size=self.num_envs)
         if seed is None:
@@ -203,10 +206,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._episodes[:] = 0
         self._ended[:] = False
         observations = self.batched.reset(self._rows, seeds, chosen_models(self.batched, (options or {}).get("params")))
-        if not hasattr(self.batched, "parameter_space"):
-            return observations, {}
-        settable = parametric(self.batched)
-        return observations, {"params": settable.parameter_space.mapping(settable.get_params())}
+        return observations, self._models_in_force(np.ones(self.num_envs, np.bool_))
 
     def step(
         self, actions: npt.NDArray[Any]
@@ -214,19 +214,21 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Advance every row; rows that ended are reset as the autoreset mode says."""
         actions = np.asarray(actions)
         if not self._ended.any():
-            observations, rewards, terminated, truncated = self.batched.step(self._rows, actions)
+            observations, rewards, terminated, truncated = self.batched.step(self._rows, _possible(self.batched, actions))
         else:
             observations, rewards, terminated, truncated = self._step_some(actions)
         ended = terminated | truncated
-        infos: dict[str, Any] = {}
+        finals: dict[str, Any] = {}
         if not self._same_step:
             self._ended = ended
         elif ended.any():
-            final = np.full(self.num_envs, None, dtype=object)
+            last = np.full(self.num_envs, None, dtype=object)
             for row in np.flatnonzero(ended):
-                final[row] = observations[row].copy()
-            infos = {"final_obs": final, "_final_obs": ended, "final_info": {}, "_final_info": ended.copy()}
+                last[row] = observations[row].copy()
+            finals = {"final_obs": last, "_final_obs": ended}
+            finals |= {"final_info": self._models_in_force(ended.copy()), "_final_info": ended.copy()}
             observations[ended] = self._reset_rows(self._rows[ended])
+        infos = self._models_in_force(np.ones(self.num_envs, np.bool_)) | finals
         return observations, rewards[:, 0] if _is_scalar(self.batched) else rewards, terminated, truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
@@ -249,8 +251,16 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         rewards = np.zeros((self.num_envs, num_objectives), np.float32)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         if going.size:
-            observations[going], rewards[going], terminated[going], truncated[going] = self.batched.step(going, actions[going])
+            chosen = _possible(self.batched, actions[going])
+            observations[going], rewards[going], terminated[going], truncated[going] = self.batched.step(going, chosen)
         return observations, rewards, terminated, truncated
+
+    def _models_in_force(self, known: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """The infos' entry about transition models that can be set, and gymnasium's mask of the rows that it is about."""
+        if not hasattr(self.batched, "parameter_space"):
+            return {}
+        settable = parametric(self.batched)
+        return {"params": settable.parameter_space.mapping(settable.get_params()), "_params": known}
 
     def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         self._episodes[rows] += 1
@@ -319,6 +329,12 @@ def _drawn(batched: BatchedEnv, render_mode: str | None) -> tuple[Any, ...] | No
         return None
     draw = getattr(batched, _DRAWN_BY[render_mode])
     return tuple(draw(row) for row in range(batched.num_envs))
+
+
+def _possible(batched: BatchedEnv, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Actions of someone who knows no more than the shape of the action space, as the batched form wants them."""
+    nearest: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | None = getattr(batched, "nearest_actions", None)
+    return actions if nearest is None else nearest(actions)
 
 
 def _limited(spec: EnvSpec | None, batched: BatchedEnv) -> EnvSpec | None:

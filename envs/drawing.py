@@ -25,8 +25,8 @@ ORANGE, SKY, GREEN, YELLOW = (230, 159, 0), (86, 180, 233), (0, 158, 115), (240,
 BLUE, VERMILLION, PURPLE = (0, 114, 178), (213, 94, 0), (204, 121, 167)
 CATEGORIES = (ORANGE, GREEN, PURPLE, YELLOW, SKY, BLUE, VERMILLION)
 
-WIDTH, HEIGHT = 600, 400
-"""Of every picture, pixels; even, as video formats want them."""
+WIDTH, HEIGHT = 640, 400
+"""Of every picture, pixels; multiples of 16, as video formats like them."""
 
 _FINER = 2  # a picture is drawn at twice its size and reduced: lines without steps
 _CAPTION_TOP = 360
@@ -78,7 +78,7 @@ class Canvas:
         self._pen = ImageDraw.Draw(self._image)
 
     def pixels(self) -> npt.NDArray[np.uint8]:
-        """The finished picture, ``(400, 600, 3)``."""
+        """The finished picture, ``(400, 640, 3)``."""
         return np.array(self._image.reduce(_FINER))
 
     def rectangle(

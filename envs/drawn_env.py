@@ -28,7 +28,7 @@ class DrawnEnv(NativeEnv):
             row: Which one.
 
         Returns:
-            ``(400, 600, 3)``.
+            ``(400, 640, 3)``.
 
         Raises:
             gymnasium.error.ResetNeeded: The row was never reset.

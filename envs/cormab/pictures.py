@@ -10,6 +10,7 @@ import numpy.typing as npt
 from envs.cormab.constraints import Capacity, Path, Scheduling
 from envs.cormab.instance import Instance
 from envs.drawing import (
+    BODY,
     FAINT,
     GREY,
     INK,
@@ -27,7 +28,7 @@ from envs.drawing import (
     spread,
 )
 
-_STRIP = Box(12, 10, 588, 270)
+_STRIP = BODY._replace(bottom=270)
 _LEGEND_TOP = 296
 _TEXT_COLUMNS = 20
 

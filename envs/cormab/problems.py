@@ -40,7 +40,7 @@ def budget(
     horizon: int = 20,
     reward: RewardKind = "scalar",
     expected_rewards: bool = False,
-    infeasible: Infeasible = "error",
+    infeasible: Infeasible | None = None,
     penalty: float = 1.0,
     max_episode_steps: int | None = None,
 ) -> RestlessBandit:
@@ -69,7 +69,7 @@ def capacity(
     horizon: int = 20,
     reward: RewardKind = "scalar",
     expected_rewards: bool = False,
-    infeasible: Infeasible = "error",
+    infeasible: Infeasible | None = None,
     penalty: float = 1.0,
     max_episode_steps: int | None = None,
 ) -> RestlessBandit:
@@ -99,7 +99,7 @@ def scheduling(
     horizon: int = 20,
     reward: RewardKind = "scalar",
     expected_rewards: bool = False,
-    infeasible: Infeasible = "error",
+    infeasible: Infeasible | None = None,
     penalty: float = 1.0,
     max_episode_steps: int | None = None,
 ) -> RestlessBandit:
@@ -137,7 +137,7 @@ def path(
     horizon: int = 20,
     reward: RewardKind = "scalar",
     expected_rewards: bool = False,
-    infeasible: Infeasible = "error",
+    infeasible: Infeasible | None = None,
     penalty: float = 1.0,
     max_episode_steps: int | None = None,
 ) -> RestlessBandit:
@@ -175,7 +175,7 @@ def interventions(
     horizon: int = 20,
     reward: RewardKind = "scalar",
     expected_rewards: bool = False,
-    infeasible: Infeasible = "error",
+    infeasible: Infeasible | None = None,
     penalty: float = 1.0,
     max_episode_steps: int | None = None,
 ) -> RestlessBandit:

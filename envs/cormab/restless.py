@@ -51,7 +51,7 @@ class RestlessBandit(DrawnEnv):
         horizon: int = 20,
         reward: RewardKind = "scalar",
         expected_rewards: bool = False,
-        infeasible: Infeasible = "error",
+        infeasible: Infeasible | None = None,
         penalty: float = 1.0,
         max_episode_steps: int | None = None,
     ) -> None:
@@ -66,7 +66,8 @@ class RestlessBandit(DrawnEnv):
                 the states they happen to reach: the same mean, less variance, as in the published evaluation. Equity is then
                 that of the expected pay.
             infeasible: What to do about infeasible actions: refuse them, execute a nearest feasible one, or execute that and
-                take ``penalty`` off the total reward.
+                take ``penalty`` off the total reward. None refuses them here; the gymnasium forms execute a nearest feasible
+                one, since other libraries take the action space for all of a ``MultiBinary``.
             penalty: Nonnegative, in units of reward; only used with ``penalise``.
             max_episode_steps: A shorter limit.
 
@@ -81,10 +82,10 @@ class RestlessBandit(DrawnEnv):
             raise ValueError(f"instance is {instance!r}; expected an envs.cormab.Instance")
         for name, value, choices in (
             ("reward", reward, ("scalar", "vector")),
-            ("infeasible", infeasible, ("error", "project", "penalise")),
+            ("infeasible", infeasible, (None, "error", "project", "penalise")),
         ):
             if value not in choices:
-                raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+                raise ValueError(f"{name} is {value!r}; expected one of {', '.join(filter(None, choices))}")
         if horizon < 1:
             raise ValueError(f"horizon is {horizon}; expected at least 1 step")
         if not (np.isfinite(penalty) and penalty >= 0):
@@ -100,8 +101,8 @@ class RestlessBandit(DrawnEnv):
         self.reward_parts = np.zeros((num_envs, instance.num_arms))
         self.observation_space = MultiDiscrete(np.full(instance.num_arms, instance.num_states))
         # What is not refused belongs to the space.
-        refuses = infeasible == "error"
-        self.action_space = FeasibleActions(instance.constraint) if refuses else MultiBinary(instance.num_actions)
+        self._refuses = infeasible in (None, "error")
+        self.action_space = FeasibleActions(instance.constraint) if self._refuses else MultiBinary(instance.num_actions)
         low, high = _reward_bounds(instance, costs, penalty if infeasible == "penalise" else 0.0)
         self.scalar_reward = reward == "scalar"
         count = 1 if self.scalar_reward else 3
@@ -135,6 +136,24 @@ class RestlessBandit(DrawnEnv):
         self._pay = self.instance.rewards.reshape(-1)
         self._expected_pay = self.instance.arm_rewards.reshape(-1)
 
+    def nearest_actions(self, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the gymnasium forms execute for actions that were chosen without knowing the constraint.
+
+        Args:
+            actions: Zeros and ones, ``(r, N)``.
+
+        Returns:
+            The same with infeasible ones replaced by a nearest feasible one, unless ``infeasible`` says what to do about them.
+
+        Raises:
+            ValueError: The shape is wrong, or an entry is neither 0 nor 1.
+        """
+        if self._infeasible is not None or (feasible := self.constraint.contains(actions)).all():
+            return actions
+        nearest = actions.copy()
+        nearest[~feasible] = self.constraint.project(actions[~feasible])
+        return nearest
+
     def render_text(self, row: int) -> str:
         """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
         self._check_drawable(row)
@@ -154,7 +173,7 @@ class RestlessBandit(DrawnEnv):
         if actions.shape != expected:
             raise ValueError(f"actions has shape {actions.shape}; expected {expected}")
         feasible = self.constraint.contains(actions)
-        if self._infeasible == "error" and not feasible.all():
+        if self._refuses and not feasible.all():
             raise ValueError(
                 f"the actions of rows {rows[~feasible][:8].tolist()} are infeasible for {type(self.constraint).__name__}; "
                 "expected actions that constraint.contains, or make the environment with infeasible='project' or 'penalise'"

@@ -33,9 +33,10 @@ class GraphWorld(DrawnParametricEnv):
 
     The reward of step ``h`` is ``F(s_0 .. s_{h+1}) - F(s_0 .. s_h)``, one entry per objective of the set function, so the
     undiscounted return of an episode is ``F`` of all visits minus ``F`` of the start (:attr:`start_value`, which no action can
-    change). With probability ``slip``, independently in each step, a uniformly drawn action is executed instead of the one
-    chosen; it is the parameter of the transition model and may be another one in each row. Episodes *terminate* after
-    ``horizon`` actions: the step number is part of the state.
+    change). With one objective gymnasium is paid a number, unless ``vector_reward`` is set. With probability ``slip``,
+    independently in each step, a uniformly drawn action is executed instead of the one chosen; it is the parameter of the
+    transition model and may be another one in each row. Episodes *terminate* after ``horizon`` actions: the step number is
+    part of the state.
 
     Observations, float32 unless said otherwise:
 

@@ -142,6 +142,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
         self._camera.close()
         if self._pool is not None:
             self._pool.shutdown()
+            self._pool = None
 
 
 def effort(actions: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import AddRenderObservation, RecordVideo
 
 from envs import batched_form
 from envs.adapters import BatchedVectorEnv, SingleEnv
@@ -78,6 +80,33 @@ def test_vector_form_draws_every_row():
     env.reset(seed=0)
     env.step(np.zeros(3, np.int64))
     assert [frame[0, 0, 0] for frame in env.render()] == [1, 11, 21]
+
+
+@pytest.fixture
+def drawn_id():
+    """An id under which gymnasium makes the world above."""
+    gymnasium.register("drawn-v0", entry_point="envs.adapters:single_form", kwargs={"native": f"{__name__}:Drawn"})
+    yield "drawn-v0"
+    del gymnasium.registry["drawn-v0"]
+
+
+def test_what_gymnasium_makes_of_pictures(drawn_id):
+    film = gymnasium.make(drawn_id, render_mode="rgb_array_list")
+    film.reset(seed=0)
+    film.step(0)
+    assert [int(frame.max()) for frame in film.render()] == [0, 1]
+    seen = AddRenderObservation(gymnasium.make(drawn_id, render_mode="rgb_array"))
+    assert seen.observation_space.shape == (2, 3, 3)
+    check_env(gymnasium.make(drawn_id).unwrapped)
+
+
+def test_films_are_recorded(drawn_id, tmp_path):
+    pytest.importorskip("moviepy")
+    env = RecordVideo(gymnasium.make(drawn_id, render_mode="rgb_array"), str(tmp_path))
+    env.reset(seed=0)
+    env.step(0)
+    env.close()
+    assert list(tmp_path.glob("*.mp4"))
 
 
 @pytest.mark.parametrize("form", [SingleEnv, BatchedVectorEnv])

@@ -44,8 +44,8 @@ def test_own_ids_conform_as_single_environments(env_id):
     # By themselves these give plain numbers as rewards.
     arguments = {"reward": "vector"} if env_id.startswith("cormab/") else {}
     env = gymnasium.make(env_id, **arguments)
+    check_env(env.unwrapped, skip_render_check=True)
     if getattr(env.unwrapped, "scalar_reward", False):
-        check_env(env.unwrapped, skip_render_check=True)
         return
     check_vector_reward_env(env)
     check_vector_reward_env(gymnasium.make(env_id, max_episode_steps=1, **arguments))

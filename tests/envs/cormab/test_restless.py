@@ -187,6 +187,24 @@ def test_infeasible_actions():
     np.testing.assert_allclose(results["project"][1] - results["penalise"][1], [[10], [0]], rtol=1e-5)
 
 
+def test_libraries_that_only_know_the_shape_of_actions_can_act():
+    env = gymnasium.make("cormab/budget-v0", num_arms=6, budget=2)
+    env.reset(seed=0)
+    for action, pulled in (([1, 1, 1, 1, 0, 0], 2), ([0, 1, 0, 0, 0, 0], 1)):
+        env.step(np.array(action))
+        executed = env.unwrapped.executed_actions[0]
+        assert executed.sum() == pulled
+        assert (executed <= np.array(action, np.bool_)).all()
+    strict = gymnasium.make("cormab/budget-v0", num_arms=6, budget=2, infeasible="error")
+    strict.reset(seed=0)
+    with pytest.raises(ValueError, match="are infeasible for Budget"):
+        strict.step(np.ones(6, np.int64))
+    both = gymnasium.make_vec("cormab/budget-v0", num_envs=2, num_arms=6, budget=2)
+    both.reset(seed=0)
+    both.step(np.ones((2, 6), np.int64))
+    assert both.batched.executed_actions.sum(1).tolist() == [2, 2]
+
+
 @pytest.mark.parametrize("bad", [np.zeros((2, 3)), np.zeros(4), np.full((2, 4), 0.5), np.full((2, 4), 2)])
 def test_what_is_no_action_changes_nothing(bad):
     env = RestlessBandit(2, instance=tiny("budget"), horizon=1, infeasible="project")
