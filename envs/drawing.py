@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -265,17 +266,20 @@ def placed(shape: npt.ArrayLike, angle: float, at: Point) -> npt.NDArray[np.floa
 
 
 def graph_places(graph: Any) -> npt.NDArray[np.float64]:
-    """Where the nodes of a networkx graph are drawn, ``(V, 2)``: at their ``pos`` if all have one, else by networkx."""
+    """Where the nodes of a networkx graph are drawn, ``(V, 2)``: at their ``pos``, two numbers, if all have it."""
     import networkx
 
-    places = networkx.get_node_attributes(graph, "pos")
-    if len(places) < len(graph):
-        graph = graph.to_undirected()
-        if len(graph) <= _MOST_EXACT and networkx.is_connected(graph):
-            places = networkx.kamada_kawai_layout(graph)
-        else:
-            places = networkx.spring_layout(graph, seed=0)
-    return np.array([places[node] for node in graph.nodes], np.float64)[:, :2]
+    # Other libraries write them as texts; those are left alone.
+    with suppress(KeyError, TypeError, ValueError):
+        given = np.array([graph.nodes[node]["pos"] for node in graph.nodes], np.float64)
+        if given.ndim == 2 and given.shape[1] >= 2 and np.isfinite(given).all():
+            return given[:, :2]
+    graph = graph.to_undirected()
+    if len(graph) <= _MOST_EXACT and networkx.is_connected(graph):
+        places = networkx.kamada_kawai_layout(graph)
+    else:
+        places = networkx.spring_layout(graph, seed=0)
+    return np.array([places[node] for node in graph.nodes], np.float64)
 
 
 def spread(places: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:

@@ -31,6 +31,7 @@ from envs.drawing import (
 _STRIP = BODY._replace(bottom=270)
 _LEGEND_TOP = 296
 _TEXT_COLUMNS = 20
+_MOST_NAMED = 8
 
 
 class ArmsPicture:
@@ -95,7 +96,7 @@ class ArmsPicture:
             return ["nothing done yet"]
         chosen = np.flatnonzero(action)
         what = "arms treated" if self._instance.link is None else "interventions"
-        named = ", ".join(map(str, chosen[:12])) + (", ..." if chosen.size > 12 else "")
+        named = ", ".join(map(str, chosen[:_MOST_NAMED])) + (", ..." if chosen.size > _MOST_NAMED else "")
         return [f"{what}: {named or 'none'}", f"pay of the step: {sum(pay):.4g}"]
 
     def _draw_strip(

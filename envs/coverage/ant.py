@@ -112,7 +112,7 @@ class Ant(MuJoCoBatch):
     def _draw(self, row: int, canvas: Canvas) -> None:
         """The field from above: ``x`` to the right, ``y`` upwards."""
         plane = Plane(SQUARE, (-_HALF_SIDE, -_HALF_SIDE), (_HALF_SIDE, _HALF_SIDE))
-        left = left_to_gain(self.set_function, self._state, row, self.reward_space.high)
+        left = left_to_gain(self.set_function, self._state, row, self.reward_space.high, is_over=not self._running[row])
         box = Box(*plane((-_HALF_SIDE, _HALF_SIDE)), *plane((_HALF_SIDE, -_HALF_SIDE)))
         canvas.paste(shades(left.reshape(_CELLS, _CELLS).T[::-1]), box)
         canvas.rectangle(box, outline=GREY)

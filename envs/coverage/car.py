@@ -130,7 +130,7 @@ class Car(DrawnEnv):
         edge = self.track.half_width
         low, high = self.track.line.min(0) - edge, self.track.line.max(0) + edge
         plane = Plane(SQUARE, (low[0], low[1]), (high[0], high[1]))
-        left = left_to_gain(self.set_function, self._visits, row, self.reward_space.high)
+        left = left_to_gain(self.set_function, self._visits, row, self.reward_space.high, is_over=not self._running[row])
         ends = np.linspace(0.0, self.track.length, _PIECES + 1)
         inner, outer = (plane(self.track.position(ends, side)) for side in (edge, -edge))
         colours = shades(left[np.linspace(0, len(left) - 1, _PIECES).astype(np.int64)])

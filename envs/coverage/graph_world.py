@@ -244,7 +244,7 @@ class GraphWorld(DrawnParametricEnv):
 
     def _left_to_gain(self, row: int) -> npt.NDArray[np.float64]:
         """What arriving at each node would add, from 0 to 1, ``(V,)``."""
-        return left_to_gain(self.set_function, self._state, row, self.singletons.max(0))
+        return left_to_gain(self.set_function, self._state, row, self.singletons.max(0), is_over=not self._running[row])
 
     def _look(self, row: int) -> tuple[npt.NDArray[np.uint8], Sequence[str]]:
         """Colours ``(V, 3)`` and texts of the nodes."""

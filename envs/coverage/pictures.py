@@ -14,7 +14,9 @@ from envs.drawing import GREY, INK, ORANGE, PANEL, PAPER, SQUARE, Board, Box, Ca
 _WALL = np.array(GREY, np.uint8)
 
 
-def left_to_gain(set_function: SetFunction, state: State, row: int, most: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def left_to_gain(
+    set_function: SetFunction, state: State, row: int, most: npt.ArrayLike, *, is_over: bool
+) -> npt.NDArray[np.float64]:
     """What a visit to each element would add to one set.
 
     Args:
@@ -22,11 +24,17 @@ def left_to_gain(set_function: SetFunction, state: State, row: int, most: npt.Ar
         state: Of all sets; it stays as it is.
         row: Which set.
         most: The largest gains there are, ``(m,)``.
+        is_over: Whether the set takes no further visit. A function of one's own may then be unable to tell; nothing is left.
 
     Returns:
         ``(V,)``, from 0, nothing, to 1, as much as any element can add; the mean over the objectives if there are several.
     """
-    gains = set_function.gains(state, torch.tensor([row]))[0].numpy()
+    try:
+        gains = set_function.gains(state, torch.tensor([row]))[0].numpy()
+    except (IndexError, RuntimeError, ValueError):
+        if not is_over:
+            raise
+        return np.zeros(set_function.num_elements)
     parts: npt.NDArray[np.float64] = (gains / np.maximum(np.asarray(most, np.float64), 1e-300)).mean(axis=-1)
     return parts
 

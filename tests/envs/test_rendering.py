@@ -8,11 +8,13 @@ import platform
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from envs import batched_form
 from envs.cormab import Instance, RestlessBandit
 from envs.cormab.constraints import Budget
 from envs.coverage.race_track import RaceTrack
+from envs.coverage.set_functions import Coverage, SetFunction, Stack
 from envs.drawing import HEIGHT, ORANGE, SCENE, VERMILLION, WIDTH, shades
 from envs.registry import OWN_IDS
 
@@ -121,6 +123,33 @@ def test_a_history_shows_the_walk_and_nothing_else_does():
         frames[observation] = env.render_frame(0)
     assert count(frames["history"], ORANGE) > 100
     assert count(frames["markov"], ORANGE) == 0
+
+
+class Places(SetFunction):
+    """How many places were visited, with room for exactly the visits of an episode and without ``gains`` of its own."""
+
+    def _start(self, batch, capacity):
+        return {"places": torch.full((batch, capacity), -1), "visits": torch.zeros(batch, dtype=torch.int64)}
+
+    def _advance(self, state, elements, rows):
+        rows = torch.arange(len(elements)) if rows is None else rows
+        is_new = (state["places"][rows] != elements[:, None]).all(1)
+        state["places"][rows, state["visits"][rows]] = elements
+        state["visits"][rows] += 1
+        return is_new.double()[:, None]
+
+
+def test_set_functions_of_ones_own_are_drawn_to_the_last_step():
+    for function in (Places(36), Stack([Places(36), Coverage([[place // 2] for place in range(36)])])):
+        env = batched_form("coverage/grid-v0", 1, rows=6, columns=6, start=(0, 0), horizon=3, set_function=function)
+        row = np.arange(1)
+        env.reset(row, row)
+        shown = [count(env.render_frame(0), shades(1.0))]
+        for _ in range(3):
+            env.step(row, np.array([1]))
+            shown.append(count(env.render_frame(0), shades(1.0)))
+        assert shown == sorted(shown, reverse=True)
+        assert shown[-1] < shown[0]
 
 
 def test_treated_arms_are_framed_until_the_next_episode():
