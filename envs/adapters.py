@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from envs.protocols import BatchedEnv
+from envs.protocols import BatchedEnv, Rows, Step
 from envs.randomness import derived_seeds, episode_keys
 
 if TYPE_CHECKING:
@@ -24,7 +24,73 @@ FRAMES_PER_SECOND = 10
 """At which speed films are played unless a batched form has its own ``render_fps``."""
 
 
-class SingleEnv(gymnasium.Env[Any, Any]):
+_DRAWN_BY = {"rgb_array": "render_frame", "ansi": "render_text"}
+"""Gymnasium's render modes, and the method of a batched form that serves each."""
+
+
+class _Adapted:
+    """What the two gymnasium forms of a batched environment have in common."""
+
+    batched: BatchedEnv
+    """The batched form."""
+    metadata: dict[str, Any]
+    """Render modes, and frames per second."""
+    render_mode: str | None
+    """What ``render`` gives."""
+    reward_space: gymnasium.spaces.Box
+    """Of a single copy: shape ``(m,)``, also where the reward is a plain number."""
+    reward_dim: int
+    """``m``: how mo-gymnasium's environments say it."""
+    _spec: EnvSpec | None = None
+
+    def _adapt(self, batched: BatchedEnv, render_mode: str | None) -> None:
+        """Take over what the batched form says of itself."""
+        self.batched = batched
+        modes = [mode for mode, method in _DRAWN_BY.items() if hasattr(batched, method)]
+        self.metadata = {"render_modes": modes, "render_fps": getattr(batched, "render_fps", FRAMES_PER_SECOND)}
+        self.reward_space = batched.reward_space
+        self.reward_dim = int(np.size(batched.reward_space.low))
+        self.render_mode = render_mode
+        if render_mode is not None and render_mode not in modes:
+            self.render_mode = None
+            gymnasium.logger.warn(
+                f"{type(batched).__name__} does not draw render_mode={render_mode!r}, so render() gives nothing; "
+                + (f"it draws {' and '.join(map(repr, modes))}" if modes else "it draws no pictures")
+            )
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What gymnasium made the environment of, with the time limit that the batched form has by itself."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None:
+            # Gymnasium knows of no limit, as it adds no wrapper for it.
+            spec = copy(spec)
+            spec.max_episode_steps = self.batched.max_episode_steps
+        self._spec = spec
+
+    def _draw(self) -> tuple[Any, ...] | None:
+        """A picture of every row."""
+        if self.render_mode is None:
+            gymnasium.logger.warn('render() gives nothing without a mode; make the environment with render_mode="rgb_array"')
+            return None
+        draw = getattr(self.batched, _DRAWN_BY[self.render_mode])
+        return tuple(draw(row) for row in range(self.batched.num_envs))
+
+    def _close(self) -> None:
+        """Let the batched form give back what it holds: threads, windows."""
+        if hasattr(self.batched, "close"):
+            self.batched.close()
+
+    def _step_rows(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
+        """Step rows with actions of someone who may know no more than the shape of the action space."""
+        nearest = getattr(self.batched, "nearest_actions", None)
+        return self.batched.step(rows, actions if nearest is None else nearest(actions))
+
+
+class SingleEnv(_Adapted, gymnasium.Env[Any, Any]):
     """One row of a batched environment as a gymnasium environment.
 
     ``reset(seed=s)`` starts the very episode that the batched form starts for seed ``s``. The reward is an array ``(m,)``, or a
@@ -33,8 +99,6 @@ class SingleEnv(gymnasium.Env[Any, Any]):
     set (:class:`envs.protocols.ParametricDynamics`). It can be rendered if the batched form draws
     (:class:`envs.protocols.CanRender`).
     """
-
-    _spec: EnvSpec | None = None
 
     def __init__(self, batched: BatchedEnv, *, render_mode: str | None = None) -> None:
         """Wrap a batched environment.
@@ -49,28 +113,15 @@ class SingleEnv(gymnasium.Env[Any, Any]):
         """
         if batched.num_envs != 1:
             raise ValueError(f"batched has {batched.num_envs} rows; a single environment needs exactly one")
-        self.batched = batched
-        self.metadata = _render_metadata(batched)
-        self.render_mode = _offered(batched, render_mode)
+        self._adapt(batched, render_mode)
         self.observation_space = batched.observation_space
         self.action_space = batched.action_space
-        self.reward_space = batched.reward_space
-        self.reward_dim = batched.reward_space.shape[0]
         self._row = np.zeros(1, np.int64)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "batched":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.batched, name)
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """What gymnasium made the environment of, with the time limit that the batched form has by itself."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = _limited(spec, self.batched)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start the episode of a seed, or one that the environment's own generator picks.
@@ -102,32 +153,28 @@ class SingleEnv(gymnasium.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Advance by one step."""
-        observations, rewards, terminated, truncated = self.batched.step(
-            self._row, _possible(self.batched, np.asarray(action)[None])
-        )
+        observations, rewards, terminated, truncated = self._step_rows(self._row, np.asarray(action)[None])
         reward = float(rewards[0, 0]) if _is_scalar(self.batched) else rewards[0]
         info = {"params": self.get_params()} if hasattr(self.batched, "parameter_space") else {}
         return observations[0], reward, bool(terminated[0]), bool(truncated[0]), info
 
     def render(self) -> Any:
         """Draw the environment as ``render_mode`` says: an image ``(H, W, 3)``, uint8, or a text."""
-        pictures = _drawn(self.batched, self.render_mode)
+        pictures = self._draw()
         return None if pictures is None else pictures[0]
 
     def close(self) -> None:
         """Let the batched form give back what it holds: threads, windows."""
-        _close(self.batched)
+        self._close()
 
 
-class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
+class BatchedVectorEnv(_Adapted, gymnasium.vector.VectorEnv[Any, Any, Any]):
     """A batched environment as a gymnasium vector environment, which resets ended rows itself, and draws all rows.
 
     Rewards have shape ``(R, m)``, or ``(R,)`` if the batched form says ``scalar_reward``. Rows reset
     automatically go on with seeds derived from the seed of their last explicit reset, so a row's whole future is a function
     of that seed. Where models can be set, ``infos["params"]`` has those in force after every call, by name, ``(R,)`` each.
     """
-
-    _spec: EnvSpec | None = None
 
     def __init__(
         self,
@@ -150,14 +197,11 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         mode = AutoresetMode(autoreset_mode)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise ValueError(f"autoreset_mode is {mode}; expected NEXT_STEP or SAME_STEP, or step the batched form itself")
-        self.batched = batched
+        self._adapt(batched, render_mode)
         self.num_envs = batched.num_envs
-        self.metadata = {**_render_metadata(batched), "autoreset_mode": mode}
-        self.render_mode = _offered(batched, render_mode)
+        self.metadata["autoreset_mode"] = mode
         self.single_observation_space = batched.observation_space
         self.single_action_space = batched.action_space
-        self.reward_space = batched.reward_space
-        self.reward_dim = batched.reward_space.shape[0]
         self.observation_space = batch_space(batched.observation_space, self.num_envs)
         self.action_space = batch_space(batched.action_space, self.num_envs)
         self._same_step = mode is AutoresetMode.SAME_STEP
@@ -165,15 +209,6 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._keys = np.zeros(self.num_envs, np.uint64)
         self._episodes = np.zeros(self.num_envs, np.int64)
         self._ended = np.zeros(self.num_envs, np.bool_)
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """What gymnasium made the environment of, with the time limit that the batched form has by itself."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = _limited(spec, self.batched)
 
     def reset(
         self, *, seed: int | np.integer[Any] | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -214,7 +249,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Advance every row; rows that ended are reset as the autoreset mode says."""
         actions = np.asarray(actions)
         if not self._ended.any():
-            observations, rewards, terminated, truncated = self.batched.step(self._rows, _possible(self.batched, actions))
+            observations, rewards, terminated, truncated = self._step_rows(self._rows, actions)
         else:
             observations, rewards, terminated, truncated = self._step_some(actions)
         ended = terminated | truncated
@@ -233,11 +268,11 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def render(self) -> tuple[Any, ...] | None:
         """Draw every row as ``render_mode`` says: ``R`` images ``(H, W, 3)``, uint8, or texts."""
-        return _drawn(self.batched, self.render_mode)
+        return self._draw()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let the batched form give back what it holds: threads, windows."""
-        _close(self.batched)
+        self._close()
 
     def _step_some(
         self, actions: npt.NDArray[Any]
@@ -251,8 +286,7 @@ class BatchedVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         rewards = np.zeros((self.num_envs, num_objectives), np.float32)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         if going.size:
-            chosen = _possible(self.batched, actions[going])
-            observations[going], rewards[going], terminated[going], truncated[going] = self.batched.step(going, chosen)
+            observations[going], rewards[going], terminated[going], truncated[going] = self._step_rows(going, actions[going])
         return observations, rewards, terminated, truncated
 
     def _models_in_force(self, known: npt.NDArray[np.bool_]) -> dict[str, Any]:
@@ -298,57 +332,6 @@ def chosen_models(batched: Any, params: Any) -> npt.NDArray[np.float64] | None:
         return None
     settable = parametric(batched)
     return settable.parameter_space.vector(params, current=settable.get_params())
-
-
-_DRAWN_BY = {"rgb_array": "render_frame", "ansi": "render_text"}
-"""Gymnasium's render modes, and the method of a batched form that serves each."""
-
-
-def _render_metadata(batched: BatchedEnv) -> dict[str, Any]:
-    """What gymnasium wants to know of a batched form's pictures."""
-    modes = [mode for mode, method in _DRAWN_BY.items() if hasattr(batched, method)]
-    return {"render_modes": modes, "render_fps": getattr(batched, "render_fps", FRAMES_PER_SECOND)}
-
-
-def _offered(batched: BatchedEnv, render_mode: str | None) -> str | None:
-    """The render mode, or None and a warning if there is no such picture."""
-    if render_mode is None or hasattr(batched, _DRAWN_BY.get(render_mode, "no such mode")):
-        return render_mode
-    modes = _render_metadata(batched)["render_modes"]
-    gymnasium.logger.warn(
-        f"{type(batched).__name__} does not draw render_mode={render_mode!r}, so render() gives nothing; "
-        + (f"it draws {' and '.join(map(repr, modes))}" if modes else "it draws no pictures")
-    )
-    return None
-
-
-def _drawn(batched: BatchedEnv, render_mode: str | None) -> tuple[Any, ...] | None:
-    """A picture of every row."""
-    if render_mode is None:
-        gymnasium.logger.warn('render() gives nothing without a mode; make the environment with render_mode="rgb_array"')
-        return None
-    draw = getattr(batched, _DRAWN_BY[render_mode])
-    return tuple(draw(row) for row in range(batched.num_envs))
-
-
-def _possible(batched: BatchedEnv, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Actions of someone who knows no more than the shape of the action space, as the batched form wants them."""
-    nearest: Callable[[npt.NDArray[Any]], npt.NDArray[Any]] | None = getattr(batched, "nearest_actions", None)
-    return actions if nearest is None else nearest(actions)
-
-
-def _limited(spec: EnvSpec | None, batched: BatchedEnv) -> EnvSpec | None:
-    """The specification, with the limit of the batched form, of which gymnasium knows nothing: it adds no wrapper for it."""
-    if spec is None:
-        return None
-    known = copy(spec)
-    known.max_episode_steps = batched.max_episode_steps
-    return known
-
-
-def _close(batched: Any) -> None:
-    if hasattr(batched, "close"):
-        batched.close()
 
 
 def _is_scalar(batched: BatchedEnv) -> bool:

@@ -27,8 +27,8 @@ Step: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[n
 class VectorReward(Protocol):
     """A gymnasium environment whose reward is a vector: ``step`` returns an array ``(m,)``.
 
-    The space stands on the unwrapped environment (the convention of mo-gymnasium). :func:`envs.checks.check_vector_reward_env`
-    tests an environment against it.
+    The space stands on the unwrapped environment (the convention of mo-gymnasium, some of whose wrappers ask for its length,
+    ``reward_dim``, too). :func:`envs.checks.check_vector_reward_env` tests an environment against it.
     """
 
     reward_space: gymnasium.spaces.Box

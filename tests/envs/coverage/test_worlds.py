@@ -458,7 +458,12 @@ def test_wrapper_rewards_by_marginal_gains():
 @pytest.mark.filterwarnings("ignore:.*max_episode_steps.*:UserWarning")
 def test_wrapper_passes_the_checker_of_gymnasium():
     function = Coverage([[cell] for cell in range(48)])
-    check_env(cliff(function, scalar=True), skip_render_check=True)
+    check_env(cliff(function), skip_render_check=True)
+    for scalar, kind in ((None, float), (True, float), (False, np.ndarray)):
+        env = cliff(function, scalar=scalar)
+        env.reset(seed=0)
+        assert type(env.step(0)[1]) is kind
+    assert env.reward_dim == 1
     with pytest.raises(ValueError, match="scalar needs one objective"):
         cliff(Stack([function, function]), scalar=True)
 
