@@ -32,6 +32,7 @@ WIDTH, HEIGHT = 640, 400
 _FINER = 2  # a picture is drawn at twice its size and reduced: lines without steps
 _CAPTION_TOP = 360
 _LINE = 18  # pixels from one line of text to the next
+_MARGIN = 18  # pixels around the middles of nodes
 _MOST_EXACT = 100  # nodes whose places take less than a second to find the better way
 _SHADES = np.array([(247, 251, 255), (203, 223, 241), (133, 188, 220), (66, 136, 193), (20, 84, 148)])
 
@@ -259,9 +260,8 @@ class Plane:
 def placed(shape: npt.ArrayLike, angle: float, at: Point) -> npt.NDArray[np.float64]:
     """Points of a shape ``(n, 2)``, turned counter-clockwise about the origin by an angle in rad, then moved to a place."""
     cosine, sine = np.cos(angle), np.sin(angle)
-    moved: npt.NDArray[np.float64] = np.asarray(shape, np.float64) @ np.array([[cosine, sine], [-sine, cosine]]) + np.asarray(
-        at
-    )
+    turned = np.asarray(shape, np.float64) @ np.array([[cosine, sine], [-sine, cosine]])
+    moved: npt.NDArray[np.float64] = turned + np.asarray(at)
     return moved
 
 
@@ -276,23 +276,20 @@ def graph_places(graph: Any) -> npt.NDArray[np.float64]:
             return given[:, :2]
     graph = graph.to_undirected()
     if len(graph) <= _MOST_EXACT and networkx.is_connected(graph):
-        places = networkx.kamada_kawai_layout(graph)
+        places = networkx.kamada_kawai_layout(graph, weight=None)
     else:
-        places = networkx.spring_layout(graph, seed=0)
+        places = networkx.spring_layout(graph, weight=None, seed=0)
     return np.array([places[node] for node in graph.nodes], np.float64)
 
 
 def spread(places: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:
-    """Pixels of places ``(V, 2)``, so that they fill a box."""
+    """Pixels of places ``(V, 2)`` in any unit, as large as a box allows."""
     low, high = places.min(0), places.max(0)
-    span = np.maximum(high - low, 1e-9)
-    margin = 18
-    corner = np.array([box.left, box.top]) + margin
-    room = np.array([box.right - box.left, box.bottom - box.top]) - 2 * margin
-    # A single row or column of nodes goes through the middle.
-    relative = np.where(high > low, (places - low) / span, 0.5)
-    pixels: npt.NDArray[np.float64] = corner + np.stack([relative[:, 0], 1.0 - relative[:, 1]], axis=-1) * room
-    return pixels
+    x, y = (low + high) / 2
+    half = max(float((high - low).max()) / 2, 1e-9)
+    left, top, right, bottom = box
+    inside = Box(left + _MARGIN, top + _MARGIN, right - _MARGIN, bottom - _MARGIN)
+    return Plane(inside, (x - half, y - half), (x + half, y + half))(places)
 
 
 @cache

@@ -6,6 +6,7 @@ import copy
 import platform
 
 import gymnasium
+import networkx
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ from envs.cormab import Instance, RestlessBandit
 from envs.cormab.constraints import Budget
 from envs.coverage.race_track import RaceTrack
 from envs.coverage.set_functions import Coverage, SetFunction, Stack
-from envs.drawing import HEIGHT, ORANGE, SCENE, VERMILLION, WIDTH, shades
+from envs.drawing import HEIGHT, ORANGE, SCENE, VERMILLION, WIDTH, Box, graph_places, shades, spread
 from envs.registry import OWN_IDS
 
 ROBOTS = [
@@ -123,6 +124,20 @@ def test_a_history_shows_the_walk_and_nothing_else_does():
         frames[observation] = env.render_frame(0)
     assert count(frames["history"], ORANGE) > 100
     assert count(frames["markov"], ORANGE) == 0
+
+
+def test_graphs_are_drawn_where_their_nodes_say():
+    graph = networkx.path_graph(4)
+    free = graph_places(graph)
+    assert np.unique(free.round(6), axis=0).shape == (4, 2)
+    networkx.set_node_attributes(graph, {node: f"{node},0" for node in graph}, "pos")
+    np.testing.assert_array_equal(graph_places(graph), free)  # texts are no places
+    networkx.set_node_attributes(graph, {node: (node, 2 * node) for node in graph}, "pos")
+    np.testing.assert_array_equal(graph_places(graph), [[0, 0], [1, 2], [2, 4], [3, 6]])
+    # The same scale on both axes, north at the top.
+    corners = spread(graph_places(graph), Box(0, 0, 100, 100))
+    assert corners[0, 1] > corners[3, 1]
+    assert np.ptp(corners[:, 1]) == pytest.approx(2 * np.ptp(corners[:, 0]))
 
 
 class Places(SetFunction):
