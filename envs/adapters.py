@@ -173,7 +173,8 @@ class BatchedVectorEnv(_Adapted, gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     Rewards have shape ``(R, m)``, or ``(R,)`` if the batched form says ``scalar_reward``. Rows reset
     automatically go on with seeds derived from the seed of their last explicit reset, so a row's whole future is a function
-    of that seed. Where models can be set, ``infos["params"]`` has those in force after every call, by name, ``(R,)`` each.
+    of that seed. Where models can be set, ``infos["params"]`` of a reset has those in force, by name, ``(R,)`` each; where they
+    change by themselves, that of every step too.
     """
 
     def __init__(
@@ -261,9 +262,9 @@ class BatchedVectorEnv(_Adapted, gymnasium.vector.VectorEnv[Any, Any, Any]):
             for row in np.flatnonzero(ended):
                 last[row] = observations[row].copy()
             finals = {"final_obs": last, "_final_obs": ended}
-            finals |= {"final_info": self._models_in_force(ended.copy()), "_final_info": ended.copy()}
+            finals |= {"final_info": self._moving_models(ended.copy()), "_final_info": ended.copy()}
             observations[ended] = self._reset_rows(self._rows[ended])
-        infos = self._models_in_force(np.ones(self.num_envs, np.bool_)) | finals
+        infos = self._moving_models(np.ones(self.num_envs, np.bool_)) | finals
         return observations, rewards[:, 0] if _is_scalar(self.batched) else rewards, terminated, truncated, infos
 
     def render(self) -> tuple[Any, ...] | None:
@@ -295,6 +296,10 @@ class BatchedVectorEnv(_Adapted, gymnasium.vector.VectorEnv[Any, Any, Any]):
             return {}
         settable = parametric(self.batched)
         return {"params": settable.parameter_space.mapping(settable.get_params()), "_params": known}
+
+    def _moving_models(self, known: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """The same of a step, if models change by themselves; others are what the last reset said."""
+        return self._models_in_force(known) if getattr(self.batched, "draws_params", False) else {}
 
     def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         self._episodes[rows] += 1
