@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.native_env import NativeEnv, NoNativeFormError
+from envs.drawing import BLUE, BODY, GREEN, GREY, PAPER, PURPLE, YELLOW, Board, Canvas, readable_on
+from envs.drawn_env import DrawnEnv
+from envs.native_env import NoNativeFormError
 from envs.protocols import Rows
 from envs.tabular.tables import grid_moves
 
 _MOVES = np.array([[0, -1], [-1, 0], [0, 1], [1, 0]])  # left, up, right, down
 _SHAPES = ("1", "2", "3")
+_SHAPE_COLOURS = np.array([BLUE, PURPLE, YELLOW], np.uint8)
 _OTHER_SHAPES = ("0", "4", "5", "6", "7", "8", "9")
 
 
-class FourRoom(NativeEnv):
+class FourRoom(DrawnEnv):
     """Native form of ``four-room-v0``.
 
     Where the maze has several starts, the original picks one with Python's global random state; here the episode seed does.
@@ -65,6 +68,7 @@ class FourRoom(NativeEnv):
         self._positions = np.stack(np.unravel_index(np.arange(maze.size), maze.shape), axis=-1).astype(np.int32)
         self._starts = column_major[cells[column_major] == "_"]
         self._cells = np.zeros(num_envs, np.int64)
+        self._maze = maze
         self._state = np.zeros((num_envs, 2 + num_shapes + 2), np.int32)
         self._observed = 2 + num_shapes
 
@@ -72,6 +76,34 @@ class FourRoom(NativeEnv):
         self.observation_space = Box(low=0 * bound, high=height * bound, dtype=np.int32)
         self.action_space = Discrete(len(_MOVES))
         self.reward_space = Box(low=0, high=1, shape=(len(_SHAPES),))
+
+    def render_text(self, row: int) -> str:
+        """Write the maze: shapes that are left, ``@`` for the agent; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
+        self._check_drawable(row)
+        left = self._left(row)
+        left.flat[self._cells[row]] = "@"
+        return "\n".join([*self._caption(row), *("".join(cells) for cells in left)])
+
+    def _left(self, row: int) -> npt.NDArray[np.str_]:
+        """The maze without the shapes that a row has collected."""
+        maze = np.where(self._maze == "_", " ", self._maze)
+        shape_cells = np.flatnonzero(self._event < self._goal)
+        taken = self._state[row, 2 + self._event[shape_cells]] == 1
+        maze.flat[shape_cells[taken]] = " "
+        return maze
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        left = self._left(row)
+        colours = np.full((*left.shape, 3), PAPER, np.uint8)
+        colours[left == "X"], colours[left == "G"] = GREY, GREEN
+        for shape, colour in zip(_SHAPES, _SHAPE_COLOURS, strict=True):
+            colours[left == shape] = colour
+        board = Board(canvas, BODY, *left.shape)
+        board.paint(colours)
+        for cell, text in np.ndenumerate(left):
+            if text in ("G", *_SHAPES):
+                board.write(cell, str(text), readable_on(colours[cell]))
+        board.mark(np.unravel_index(self._cells[row], left.shape))
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         if self._starts.size == 1:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.native_env import NativeEnv, NoNativeFormError
+from envs.drawing import GREEN, GREY, INK, ORANGE, PANEL, SKY, SQUARE, VERMILLION, Box, Canvas, Plane, placed
+from envs.drawn_env import DrawnEnv
+from envs.native_env import NoNativeFormError
 from envs.protocols import Rows
 
 _MINE, _LEFT, _RIGHT, _ACCELERATE, _BRAKE, _NUM_ACTIONS = 0, 1, 2, 3, 4, 6
@@ -34,7 +36,7 @@ _HEADING = np.array([[math.sin(math.radians(a)), math.cos(math.radians(a))] for 
 _ZERO_DEGREES = 360 * _TURNS
 
 
-class Minecart(NativeEnv):
+class Minecart(DrawnEnv):
     """Native form of ``minecart-v0`` and ``minecart-deterministic-v0``.
 
     The same numbers as the original, step by step, where nothing is random. What a mine yields is drawn from the same normal
@@ -104,6 +106,29 @@ class Minecart(NativeEnv):
         self.action_space = gymnasium.spaces.Discrete(_NUM_ACTIONS)
         low, high = [0.0] * _NUM_ORES + [-1.0], [self._capacity] * _NUM_ORES + [0.0]
         self.reward_space = Box(low=np.array(low, np.float32), high=np.array(high, np.float32), dtype=np.float32)
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        # As in the original, y grows downwards, so that the actions turn to the sides they are called after.
+        plane, down = Plane(SQUARE, (-0.02, -1.02), (1.02, 0.02)), np.array([1.0, -1.0])
+        quarter = np.linspace(0.0, np.pi / 2, 30)
+        home = _BASE_RADIUS * np.stack([np.cos(quarter), np.sin(quarter)], axis=-1)
+        canvas.polygon(plane([(0.0, 0.0), *(home * down)]), SKY)
+        for mine in self._mines:
+            canvas.disc(plane(mine * down), _MINE_RADIUS * plane.scale, (235, 235, 235), outline=GREY)
+        for mine, (first, second) in zip(self._mines, self._means, strict=True):
+            for text, below in ((f"ore 1: {first:.2g}", -4), (f"ore 2: {second:.2g}", 12)):
+                canvas.text(plane(mine * down) + np.array([0, below]), text, size=12, anchor="ms")
+        canvas.rectangle((*plane((0.0, 0.0)), *plane((1.0, -1.0))), outline=INK)
+        heading = np.radians(self._degrees[row])
+        cart = placed([(0.05, 0.0), (-0.03, 0.028), (-0.03, -0.028)], heading, self._position[row])
+        canvas.polygon(plane(cart * down), VERMILLION)
+        canvas.text((PANEL.left, PANEL.top), f"speed {self._speed[row]:.3f}", anchor="la")
+        for ore, colour in enumerate((ORANGE, GREEN)):
+            top = PANEL.top + 34 + 48 * ore
+            held = self._content[row, ore]
+            canvas.text((PANEL.left, top), f"ore {ore + 1} on board: {held:.2f}", anchor="la")
+            canvas.bar(Box(PANEL.left, top + 20, PANEL.right, top + 32), held / self._capacity, colour)
+        canvas.text((PANEL.left, PANEL.top + 136), f"room for {self._capacity:g} in all", anchor="la")
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self._position[rows] = 0.0

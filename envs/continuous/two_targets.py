@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.native_env import NativeEnv, shorter
+from envs.drawing import BLUE, FAINT, GREEN, GREY, INK, PANEL, SQUARE, Canvas, Plane
+from envs.drawn_env import DrawnEnv
+from envs.native_env import shorter
 from envs.protocols import Rows
 
 _SPREAD = 1.0 / 3.0  # mean squared distance of the targets: |x|^2 / 2 with x uniform on [-1, 1]^2
 
 
-class TwoTargets(NativeEnv):
+class TwoTargets(DrawnEnv):
     r"""``continuous/two-targets-v0``: be near two points that the observation places apart.
 
     In each step the observation :math:`x` is uniform on :math:`[-1, 1]^2`, whatever was done before. The targets are
@@ -55,14 +57,30 @@ class TwoTargets(NativeEnv):
         self.reward_space = Box(-4.5, 0.0, shape=(2,), dtype=np.float32)
         self._context = np.zeros((num_envs, 2), np.float32)
 
-    def _draw(self, rows: Rows) -> npt.NDArray[np.float32]:
+    def _next_context(self, rows: Rows) -> npt.NDArray[np.float32]:
         drawn = np.stack([self._uniforms(rows, draw) for draw in range(2)], axis=-1)
         context = (2.0 * drawn - 1.0).astype(np.float32)
         self._context[rows] = context
         return context
 
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        plane = Plane(SQUARE, (-1.0, -1.0), (1.0, 1.0))
+        x, y = self._context[row].astype(np.float64)
+        first, second = plane([(x / 2, y / 2), (-y / 2, x / 2)])
+        canvas.rectangle((*plane((-1.0, 1.0)), *plane((1.0, -1.0))), outline=GREY)
+        for axis in ([(-1.0, 0.0), (1.0, 0.0)], [(0.0, -1.0), (0.0, 1.0)]):
+            canvas.line(plane(axis), FAINT, width=1)
+        canvas.line([plane((0.0, 0.0)), plane((x, y))], INK, width=1)
+        canvas.line([first, second], GREY, width=1)
+        canvas.disc(plane((x, y)), 3, INK)
+        for number, (target, colour) in enumerate(((first, BLUE), (second, GREEN)), 1):
+            canvas.disc(target, 10, colour)
+            canvas.text(target, str(number), colour=(255, 255, 255), anchor="mm")
+        texts = [f"observation ({x:.2f}, {y:.2f})", "best actions lie on the line", "between the targets 1 and 2"]
+        canvas.lines((PANEL.left, PANEL.top), texts)
+
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
-        return self._draw(rows)
+        return self._next_context(rows)
 
     def _advance(
         self, rows: Rows, actions: npt.NDArray[Any]
@@ -72,7 +90,7 @@ class TwoTargets(NativeEnv):
         first = (action[:, 0] - x) ** 2 + (action[:, 1] - y) ** 2
         second = (action[:, 0] + y) ** 2 + (action[:, 1] - x) ** 2
         rewards = -np.stack([first, second], axis=-1)
-        return self._draw(rows), rewards, np.zeros(rows.shape, np.bool_)
+        return self._next_context(rows), rewards, np.zeros(rows.shape, np.bool_)
 
     def optimal_value(self, weights: npt.ArrayLike, gamma: float) -> npt.NDArray[np.float64]:
         """Value of the optimal policy for a weighted sum.

@@ -9,7 +9,10 @@ import numpy.typing as npt
 
 from envs.cormab.constraints import Constraint
 from envs.cormab.instance import Instance
-from envs.native_env import NativeEnv, shorter
+from envs.cormab.pictures import ArmsPicture
+from envs.drawing import Canvas
+from envs.drawn_env import DrawnEnv
+from envs.native_env import shorter
 from envs.protocols import Rows
 from envs.randomness import uniforms
 
@@ -17,7 +20,7 @@ Infeasible = Literal["error", "project", "penalise"]
 RewardKind = Literal["scalar", "vector"]
 
 
-class RestlessBandit(NativeEnv):
+class RestlessBandit(DrawnEnv):
     """Copies of one :class:`~envs.cormab.instance.Instance`.
 
     Observation: the state of each arm, ``MultiDiscrete``. Action: ``MultiBinary``. In a step, every arm moves and then pays by
@@ -37,6 +40,8 @@ class RestlessBandit(NativeEnv):
     reward_parts: npt.NDArray[np.float64]
     """What each arm added to the last total reward of each row, ``(R, J)``; see :class:`envs.protocols.RewardParts`. Penalties
     are shared out equally."""
+
+    render_fps = 5
 
     def __init__(
         self,
@@ -113,6 +118,7 @@ class RestlessBandit(NativeEnv):
         self._costs = costs
         self._levels, self._num_states = instance.transitions.shape[1], instance.num_states
         self._start_thresholds = np.cumsum(start, axis=1)[:, :-1]
+        self._picture = ArmsPicture(instance)
         self._prepare_moves()
         _, members = np.unique(groups, return_inverse=True)
         share = np.eye(members.max() + 1)[members]
@@ -149,6 +155,19 @@ class RestlessBandit(NativeEnv):
         nearest = actions.copy()
         nearest[~feasible] = self.constraint.project(actions[~feasible])
         return nearest
+
+    def render_text(self, row: int) -> str:
+        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
+        self._check_drawable(row)
+        return "\n".join([*self._caption(row), self._picture.write(*self._shown(row))])
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        self._picture.draw(canvas, *self._shown(row))
+
+    def _shown(self, row: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_] | None, list[float]]:
+        """States, the last action of this episode, and what it paid."""
+        action = self.executed_actions[row] if self._elapsed[row] else None
+        return self._states[row], action, self.reward_parts[row].tolist()
 
     def _check_actions(self, rows: Rows, actions: npt.NDArray[Any]) -> None:
         """Refuse what is not binary, and what is infeasible if it is to be refused."""

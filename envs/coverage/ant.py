@@ -10,8 +10,10 @@ import numpy.typing as npt
 import torch
 
 from envs.coverage.grids import GridMap
+from envs.coverage.pictures import explain_shades, left_to_gain, value_lines
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
+from envs.drawing import GREY, INK, PANEL, SQUARE, Box, Canvas, Plane, marker, placed, shades
 from envs.mujoco.batch import Array, MuJoCoBatch
 from envs.native_env import shorter
 from envs.protocols import Rows
@@ -104,6 +106,28 @@ class Ant(MuJoCoBatch):
         """Value of what each row has seen in its episode, the start included, ``(R, m)``."""
         value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
         return value
+
+    @property
+    def _longest_episode(self) -> int | None:
+        return shorter(self.horizon, self.max_episode_steps)
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        """The field from above: ``x`` to the right, ``y`` upwards."""
+        plane = Plane(SQUARE, (-_HALF_SIDE, -_HALF_SIDE), (_HALF_SIDE, _HALF_SIDE))
+        left = left_to_gain(self.set_function, self._state, row, self.reward_space.high, is_over=not self._running[row])
+        box = Box(*plane((-_HALF_SIDE, _HALF_SIDE)), *plane((_HALF_SIDE, -_HALF_SIDE)))
+        canvas.paste(shades(left.reshape(_CELLS, _CELLS).T[::-1]), box)
+        canvas.rectangle(box, outline=GREY)
+        position = self._positions_of[row]
+        # The way the torso looks, from its orientation as a quaternion.
+        w, x, y, z = position[3:7]
+        yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+        here, ahead = plane(placed([(0.0, 0.0), (1.6, 0.0)], yaw, position[:2]))
+        canvas.line([here, ahead], INK, width=3)
+        marker(canvas, here, 5)
+        texts = [f"x {position[0]:.1f} m, y {position[1]:.1f} m", f"height {position[2]:.2f} m"]
+        canvas.lines((PANEL.left, PANEL.top), value_lines(self.values[row]) + texts)
+        explain_shades(canvas)
 
     def _velocity_noise(self, rng: np.random.Generator) -> Array:
         drawn: Array = self._noise * rng.standard_normal(self._model.nv)

@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.coverage.pictures import explain_shades, left_to_gain, value_lines
 from envs.coverage.race_track import RaceTrack
 from envs.coverage.set_functions.facility_location import FacilityLocation
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
-from envs.native_env import NativeEnv
+from envs.drawing import GREY, INK, PANEL, SQUARE, VERMILLION, Canvas, Plane, placed, shades
+from envs.drawn_env import DrawnEnv
+from envs.native_env import shorter
 from envs.protocols import Rows
 
 Floats = npt.NDArray[np.float64]
@@ -25,10 +28,11 @@ _STEERING = 0.35  # rad at full lock
 _STEP, _SUBSTEPS = 0.03, 3  # s
 _SLOW, _BLEND = 0.3, 0.2  # m/s: below the first the wheels do not slip, above the sum the tyre model rules
 _BIN = 0.01  # m
+_PIECES = 240  # of the track in pictures
 _PREVIEW = np.array([0.0, 0.4, 0.8])  # m ahead
 
 
-class Car(NativeEnv):
+class Car(DrawnEnv):
     r"""``coverage/car-v0``: a car at scale 1:43 has to see as much of a race track as it can: to drive a lap.
 
     Progress is a set function of places: the farthest one, in metres along the centre line; going back and forth adds nothing.
@@ -59,6 +63,8 @@ class Car(NativeEnv):
         Liniger, Domahidi, Morari, Optimization-based autonomous racing of 1:43 scale RC cars, 2015 (model); parameters, step,
         and length of the lap as in the published submodular task, whose track and private packages are not used.
     """
+
+    render_fps = round(1 / _STEP)
 
     def __init__(
         self,
@@ -117,6 +123,32 @@ class Car(NativeEnv):
         """Value of the places of each row's episode, the start included, ``(R, m)``."""
         value: npt.NDArray[np.float64] = self._visits["value"].numpy().copy()
         return value
+
+    @property
+    def _longest_episode(self) -> int | None:
+        return shorter(self.horizon, self.max_episode_steps)
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        edge = self.track.half_width
+        low, high = self.track.line.min(0) - edge, self.track.line.max(0) + edge
+        plane = Plane(SQUARE, (low[0], low[1]), (high[0], high[1]))
+        left = left_to_gain(self.set_function, self._visits, row, self.reward_space.high, is_over=not self._running[row])
+        ends = np.linspace(0.0, self.track.length, _PIECES + 1)
+        inner, outer = (plane(self.track.position(ends, side)) for side in (edge, -edge))
+        colours = shades(left[np.linspace(0, len(left) - 1, _PIECES).astype(np.int64)])
+        for piece, (red, green, blue) in enumerate(colours.tolist()):
+            following = piece + 1
+            canvas.polygon([inner[piece], inner[following], outer[following], outer[piece]], (red, green, blue))
+        for border in (inner, outer):
+            canvas.line(border, GREY, width=1)
+        canvas.line([inner[0], outer[0]], INK, width=3)
+        place, across, heading, speed = self.state[row, :4]
+        here = self.track.position(np.array([place]), across)[0]
+        car = [(0.16, 0.0), (-0.1, 0.09), (-0.1, -0.09)]  # larger than it is, to be seen
+        canvas.polygon(plane(placed(car, self.track.direction(place) + heading, here)), VERMILLION)
+        texts = [f"{place:.2f} m of {self.track.length:g} m driven", f"speed {speed:.2f} m/s"]
+        canvas.lines((PANEL.left, PANEL.top), value_lines(self.values[row]) + texts)
+        explain_shades(canvas)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self.state[rows] = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.coverage.gaussian_process import posterior
 from envs.coverage.gp import VARIANCE
@@ -79,3 +80,8 @@ class ExperimentDesign(GraphWorld):
             vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
+
+    def _walk(self, row: int) -> npt.NDArray[np.int64]:
+        """Where was measured: the set function keeps it."""
+        sites: npt.NDArray[np.int64] = self._state["sites"][row, : self._state["sizes"][row]].numpy()
+        return sites

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.arrays import is_sparse
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction
+from envs.drawing import graph_places
 
 
 class Graph(GraphWorld):
@@ -110,6 +113,10 @@ class Graph(GraphWorld):
     def node_names(self) -> list[str]:
         """The graph's own names, as text."""
         return [str(name) for name in self.names]
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.float64]:
+        return graph_places(self.graph)
 
 
 def _as_networkx(graph: Any) -> Any:

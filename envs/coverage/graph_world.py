@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy.typing as npt
 import torch
 
 from envs.arrays import read_whole
+from envs.coverage.pictures import draw_cells, draw_graph, explain_shades, left_to_gain, value_lines
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
-from envs.parametric.native import NativeParametricEnv
+from envs.drawing import PANEL, Canvas, shades
+from envs.drawn_env import DrawnParametricEnv
+from envs.native_env import shorter
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
 from envs.randomness import episode_keys
@@ -25,7 +29,7 @@ Chooser: TypeAlias = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64
 _OBSERVATIONS = ("markov", "index", "history", "summary")
 
 
-class GraphWorld(NativeParametricEnv):
+class GraphWorld(DrawnParametricEnv):
     """Base of the coverage environments: move on a graph for ``horizon`` steps, be paid the marginal gain of each arrival.
 
     The reward of step ``h`` is ``F(s_0 .. s_{h+1}) - F(s_0 .. s_h)``, one entry per objective of the set function, so the
@@ -222,6 +226,80 @@ class GraphWorld(NativeParametricEnv):
         """What the present position of each row is worth alone, ``(r, m)``: the reward of the modular relaxation."""
         rewards: npt.NDArray[np.float64] = self.singletons[self.nodes[rows]]
         return rewards
+
+    def render_text(self, row: int) -> str:
+        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`.
+
+        On grids ``@`` is the agent, ``#`` a wall, and digits say what arriving there would add, from ``.``, nothing, to 9.
+        Elsewhere: the node, and what its neighbours would add.
+        """
+        self._check_drawable(row)
+        here = int(self.nodes[row])
+        lines = [*self._caption(row), *value_lines(self.values[row], self.start_value)]
+        if self._is_grid:
+            cells = np.full(self.coordinates.max(0) + 1, "#")
+            cells[tuple(self.coordinates.T)] = self._signs(row)
+            cells[tuple(self.coordinates[here])] = "@"
+            return "\n".join([*lines, *("".join(line) for line in cells)])
+        names = self.node_names
+        near = [int(node) for node in dict.fromkeys(self.successors[here].tolist()) if node != here]
+        left = self._left_to_gain(row)
+        ways = ", ".join(f"{names[node]} ({100 * left[node]:.0f} %)" for node in near)
+        return "\n".join([*lines, f"at {names[here]}; from here (of the most a visit can add): {ways}"])
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        walk = self._walk(row)
+        colours, texts = self._look(row)
+        if self._is_grid:
+            draw_cells(canvas, self.coordinates, colours, texts, walk, self.start)
+        else:
+            pairs = np.stack([np.arange(len(self.successors)).repeat(self.successors.shape[1]), self.successors.ravel()], 1)
+            edges = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
+            draw_graph(canvas, self._places, edges, colours, texts, walk, self.start)
+        canvas.lines((PANEL.left, PANEL.top), value_lines(self.values[row], self.start_value) + self._notes(row))
+        self._explain(canvas)
+
+    @property
+    def _is_grid(self) -> bool:
+        return bool(self.coordinates.shape[1] == 2)
+
+    @property
+    def _longest_episode(self) -> int | None:
+        return shorter(self.horizon, self.max_episode_steps)
+
+    def _left_to_gain(self, row: int) -> npt.NDArray[np.float64]:
+        """What arriving at each node would add, from 0 to 1, ``(V,)``."""
+        return left_to_gain(self.set_function, self._state, row, self.singletons.max(0), is_over=not self._running[row])
+
+    def _look(self, row: int) -> tuple[npt.NDArray[np.uint8], Sequence[str]]:
+        """Colours ``(V, 3)`` and texts of the nodes."""
+        return shades(self._left_to_gain(row)), [] if self._is_grid else self.node_names
+
+    def _walk(self, row: int) -> npt.NDArray[np.int64]:
+        """Nodes of the walk as far as they are known, in order, ``(n,)``; at least the present one."""
+        if self.observation == "history":
+            visits = self._history[row, : self._elapsed[row] + 1]
+            return np.asarray(np.abs(visits[:, None] - self._tokens).sum(-1).argmin(1))
+        return np.asarray(self.nodes[[row]])
+
+    def _signs(self, row: int) -> npt.NDArray[np.str_]:
+        """A character for each node of a grid: how much arriving there would add, ``(V,)``."""
+        digits = np.ceil(9 * np.clip(self._left_to_gain(row), 0.0, 1.0) - 1e-9).astype(np.int64)
+        return np.where(digits > 0, digits.astype(np.str_), ".")
+
+    def _notes(self, row: int) -> list[str]:
+        """What else is to be said about a row."""
+        return []
+
+    def _explain(self, canvas: Canvas) -> None:
+        """Say what the colours mean."""
+        explain_shades(canvas)
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.float64]:
+        """Where the nodes of a graph are drawn, ``(V, 2)``."""
+        angle = np.linspace(0.0, 2 * np.pi, len(self.successors), endpoint=False)
+        return np.stack([np.sin(angle), np.cos(angle)], 1)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self.nodes[rows] = self.start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,3 +74,7 @@ class Hub(GraphWorld):
     def _execute(self, rows: Rows, actions: npt.NDArray[Any]) -> npt.NDArray[Any]:
         drawn = (self._uniforms(rows) >= self._params[rows, 0]).astype(np.int64)
         return np.where(self.nodes[rows] == _START, drawn, actions)
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.float64]:
+        return np.array([(0.0, 0.5), (0.5, 1.0), (0.5, 0.0), (1.0, 0.5)])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.arrays import read_whole
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.grids import GridMap
 from envs.coverage.set_functions.group_cap import GroupCap
+from envs.drawing import CATEGORIES, FAINT, PANEL, PAPER, Canvas
 
 
 class Items(GraphWorld):
@@ -53,6 +55,8 @@ class Items(GraphWorld):
         Raises:
             ValueError: There are more items than cells, or not one cap for each kind.
         """
+        self.caps = tuple(caps)
+        """How many of each kind are wanted."""
         grid = GridMap.without_walls(rows, columns)
         self.grid = grid
         """Cells and walls."""
@@ -78,3 +82,27 @@ class Items(GraphWorld):
             vector_reward=vector_reward,
             max_episode_steps=max_episode_steps,
         )
+
+    def _look(self, row: int) -> tuple[npt.NDArray[np.uint8], Sequence[str]]:
+        """A colour and a letter for each kind; items that are collected, or no longer wanted, are pale."""
+        palette = np.array([CATEGORIES[kind % len(CATEGORIES)] for kind in range(self.groups.max() + 1)] + [PAPER], np.uint8)
+        is_item = self.groups >= 0
+        colours = palette[self.groups]
+        colours[is_item & (self._left_to_gain(row) == 0)] = FAINT
+        return colours, [_letter(kind) if kind >= 0 else "" for kind in self.groups]
+
+    def _signs(self, row: int) -> npt.NDArray[np.str_]:
+        """The kinds of items that are still wanted."""
+        return np.where(self._left_to_gain(row) > 0, [_letter(kind) for kind in self.groups], ".")
+
+    def _notes(self, row: int) -> list[str]:
+        counts = self._state["counts"][row].tolist()
+        return [f"{_letter(kind)}: {counts[kind]} collected, {cap} wanted" for kind, cap in enumerate(self.caps[:12])]
+
+    def _explain(self, canvas: Canvas) -> None:
+        canvas.text((PANEL.left, PANEL.bottom), "grey: collected, or not wanted", size=12)
+
+
+def _letter(kind: int) -> str:
+    """Name of a kind of items: A to Z, and again."""
+    return chr(ord("A") + kind % 26)

@@ -67,3 +67,30 @@ class RaceTrack:
         """Curvature at some places along the centre line, metres from the start, ``(...)``."""
         index = np.floor(places * (self.curvatures.size / self.length)).astype(np.int64) % self.curvatures.size
         return self.curvatures[index]
+
+    def direction(self, places: npt.ArrayLike) -> Floats:
+        """Direction of the centre line at some places, rad, ``(...)``."""
+        here = np.asarray(places, np.float64)
+        ahead = self._on_line(here + self.length / _SAMPLES) - self._on_line(here)
+        angles: Floats = np.arctan2(ahead[..., 1], ahead[..., 0])
+        return angles
+
+    def position(self, places: npt.ArrayLike, across: npt.ArrayLike) -> Floats:
+        """Points beside the centre line.
+
+        Args:
+            places: Along it, metres from the start, ``(...)``.
+            across: To the left of it, metres; broadcasts.
+
+        Returns:
+            In the plane, metres, ``(..., 2)``.
+        """
+        direction = self.direction(places)
+        to_the_left = np.stack([-np.sin(direction), np.cos(direction)], axis=-1)
+        points: Floats = self._on_line(np.asarray(places, np.float64)) + np.asarray(across)[..., None] * to_the_left
+        return points
+
+    def _on_line(self, places: Floats) -> Floats:
+        closed = np.concatenate([self.line, self.line[:1]])
+        around = np.linspace(0.0, self.length, len(closed))
+        return np.stack([np.interp(places % self.length, around, column) for column in closed.T], axis=-1)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import SCENE, Canvas
+from envs.drawn_env import DrawnEnv
+from envs.mujoco.camera import Camera
 from envs.mujoco.copies import CopiedSimulations
-from envs.native_env import NativeEnv
 from envs.protocols import Rows
 from envs.threads import usable_cores
 
@@ -24,7 +26,7 @@ ROWS_PER_THREAD = 4
 """Fewest rows whose physics takes longer than waking a thread."""
 
 
-class MuJoCoBatch(CopiedSimulations, NativeEnv):
+class MuJoCoBatch(CopiedSimulations, DrawnEnv):
     """Base of the batched forms of gymnasium's MuJoCo environments.
 
     Rows share the model and differ in their state. The physics of a row is computed by the very calls that the original makes;
@@ -32,7 +34,7 @@ class MuJoCoBatch(CopiedSimulations, NativeEnv):
     done for all rows at once. An episode with seed ``s`` is the original's after ``reset(seed=s)``, bitwise.
     """
 
-    made_anew = ("_mujoco", "_controls", "_positions_of", "_velocities_of", "_threads", "_pool")
+    made_anew = ("_mujoco", "_controls", "_positions_of", "_velocities_of", "_threads", "_pool", "_camera")
 
     def __init__(self, original: MujocoEnv, num_envs: int, *, max_episode_steps: int | None) -> None:
         """Take model, initial state and spaces from an instance of the original.
@@ -50,6 +52,7 @@ class MuJoCoBatch(CopiedSimulations, NativeEnv):
         self._model, self._frames = original.model, original.frame_skip
         self._first_positions, self._first_velocities = original.init_qpos.copy(), original.init_qvel.copy()
         self._seconds = float(original.dt)
+        self.render_fps = round(1 / self._seconds)
         self._noise = float(original._reset_noise_scale)  # type: ignore[attr-defined]
         original.close()  # type: ignore[no-untyped-call]
         self._data = [mujoco.MjData(self._model) for _ in range(num_envs)]
@@ -66,6 +69,7 @@ class MuJoCoBatch(CopiedSimulations, NativeEnv):
         self._velocities_of = [data.qvel for data in self._data]
         self._threads = min(usable_cores(), self.num_envs // ROWS_PER_THREAD)
         self._pool = ThreadPoolExecutor(self._threads - 1, "physics") if self._threads > 1 else None
+        self._camera = Camera(self._model)
 
     def _first_state(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Positions and velocities at the start of an episode: the original's ``reset_model``."""
@@ -130,8 +134,12 @@ class MuJoCoBatch(CopiedSimulations, NativeEnv):
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Rewards ``(r, m)`` and which rows have terminated; ``speed`` is along the track."""
 
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        canvas.paste(self._camera.picture(self._positions_of[row]), SCENE)
+
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and drawing."""
+        self._camera.close()
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None

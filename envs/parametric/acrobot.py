@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import BLUE, BODY, GREY, INK, ORANGE, VERMILLION, Canvas, Plane
+from envs.drawn_env import DrawnParametricEnv
 from envs.native_env import shorter
-from envs.parametric.native import NativeParametricEnv
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
 
@@ -21,7 +22,7 @@ _MAX_SPEEDS = np.array([4.0, 9.0]) * np.pi  # rad/s
 _GOAL_HEIGHT = 1.0  # m
 
 
-class Acrobot(NativeParametricEnv):
+class Acrobot(DrawnParametricEnv):
     r"""``parametric/acrobot-v0``: gymnasium's ``Acrobot-v1``, whose links have masses and whose motor has a torque.
 
     With angles :math:`\theta_1` from hanging down and :math:`\theta_2` relative to the first link, length :math:`l = 1` m,
@@ -46,6 +47,7 @@ class Acrobot(NativeParametricEnv):
     """
 
     state_arrays = ("_angles", "_speeds")
+    render_fps = 15
 
     def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
@@ -74,6 +76,21 @@ class Acrobot(NativeParametricEnv):
         self.action_space = Discrete(3)
         self.reward_space = Box(-1.0, 0.0, shape=(1,), dtype=np.float32)
         self._angles, self._speeds = np.zeros((num_envs, 2)), np.zeros((num_envs, 2))
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        reach = 2.2 * _LENGTH
+        plane = Plane(BODY, (-reach, -reach), (reach, reach))
+        first, second = self._angles[row]
+        elbow = _LENGTH * np.array([np.sin(first), -np.cos(first)])
+        tip = elbow + _LENGTH * np.array([np.sin(first + second), -np.cos(first + second)])
+        joint, middle, end = plane(np.array([(0.0, 0.0), elbow, tip]))
+        canvas.line(plane([(-reach, _GOAL_HEIGHT), (reach, _GOAL_HEIGHT)]), GREY, width=1)
+        canvas.text(plane((-reach, _GOAL_HEIGHT)) - [0, 4], "the tip has to get up here", size=12, colour=GREY)
+        for start, stop, mass in ((joint, middle, self._params[row, 0]), (middle, end, self._params[row, 1])):
+            canvas.line([start, stop], BLUE, width=12 * np.clip(np.sqrt(mass), 0.3, 3.0))
+        canvas.disc(joint, 5, INK)
+        canvas.disc(middle, 5, ORANGE)
+        canvas.disc(end, 5, VERMILLION)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         state = 0.2 * self._uniforms(rows, np.arange(4)) - 0.1

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import BODY, GREY, INK, ORANGE, SKY, Canvas, Plane, placed
+from envs.drawn_env import DrawnParametricEnv
 from envs.native_env import shorter
-from envs.parametric.native import NativeParametricEnv
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
 
@@ -20,7 +21,7 @@ _TRACK = 2.4  # m
 _ANGLE = 12 * 2 * np.pi / 360  # rad
 
 
-class CartPole(NativeParametricEnv):
+class CartPole(DrawnParametricEnv):
     r"""``parametric/cartpole-v0``: gymnasium's ``CartPole-v1``, whose pole has a length and whose motor a force.
 
     With half the pole's length :math:`l`, masses :math:`m` of the pole and :math:`M` of both, and the force :math:`\pm F`:
@@ -36,6 +37,7 @@ class CartPole(NativeParametricEnv):
     """
 
     state_arrays = ("_state",)
+    render_fps = 50
 
     def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
@@ -63,6 +65,19 @@ class CartPole(NativeParametricEnv):
         self.action_space = Discrete(2)
         self.reward_space = Box(1.0, 1.0, shape=(1,), dtype=np.float32)
         self._state = np.zeros((num_envs, 4))
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        length = self._params[row, 0]
+        plane = Plane(BODY, (-_TRACK - 0.2, -0.35), (_TRACK + 0.2, max(1.5, length) + 0.2))
+        position, _, angle, _ = self._state[row]
+        canvas.line(plane([(-_TRACK, -0.15), (_TRACK, -0.15)]), INK, width=1)
+        for end in (-_TRACK, _TRACK):
+            canvas.line(plane([(end, -0.25), (end, -0.05)]), GREY)
+        cart = placed([(-0.25, -0.15), (0.25, -0.15), (0.25, 0.1), (-0.25, 0.1)], 0.0, (position, 0.0))
+        canvas.polygon(plane(cart), INK)
+        hinge, tip = plane(placed([(0.0, 0.0), (0.0, length)], -angle, (position, 0.0)))
+        canvas.line([hinge, tip], ORANGE, width=9)
+        canvas.disc(hinge, 4, SKY)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self._state[rows] = 0.1 * self._uniforms(rows, np.arange(4)) - 0.05

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import BLUE, BODY, GREEN, INK, Canvas, Plane, placed
+from envs.drawn_env import DrawnParametricEnv
 from envs.native_env import shorter
-from envs.parametric.native import NativeParametricEnv
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
 
@@ -16,7 +17,7 @@ _LEFT_END, _RIGHT_END, _GOAL = -1.2, 0.6, 0.5
 _MAX_SPEED = 0.07
 
 
-class MountainCar(NativeParametricEnv):
+class MountainCar(DrawnParametricEnv):
     r"""``parametric/mountain-car-v0``: gymnasium's ``MountainCar-v0`` with settable force :math:`F` and gravity :math:`g`.
 
     .. math:: v' = v + (a - 1) F - g \cos(3 x), \qquad x' = x + v'
@@ -28,6 +29,7 @@ class MountainCar(NativeParametricEnv):
     """
 
     state_arrays = ("_state",)
+    render_fps = 30
 
     def __init__(self, num_envs: int, *, horizon: int = 200, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
@@ -56,6 +58,19 @@ class MountainCar(NativeParametricEnv):
         self.reward_space = Box(-1.0, -1.0, shape=(1,), dtype=np.float32)
         self._state = np.zeros((num_envs, 2))
 
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        plane = Plane(BODY, (_LEFT_END, 0.0), (_RIGHT_END, 1.2))
+        ground = np.linspace(_LEFT_END, _RIGHT_END, 100)
+        canvas.line(plane(np.stack([ground, _height(ground)], axis=-1)), INK)
+        foot, top, middle, tip = placed([(0.0, 0.0), (0.0, 0.17), (0.0, 0.11), (0.08, 0.14)], 0.0, (_GOAL, _height(_GOAL)))
+        canvas.line(plane([foot, top]), INK, width=1)
+        canvas.polygon(plane([top, middle, tip]), GREEN)
+        position = self._state[row, 0]
+        here, slope = (position, _height(position)), np.arctan(1.35 * np.cos(3 * position))
+        canvas.polygon(plane(placed([(-0.065, 0.03), (0.065, 0.03), (0.045, 0.075), (-0.045, 0.075)], slope, here)), BLUE)
+        for wheel in plane(placed([(-0.035, 0.02), (0.035, 0.02)], slope, here)):
+            canvas.disc(wheel, 0.02 * plane.scale, INK)
+
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self._state[rows] = 0.0
         self._state[rows, 0] = 0.2 * self._uniforms(rows) - 0.6
@@ -72,3 +87,8 @@ class MountainCar(NativeParametricEnv):
         self._state[rows] = state = np.stack([position, speed], axis=-1)
         terminated = np.asarray((position >= _GOAL) & (speed >= 0))
         return state.astype(np.float32), np.full((len(rows), 1), -1.0, np.float32), terminated
+
+
+def _height(position: Any) -> Any:
+    """Of the ground, as gymnasium draws it."""
+    return 0.45 * np.sin(3.0 * position) + 0.55

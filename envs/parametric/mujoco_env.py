@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import SCENE, Canvas
+from envs.drawn_env import DrawnParametricEnv
+from envs.mujoco.camera import Camera
 from envs.mujoco.copies import CopiedSimulations
 from envs.native_env import shorter
-from envs.parametric.native import NativeParametricEnv
 from envs.parametric.physics import Compat, Effect
 from envs.parametric.space import ParameterSpace
 from envs.protocols import Rows
@@ -33,7 +36,7 @@ _MEMORY = 2**20
 """Bytes for contacts and constraints of a row. MuJoCo's own guess is above ten million, and these robots need few."""
 
 
-class MujocoEnv(CopiedSimulations, NativeParametricEnv):
+class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
     """Base of the MuJoCo environments; a subclass says which model, and how observations and rewards follow from the state.
 
     With nominal parameters they are gymnasium's environments, version 5, number for number; only the random start comes from
@@ -59,7 +62,7 @@ class MujocoEnv(CopiedSimulations, NativeParametricEnv):
     compared: ClassVar[tuple[str, ...]] = ("qpos",)
     """Those whose values before the step rewards need too."""
 
-    made_anew = ("_mujoco", "_controls", "_workers", "_pool")
+    made_anew = ("_mujoco", "_controls", "_workers", "_pool", "_camera")
 
     models: list[Any]
     """The ``mujoco.MjModel`` of each row."""
@@ -106,6 +109,7 @@ class MujocoEnv(CopiedSimulations, NativeParametricEnv):
         self.action_space = Box(low, high, dtype=np.float32)
         self.reward_space = Box(-np.inf, np.inf, shape=(self.num_objectives,), dtype=np.float32)
         self.time_step = float(self._model.opt.timestep) * self.frame_skip
+        self.render_fps = round(1 / self.time_step)
         self._scratch = mujoco.MjData(self._model)
         self.models = [copy(self._model) for _ in range(num_envs)]
         self._written = np.zeros(num_envs, np.bool_)
@@ -122,6 +126,7 @@ class MujocoEnv(CopiedSimulations, NativeParametricEnv):
         self._controls = [data.ctrl for data in self.data]
         self._workers = usable_cores()
         self._pool: ThreadPoolExecutor | None = None
+        self._camera: Camera | None = None
 
     @property
     def num_objectives(self) -> int:
@@ -155,10 +160,21 @@ class MujocoEnv(CopiedSimulations, NativeParametricEnv):
             self._apply(row)
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads, and drawing."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        if self._camera is None:
+            self._camera = Camera(_compiled(self._mujoco, self.model_file, for_pictures=True))
+        # Effects of one's own may change what can be seen.
+        for effect, value in zip(self._effects, self._params[row], strict=True):
+            effect.write(float(value), self._camera.model, self._model, self._compat)
+        canvas.paste(self._camera.picture(self.data[row].qpos), SCENE)
 
     def _chosen(self, parameter_set: ParameterSet) -> tuple[Effect, ...]:
         """The effects of a parameter set."""
@@ -245,18 +261,25 @@ def _import_mujoco() -> Any:
         import mujoco
     except ModuleNotFoundError:
         raise ImportError("this environment needs MuJoCo, which is not installed: pip install 'tradeoff-rl[mujoco]'") from None
+    except (AttributeError, RuntimeError, OSError) as error:
+        chosen = os.environ.get("MUJOCO_GL")
+        raise ImportError(
+            f"MuJoCo cannot start with MUJOCO_GL={chosen}: unset it, or name an OpenGL library that is installed: egl, osmesa "
+            "(apt-get install libosmesa6) or, with a screen, glfw"
+        ) from error
     return mujoco
 
 
-def _compiled(mujoco: Any, file: str) -> Any:
-    """Compile one of gymnasium's models without what only serves pictures."""
+def _compiled(mujoco: Any, file: str, *, for_pictures: bool = False) -> Any:
+    """Compile one of gymnasium's models, without what only serves pictures unless it is for them."""
     import gymnasium.envs.mujoco
 
     spec = mujoco.MjSpec.from_file(str(Path(gymnasium.envs.mujoco.__file__).parent / "assets" / file))
-    for geom in spec.geoms:
-        geom.material = ""
-    for picture in (*spec.materials, *spec.textures):
-        spec.delete(picture)
+    if not for_pictures:
+        for geom in spec.geoms:
+            geom.material = ""
+        for picture in (*spec.materials, *spec.textures):
+            spec.delete(picture)
     spec.memory = _MEMORY
     # The compiler's own way to a total mass is about to be removed from MuJoCo; this is what it does.
     total, spec.compiler.settotalmass = spec.compiler.settotalmass, -1

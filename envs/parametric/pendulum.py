@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import BODY, GREY, INK, VERMILLION, Canvas, Plane
+from envs.drawn_env import DrawnParametricEnv
 from envs.native_env import shorter
-from envs.parametric.native import NativeParametricEnv
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.protocols import Rows
 
@@ -17,7 +18,7 @@ _MAX_TORQUE = 2.0  # N m
 _TIME_STEP = 0.05  # s
 
 
-class Pendulum(NativeParametricEnv):
+class Pendulum(DrawnParametricEnv):
     r"""``parametric/pendulum-v0``: gymnasium's ``Pendulum-v1``, whose rod has a mass :math:`m` and a length :math:`l`.
 
     .. math:: \dot\theta' = \dot\theta + \Big(\frac{3 g}{2 l} \sin\theta + \frac{3}{m l^2}\, u\Big)\,\Delta t ,
@@ -31,6 +32,7 @@ class Pendulum(NativeParametricEnv):
     """
 
     state_arrays = ("_angle", "_speed")
+    render_fps = 20
 
     def __init__(
         self, num_envs: int, *, gravity: float = 10.0, horizon: int = 200, max_episode_steps: int | None = None
@@ -63,6 +65,16 @@ class Pendulum(NativeParametricEnv):
         worst = np.pi**2 + 0.1 * _MAX_SPEED**2 + 0.001 * _MAX_TORQUE**2
         self.reward_space = Box(-np.float32(worst), 0.0, shape=(1,), dtype=np.float32)
         self._angle, self._speed = np.zeros(num_envs), np.zeros(num_envs)
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        mass, length = self._params[row]
+        reach = 1.15 * max(1.5, length)
+        plane = Plane(BODY, (-reach, -reach), (reach, reach))
+        tip = length * np.array([-np.sin(self._angle[row]), np.cos(self._angle[row])])
+        hinge, end = plane([(0.0, 0.0), tip])
+        canvas.disc(hinge, length * plane.scale, outline=GREY, width=0.5)
+        canvas.line([hinge, end], VERMILLION, width=14 * np.clip(np.sqrt(mass), 0.3, 3.0))
+        canvas.disc(hinge, 4, INK)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self._angle[rows] = (2.0 * self._uniforms(rows, 0) - 1.0) * np.pi

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import YELLOW, shades
 from envs.native_env import NoNativeFormError
 from envs.tabular.finite import FiniteEnv
+from envs.tabular.pictures import WALL, Cells
 from envs.tabular.tables import Tables, grid_moves
 
 _ROCK = -10
@@ -62,4 +64,13 @@ def deep_sea_treasure(
         observation_space=observation_space,
         reward_space=Box(low=np.array([0, -1], np.float32), high=np.array([sea.max(), -1], np.float32), dtype=np.float32),
         max_episode_steps=max_episode_steps,
+        picture=_picture(sea),
     )
+
+
+def _picture(sea: npt.NDArray[Any]) -> Cells:
+    """The map, with what the treasures are worth."""
+    worth = np.array([[f"{value:.3g}" if value > 0 else WALL if value == _ROCK else "" for value in row] for row in sea])
+    colours = np.full((*sea.shape, 3), shades(0.25))
+    colours[sea > 0] = YELLOW
+    return Cells(worth, colours=colours)

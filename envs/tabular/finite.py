@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.native_env import NativeEnv
+from envs.drawing import Canvas
+from envs.drawn_env import DrawnEnv
 from envs.protocols import Rows
+from envs.tabular.pictures import Cells, StatePicture
 from envs.tabular.tables import Tables
 
 if TYPE_CHECKING:
     import gymnasium
 
 
-class FiniteEnv(NativeEnv):
+class FiniteEnv(DrawnEnv):
     """A batched environment over :class:`~envs.tabular.tables.Tables`: one step is a handful of array look-ups."""
 
     tables: Tables
     """The whole environment; :func:`envs.tabular.exact.optimal_values` solves it."""
+
+    render_fps = 5
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class FiniteEnv(NativeEnv):
         observation_space: gymnasium.Space[Any],
         reward_space: gymnasium.spaces.Box,
         max_episode_steps: int | None = None,
+        picture: StatePicture | None = None,
     ) -> None:
         """Put rows on the tables.
 
@@ -38,10 +43,11 @@ class FiniteEnv(NativeEnv):
             observation_space: Of a single copy; holds every entry of ``tables.observations``.
             reward_space: Shape ``(m,)``.
             max_episode_steps: Episodes are truncated at this length; None if they only end by themselves.
+            picture: How a state is drawn and written; None for a rectangle of numbered cells.
         """
         from gymnasium.spaces import Discrete
 
-        _, num_actions, branches = tables.successors.shape
+        num_states, num_actions, branches = tables.successors.shape
         super().__init__(num_envs, num_actions=num_actions, max_episode_steps=max_episode_steps)
         self.tables = tables
         self.observation_space = observation_space
@@ -58,6 +64,15 @@ class FiniteEnv(NativeEnv):
         cumulative = np.cumsum(tables.probabilities, axis=-1)
         self._thresholds = [np.ascontiguousarray(cumulative[..., branch].reshape(-1)) for branch in range(branches - 1)]
         self._states = np.zeros(num_envs, np.int64)
+        self._picture = Cells.of_number(num_states) if picture is None else picture
+
+    def render_text(self, row: int) -> str:
+        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
+        self._check_drawable(row)
+        return "\n".join([*self._caption(row), self._picture.write(int(self._states[row]))])
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        self._picture.draw(canvas, int(self._states[row]))
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         starts = self.tables.starts

@@ -6,6 +6,7 @@ import numpy as np
 
 from envs.native_env import NoNativeFormError, shorter
 from envs.tabular.finite import FiniteEnv
+from envs.tabular.pictures import Cells
 from envs.tabular.tables import Tables
 
 _STEPS = 200
@@ -54,4 +55,5 @@ def fishwood(
         observation_space=Box(low=0, high=1, shape=(1,), dtype=np.int32),
         reward_space=Box(low=0.0, high=1.0, shape=(2,), dtype=np.float32),
         max_episode_steps=shorter(_STEPS, max_episode_steps),
+        picture=Cells([["water", "woods"]], places=np.stack([np.zeros_like(place), place], axis=-1)),
     )

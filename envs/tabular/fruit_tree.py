@@ -6,6 +6,7 @@ import numpy as np
 
 from envs.native_env import NoNativeFormError
 from envs.tabular.finite import FiniteEnv
+from envs.tabular.pictures import BinaryTree
 from envs.tabular.tables import Tables
 
 
@@ -45,4 +46,5 @@ def fruit_tree(num_envs: int, *, depth: int = 6, max_episode_steps: int | None =
         observation_space=Box(low=0, high=leaves - 1, shape=(2,), dtype=np.int32),
         reward_space=Box(low=0.0, high=10.0, shape=(fruits.shape[1],), dtype=np.float32),
         max_episode_steps=max_episode_steps,
+        picture=BinaryTree(depth, ["  ".join(f"{amount:.3g}" for amount in fruit) for fruit in fruits]),
     )

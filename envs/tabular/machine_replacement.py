@@ -8,6 +8,7 @@ import numpy.typing as npt
 from envs.native_env import shorter
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.tabular.parametric_finite import Floats, ParametricFiniteEnv
+from envs.tabular.pictures import Cells
 
 _NOTHING, _REPAIR = 0, 1
 _R1, _R2, _FIRST, _LAST = 0, 1, 2, 9
@@ -65,6 +66,7 @@ class MachineReplacement(ParametricFiniteEnv):
             rewards=rewards,
             start_state=_FIRST,
             max_episode_steps=shorter(horizon, max_episode_steps),
+            picture=Cells([["R1", "R2", *(f"u{level}" for level in range(1, 9))]]),
         )
 
     def branch_probabilities(self, models: npt.ArrayLike) -> Floats:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.native import NativeParametricEnv
+from envs.drawing import Canvas
+from envs.drawn_env import DrawnParametricEnv
 from envs.parametric.space import ParameterSpace
 from envs.probabilities import read_distributions
 from envs.protocols import Rows
+from envs.tabular.pictures import Cells, StatePicture
 
 if TYPE_CHECKING:
     import gymnasium
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 
-class ParametricFiniteEnv(NativeParametricEnv):
+class ParametricFiniteEnv(DrawnParametricEnv):
     """Base of finite environments with settable dynamics.
 
     Letters: ``S`` states, ``A`` actions, ``b`` branches of a state-action pair, ``n`` models. Where the branches lead is fixed,
@@ -38,6 +40,7 @@ class ParametricFiniteEnv(NativeParametricEnv):
     """First state of every episode."""
 
     state_arrays = ("_states",)
+    render_fps = 5
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class ParametricFiniteEnv(NativeParametricEnv):
         terminal_states: npt.NDArray[np.bool_] | None = None,
         start_state: int = 0,
         max_episode_steps: int | None,
+        picture: StatePicture | None = None,
     ) -> None:
         """Put rows on the tables.
 
@@ -60,6 +64,7 @@ class ParametricFiniteEnv(NativeParametricEnv):
             terminal_states: Whether the episode ends in a state, ``(S,)``; nowhere by default.
             start_state: First state of every episode.
             max_episode_steps: Episodes are truncated at this length.
+            picture: How a state is drawn and written; None for a rectangle of numbered cells.
 
         Raises:
             ValueError: The branches of the nominal model are not distributions.
@@ -81,6 +86,7 @@ class ParametricFiniteEnv(NativeParametricEnv):
         nominal = self.branch_probabilities(parameter_space.nominal[None])
         read_distributions("branch_probabilities", nominal, ("model", "state", "action", "branch"))
         self._states = np.zeros(num_envs, np.int64)
+        self._picture = Cells.of_number(num_states) if picture is None else picture
         self._cumulative = np.zeros((num_envs, *successors.shape))
         self.set_params(parameter_space.nominal)
 
@@ -122,6 +128,14 @@ class ParametricFiniteEnv(NativeParametricEnv):
         super().set_params(params, rows)
         chosen = np.arange(self.num_envs) if rows is None else rows
         self._cumulative[chosen] = np.cumsum(self.branch_probabilities(self._params[chosen]), axis=-1)
+
+    def render_text(self, row: int) -> str:
+        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
+        self._check_drawable(row)
+        return "\n".join([*self._caption(row), self._picture.write(int(self._states[row]))])
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        self._picture.draw(canvas, int(self._states[row]))
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self._states[rows] = self.start_state

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from envs.drawing import PURPLE, SKY, YELLOW, shades
 from envs.tabular.finite import FiniteEnv
+from envs.tabular.pictures import Cells
 from envs.tabular.tables import Tables, grid_moves
 
 _SIZE = 5
@@ -50,4 +53,25 @@ def resource_gathering(num_envs: int, *, max_episode_steps: int | None = None) -
         observation_space=Box(low=0.0, high=5.0, shape=(4,), dtype=np.int32),
         reward_space=Box(low=np.array([-1, 0, 0], np.float32), high=np.array([0, 1, 1], np.float32), dtype=np.float32),
         max_episode_steps=max_episode_steps,
+        picture=_picture(cell, gold, diamond),
+    )
+
+
+def _picture(cell: npt.NDArray[np.int64], gold: npt.NDArray[np.int64], diamond: npt.NDArray[np.int64]) -> Cells:
+    """The map; what is carried stands below it. Arguments per state, ``(S,)``."""
+    texts = np.full(_SIZE * _SIZE, "", dtype="<U8")
+    colours = np.full((_SIZE * _SIZE, 3), shades(0.0))
+    for text, colour, cells in (
+        ("home", SKY, [_HOME]),
+        ("gold", YELLOW, [_GOLD]),
+        ("diamond", YELLOW, [_DIAMOND]),
+        ("enemy", PURPLE, list(_ENEMIES)),
+    ):
+        texts[cells], colours[cells] = text, colour
+    carried = ["nothing", "diamond", "gold", "gold and diamond"]
+    return Cells(
+        texts.reshape(_SIZE, _SIZE),
+        places=np.stack(np.divmod(cell, _SIZE), axis=-1),
+        colours=colours.reshape(_SIZE, _SIZE, 3),
+        notes=[f"carries {carried[2 * int(g) + int(d)]}" for g, d in zip(gold, diamond, strict=True)],
     )

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.tabular.finite import FiniteEnv
+from envs.tabular.pictures import Cells
 from envs.tabular.tables import Tables
 
 _TREASURES = np.array([1.0, 2.0, 3.0, 8.0, 10.0, 11.0])
@@ -52,6 +53,7 @@ class TreasureCorridor(FiniteEnv):
                 low=np.array([0, -1], np.float32), high=np.array([_TREASURES.max(), -1], np.float32), dtype=np.float32
             ),
             max_episode_steps=max_episode_steps,
+            picture=Cells([[f"{treasure:g}" for treasure in _TREASURES]]),
         )
 
     def pareto_front(self, gamma: float) -> npt.NDArray[np.float64]:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from envs.drawing import GREEN, PAPER, SKY
 from envs.native_env import shorter
 from envs.parametric.space import Parameter, ParameterSpace
 from envs.tabular.parametric_finite import Floats, ParametricFiniteEnv
+from envs.tabular.pictures import Cells
 from envs.tabular.tables import grid_moves
 
 LAYOUT = ("S111.G", ".###..", ".333..", ".###..", ".666..", ".666..")
@@ -72,6 +74,7 @@ class WindyWalk(ParametricFiniteEnv):
             terminal_states=np.arange(height * width) == goal,
             start_state=start,
             max_episode_steps=shorter(horizon, max_episode_steps),
+            picture=_picture(cells),
         )
 
     def branch_probabilities(self, models: npt.ArrayLike) -> Floats:
@@ -95,3 +98,12 @@ def _cells(layout: Sequence[str]) -> npt.NDArray[np.str_]:
         if (cells == mark).sum() != 1:
             raise ValueError(f"layout has {(cells == mark).sum()} cells with {mark}; expected exactly one {name}")
     return cells
+
+
+def _picture(cells: npt.NDArray[np.str_]) -> Cells:
+    """The map: the stronger the wind, the bluer."""
+    exponents = np.where(np.char.isdigit(cells), cells, "0").astype(np.int64)
+    strength = np.where(exponents > 0, 1.0 / np.maximum(exponents, 1), 0.0)[..., None]
+    colours = np.asarray(PAPER) + strength * (np.asarray(SKY) - PAPER)
+    colours[cells == "G"] = GREEN
+    return Cells(np.where(cells == ".", "", cells), colours=colours.round().astype(np.uint8))

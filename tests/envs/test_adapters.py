@@ -102,11 +102,11 @@ def test_what_gymnasium_makes_of_pictures(drawn_id):
 
 def test_films_are_recorded(drawn_id, tmp_path):
     pytest.importorskip("moviepy")
-    env = RecordVideo(gymnasium.make(drawn_id, render_mode="rgb_array"), str(tmp_path))
+    env = RecordVideo(gymnasium.make(drawn_id, render_mode="rgb_array"), str(tmp_path / "films"))
     env.reset(seed=0)
     env.step(0)
     env.close()
-    assert list(tmp_path.glob("*.mp4"))
+    assert list((tmp_path / "films").glob("*.mp4"))
 
 
 @pytest.mark.parametrize("form", [SingleEnv, BatchedVectorEnv])

@@ -382,7 +382,7 @@ def test_only_the_library_that_is_needed_is_loaded():
 
     code = (
         "import gymnasium, numpy, sys, envs; e = gymnasium.make('cormab/capacity-v0'); e.reset(seed=0); "
-        "e.step(e.action_space.sample()); heavy = {'torch', 'pyomo', 'highspy', 'networkx', 'morl'}; "
+        "e.step(e.action_space.sample()); heavy = {'torch', 'pyomo', 'highspy', 'networkx', 'morl', 'PIL'}; "
         "sys.exit(' '.join(sorted(heavy & sys.modules.keys())) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
