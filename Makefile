@@ -39,6 +39,11 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[mujoco,dev]'
 	@touch $(VENV)/.installed-run $@
 
+$(VENV)/.installed-interop: $(VENV)/.installed-dev
+	@echo "Installing the libraries that the project is tried with into $(VENV) (once; under a minute) ..."
+	@$(PIP) --editable '.[mujoco,dev,interop]'
+	@touch $@
+
 $(VENV)/.installed-docs: $(VENV)/.installed-dev
 	@echo "Installing the documentation tools into $(VENV) (once; under a minute) ..."
 	@$(PIP) --editable '.[mujoco,dev,docs]'
@@ -78,6 +83,9 @@ bench: $(VENV)/.installed-dev ## Measure speed, as ratios to a naive version
 
 .PHONY: install
 install: $(VENV)/.installed-dev ## Create .venv and install everything needed to develop
+
+.PHONY: interop
+interop: $(VENV)/.installed-interop ## Install the libraries that the project is tried with; `make test` then tries them too
 
 .PHONY: clean
 clean: ## Remove what was built (keeps .venv and runs/)
