@@ -12,7 +12,6 @@ import pytest
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "other_libraries.md"
 
 
-@pytest.mark.filterwarnings("ignore:.*does not draw render_mode='rgb_array'.*:UserWarning")
 def test_every_block_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) == 6

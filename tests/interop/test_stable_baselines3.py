@@ -16,7 +16,6 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 # It asks every environment for pictures, whether somebody wants to see them or not.
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not draw render_mode='rgb_array'.*:UserWarning")
 
 VECTOR_REWARDS = {"tabular/identity-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0", "parametric/mo-hopper-v0"}
 FAMILIES = [
