@@ -7,8 +7,6 @@ import re
 import runpy
 from pathlib import Path
 
-import pytest
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "other_libraries.md"
 
 
