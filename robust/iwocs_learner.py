@@ -15,7 +15,7 @@ from morl.errors import CapabilityError, ShapeError
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.experiments.result import Certificate, Report
 from morl.policies.base import BasePolicy, policy_from
-from morl.protocols import EnvFactory, Policy, State, prefixed, unprefixed
+from morl.protocols import EnvFactory, HasFirstUpdate, Policy, State, prefixed, unprefixed
 from morl.seeding import stream, stream_seed, torch_stream
 from morl.task import Task, Utility
 from robust.critics import FrozenCritic, frozen_critic
@@ -480,6 +480,10 @@ class IWOCSLearner:
         del weights
         current = self.inner.policies() if self.phase == 0 else []
         return [current[i] if sub.best is None else sub.best for i, sub in enumerate(self.subs)]
+
+    def waits_for(self) -> str:
+        """What the inner learner's first update waits for."""
+        return self.inner.waits_for() if isinstance(self.inner, HasFirstUpdate) else ""
 
     def statistics(self) -> dict[str, float]:
         """Of the inner learner, and how far the search is."""
