@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.errors import CapabilityError, ShapeError
+from morl.errors import CapabilityError, CheckpointError, ShapeError
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.experiments.result import Certificate, Report
 from morl.policies.base import BasePolicy, policy_from
@@ -610,6 +610,11 @@ class IWOCSLearner:
 
     def load_state(self, state: State) -> None:
         """Go on from a saved state."""
+        counts = (state["phase"], state["next_uid"], state["judged"], *state["spent"].values())
+        if state["stage"] not in ("train", "search", "done") or any(type(count) is not int or count < 0 for count in counts):
+            raise CheckpointError(
+                f"the saved IWOCS is at stage {state['stage']!r:.40} and counts {counts!r:.80}; it was changed"
+            )
         self.stage, self.phase, self._next_uid = state["stage"], int(state["phase"]), int(state["next_uid"])
         self.history = [dict(row) for row in state["history"]]
         self.spent, self.judge.env_steps = dict(state["spent"]), int(state["judged"])

@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 _LOOK_PERIOD = 100
 """Steps of an evaluation between two looks at the clock."""
-_PATIENCE = 20.0
+_PATIENCE = 30.0
 """Seconds of an evaluation without a word."""
 _log = logging.getLogger(__name__)
 
@@ -227,10 +227,11 @@ class Evaluator:
         if about in self._warned:
             return
         self._warned.add(about)
+        spec = self.env.spec
+        limited = f"give {spec.env_id} a time limit (max_episode_steps among the arguments of env), "
         _log.warning(
-            "%s (evaluation.max_episode_steps is %s); lower it, or give %s a time limit (max_episode_steps among the "
-            "arguments of env), fewer evaluation.episodes or a longer evaluation.period",
+            "%s (evaluation.max_episode_steps is %s); %slower it or evaluation.episodes, or raise evaluation.period",
             found,
             f"{self.evaluation.max_episode_steps:,}",
-            self.env.spec.env_id,
+            "" if spec.max_episode_steps else limited,
         )

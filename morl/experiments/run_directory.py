@@ -291,7 +291,8 @@ class RunDirectory:
         from morl.experiments.run_plots import result_figures, save_figure
 
         figures = {**result_figures(result), **result.figures}
-        return [save_figure(figure, self.path / "plots" / f"{name}.png") for name, figure in figures.items()]
+        with self.writing():
+            return [save_figure(figure, self.path / "plots" / f"{name}.png") for name, figure in figures.items()]
 
     def read_result(self) -> RunResult:
         """Read what :meth:`write_result` wrote, checking every checksum.

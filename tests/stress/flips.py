@@ -13,9 +13,10 @@ from tests.stress.runs import Stage, child, one_line
 
 
 def flipped(stage: Stage) -> str:
-    """Flip a bit of a finished run, then read it or go on with it."""
+    """Flip a bit of a finished or interrupted run, then read it or go on with it."""
     path, rng = stage.fresh("flipped"), stage.rng
-    shutil.copytree(stage.folder / "whole", path)
+    source = stage.folder / rng.choice(["whole", "halted"])
+    shutil.copytree(source, path)
     # Every file has the same chance, else the bits of checkpoints and pictures would be all.
     file = rng.choice(sorted(p for p in path.rglob("*") if p.is_file()))
     content = bytearray(file.read_bytes())
@@ -23,7 +24,7 @@ def flipped(stage: Stage) -> str:
     content[bit // 8] ^= 1 << bit % 8
     file.write_bytes(content)
     reads = rng.random() < 0.5
-    story = f"bit {bit} of {file.relative_to(path)}, then {'load' if reads else 'resume'}"
+    story = f"{source.name}: bit {bit} of {file.relative_to(path)}, then {'load' if reads else 'resume'}"
 
     def read() -> None:
         (stage.folder / "answer").write_text(everything(Run.load(path)))
@@ -33,7 +34,7 @@ def flipped(stage: Stage) -> str:
         one_line(end)
         assert end.text.count("\n") <= 3, f"{story}: {end.text}"
     elif reads:
-        assert (stage.folder / "answer").read_text() == everything(Run.load(stage.folder / "whole")), f"{story}: another answer"
+        assert (stage.folder / "answer").read_text() == everything(Run.load(source)), f"{story}: another answer"
     else:
         stage.check(path, story)
     return f"{story}: {end.code}"

@@ -9,7 +9,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,7 +22,7 @@ from morl.errors import MorlError
 from morl.experiments import session
 from morl.experiments.checkpoint import load_checkpoint
 from morl.experiments.config import RunConfig, load_config
-from morl.experiments.progress import Interrupted
+from morl.experiments.progress import Interrupted, Silent
 from morl.experiments.run_directory import RunDirectory
 from morl.experiments.runner import resume, run_config
 
@@ -32,6 +33,14 @@ LIMIT = 120.0
 CONFIG = "morld/deep-sea-treasure-tabular"
 CHANGES = ("env_steps=3_000", "solver.exchange_period=300", "solver.num_members=3", "evaluation.episodes=2")
 """A run of under a second with many evaluations and checkpoints."""
+
+
+class _Halt(Silent):
+    """Presses Ctrl-C in the middle."""
+
+    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
+        if env_steps >= 1_500:
+            signal.raise_signal(signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ class Stage:
             RunDirectory.write_plots = lambda self, result: []
         torch.set_num_threads(1)
         config = load_config(CONFIG, CHANGES)
-        run_config(config, out=folder / "warm")
+        with suppress(Interrupted):
+            run_config(config, out=folder / "halted", progress=_Halt())
         start = time.perf_counter()
         run_config(config, out=folder / "whole")
         return cls(folder, Random(seed), config, outcome(folder / "whole"), time.perf_counter() - start)
