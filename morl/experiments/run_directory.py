@@ -292,7 +292,8 @@ class RunDirectory:
 
         figures = {**result_figures(result), **result.figures}
         with self.writing():
-            return [save_figure(figure, self.path / "plots" / f"{name}.png") for name, figure in figures.items()]
+            folder = own_folder(self.path / "plots")
+            return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
     def read_result(self) -> RunResult:
         """Read what :meth:`write_result` wrote, checking every checksum.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from morl.experiments.files import own_folder, write_atomically
+from morl.experiments.files import write_atomically
 from morl.experiments.plots import Labels, front_figure, indicator_figure, weights_figure
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     canvas: Any = FigureCanvasAgg(figure)
     image = BytesIO()
     canvas.print_png(image, metadata={"Software": None})
-    own_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, image.getvalue(), durable=False)
     return path
 

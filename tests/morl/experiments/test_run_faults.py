@@ -17,6 +17,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from morl.errors import CheckpointError, ConfigurationError, MorlError
 from morl.experiments import files, session
@@ -454,3 +455,13 @@ def test_a_long_evaluation_is_said_while_it_goes_on(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         run(MOQLearning(), Endless, env_steps=10, evaluation=evaluation, weights=[0.5, 0.5])
     assert "an evaluation takes long: 1 of 1 episodes go on after 100 steps" in caplog.text
+
+
+def test_plots_are_drawn_where_the_run_is(path, tmp_path, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("morl.experiments.run_plots.result_figures", lambda result: {"front": Figure()})
+    (tmp_path / "elsewhere").mkdir()
+    (path / "plots").symlink_to(tmp_path / "elsewhere")
+    drawn = RunDirectory(path).write_plots(Run.load(path))
+    assert all(p.is_file() for p in drawn)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
