@@ -54,6 +54,12 @@ _READ_BACK = ("config.yaml", "front.csv", "summary.json", "metrics.csv", "timing
 _MORE_READ_BACK = re.compile(r"tables/[\w .-]+\.csv|policies/policy-\d+\.(json|safetensors)")
 """Policies and tables: nothing else, and nothing outside the run, is read because a manifest says so."""
 
+_LEFTOVERS = {".lock", ".probe", ".config.yaml.tmp"}
+"""What a run that was killed before it began may leave behind."""
+
+MISSING = "Is the plug-in that declares it missing here? Install it, or put it on PYTHONPATH."
+"""What to say where a run that is as it was written names something unknown."""
+
 _CHECKSUM, _CONFIG_CHECKSUM = "sha256", "config_sha256"
 """Keys of ``manifest.json`` under which it has its own checksum and that of ``config.yaml``; runs of old have neither."""
 
@@ -78,7 +84,7 @@ class RunDirectory:
         Raises:
             ConfigurationError: It holds something, is a file, or cannot be written.
         """
-        if path.is_dir() and any(path.iterdir()):
+        if path.is_dir() and any(found.name not in _LEFTOVERS for found in path.iterdir()):
             hint = f"; 'morl resume {path}' continues it" if (path / "config.yaml").is_file() else ""
             raise ConfigurationError(f"{path} is not empty: choose another --out or remove it first{hint}")
         try:
@@ -161,18 +167,13 @@ class RunDirectory:
         content = {**manifest, _CONFIG_CHECKSUM: sha256(self.path / "config.yaml")}
         write_atomically(self.path / "manifest.json", json_text({**content, _CHECKSUM: _checksum(_finite(content))}))
 
-    def check_config(self) -> None:
-        """Refuse a ``config.yaml`` that is not the one that the run began with, as far as the manifest says.
-
-        Raises:
-            ConfigurationError: It was changed.
-        """
+    def has_own_config(self) -> bool | None:
+        """Whether ``config.yaml`` is as the run wrote it; None where the manifest is missing or does not say."""
         try:
-            manifest = self.read_manifest()
+            recorded = self.read_manifest().get(_CONFIG_CHECKSUM)
         except CheckpointError:
-            return  # missing or damaged: it says nothing
-        if manifest.get(_CONFIG_CHECKSUM) not in (None, sha256(self.path / "config.yaml")):
-            raise ConfigurationError(self.changed)
+            return None
+        return None if recorded is None else bool(recorded == sha256(self.path / "config.yaml"))
 
     @property
     def changed(self) -> str:
@@ -319,12 +320,14 @@ class RunDirectory:
                 content[name] = read_verified(self.path / name, checksum)
             except CheckpointError as error:
                 raise CheckpointError(f"{error}{self._restore}") from error
+        self.load_plugins(content["config.yaml"].decode("utf-8", "replace"))
         try:
             text = {name: data.decode("utf-8") for name, data in content.items() if not name.startswith("policies/")}
-            self.load_plugins(text["config.yaml"])
             return self._result_of(manifest, text)
-        except MorlError:
+        except CheckpointError:
             raise
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.path} cannot be read here: {error} {MISSING}") from error
         except Exception as error:
             # Every file is as the manifest says, so whoever wrote them meant something else.
             raise CheckpointError(

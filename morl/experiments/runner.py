@@ -13,7 +13,7 @@ from morl.experiments.config import RunConfig, TaskConfig, from_yaml
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.progress import Progress, Silent
 from morl.experiments.result import RunResult
-from morl.experiments.run_directory import RunDirectory
+from morl.experiments.run_directory import MISSING, RunDirectory
 from morl.experiments.session import NOT_YAML, Session
 from morl.problem import EnvLike, make_problem
 from morl.protocols import Solver, State
@@ -125,19 +125,20 @@ def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -
     """
     path = directory.path / "config.yaml"
     if state is None:
-        directory.check_config()
+        intact = directory.has_own_config()
+        if intact is False:
+            raise ConfigurationError(directory.changed)
     else:
         if missing := {"config", "env_steps"} - state.keys():
             raise CheckpointError(f"the checkpoint lacks {min(missing)}: it was written by another version; start a new run")
         if type(state["env_steps"]) is not int or not isinstance(state["config"], str):
             raise CheckpointError(f"the checkpoint in {directory.checkpoint} was changed: delete that folder to start over")
+        intact = text == state["config"]
     try:
         config = from_yaml(text, source=str(path))
     except ConfigurationError as error:
-        if state is not None and text == state["config"]:
-            raise ConfigurationError(
-                f"{path} is as the run wrote it, but {error}; is a plug-in or another package that the run needs missing here?"
-            ) from error
+        if intact:
+            raise ConfigurationError(f"{path} is as the run wrote it, but cannot be used here: {error} {MISSING}") from error
         raise CheckpointError(f"{path} is damaged or was changed ({error}); restore it from a copy") from error
     if state is None:
         return config

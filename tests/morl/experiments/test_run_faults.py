@@ -465,3 +465,26 @@ def test_plots_are_drawn_where_the_run_is(path, tmp_path, monkeypatch):
     drawn = RunDirectory(path).write_plots(Run.load(path))
     assert all(p.is_file() for p in drawn)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_a_run_was_killed_over_before_it_began_is_no_run(tmp_path, whole):
+    (tmp_path / "run").mkdir()
+    for name in (".lock", ".config.yaml.tmp"):
+        (tmp_path / "run" / name).touch()
+    run_config(CONFIG, out=tmp_path / "run")
+    same(tmp_path / "run", whole)
+
+
+def test_an_unknown_component_of_an_intact_run_is_no_damage(path):
+    """As of a plug-in that was an installed package."""
+    summary = path / "summary.json"
+    summary.write_text(summary.read_text().replace('"name": "weighted_sum"', '"name": "my_sum"'))
+    rewritten(path, lambda manifest: manifest["files"].update({"summary.json": sha256(summary.read_bytes()).hexdigest()}))
+    with pytest.raises(ConfigurationError, match=r"cannot be read here: unknown scalarization 'my_sum'.*Is the plug-in"):
+        Run.load(path)
+    state = load_checkpoint(path / "checkpoint")
+    state["config"] = state["config"].replace("name: moq", "name: my_moq")
+    save_checkpoint(path / "checkpoint", state)
+    (path / "config.yaml").write_text(state["config"])
+    with pytest.raises(ConfigurationError, match=r"config\.yaml is as the run wrote it, but .*unknown solver 'my_moq'"):
+        resume(path)
