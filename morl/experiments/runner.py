@@ -11,6 +11,7 @@ from morl.errors import CheckpointError, ConfigurationError
 from morl.experiments.checkpoint import load_checkpoint
 from morl.experiments.config import RunConfig, TaskConfig, from_yaml
 from morl.experiments.evaluation import Evaluation
+from morl.experiments.files import remove
 from morl.experiments.progress import Progress, Silent
 from morl.experiments.result import RunResult
 from morl.experiments.run_directory import MISSING, RunDirectory
@@ -107,6 +108,9 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
             if session.text != state["config"]:
                 # The checkpoint says how far the run goes, also if this process ends before it writes the next one.
                 session.save(directory)
+        else:
+            # The run starts over: what its manifest says of the configuration must not outlive that.
+            remove(directory.path / "manifest.json")
         directory.write_config(session.text)
         return session.train(progress or Silent())
 

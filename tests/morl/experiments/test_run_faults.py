@@ -139,6 +139,19 @@ def test_a_change_before_the_first_checkpoint_is_found(path):
         resume(path)
 
 
+def test_a_run_that_starts_over_with_another_budget_may_be_killed_anywhere(path, monkeypatch):
+    shutil.rmtree(path / "checkpoint")
+
+    def crash(self, manifest):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "write_manifest", crash)
+        with pytest.raises(KeyboardInterrupt):
+            resume(path, env_steps=300)
+    assert resume(path).metrics[-1]["env_steps"] == 300
+
+
 def test_an_extension_that_was_killed_goes_on(path, tmp_path):
     shutil.copytree(path, tmp_path / "other")
     longer = resume(tmp_path / "other", env_steps=600)
