@@ -219,6 +219,8 @@ class Evaluator:
                 )
         if len(rows):
             self.truncated += len(rows)
+        if len(rows) and self.evaluation.max_episode_steps >= _LOOK_PERIOD:
+            # Somebody chose a shorter limit, and it costs nothing worth a word.
             self._warn("cut", f"{len(rows)} of {total} evaluation episodes were cut after {lengths.max():,} steps")
         return discounted, undiscounted, lengths
 

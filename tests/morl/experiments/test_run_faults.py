@@ -448,12 +448,12 @@ def test_statistics_are_those_of_the_members_that_learned(tmp_path):
 
 
 def test_an_endless_evaluation_is_said_once_and_counted(tmp_path, caplog):
-    evaluation = Evaluation(episodes=2, max_episode_steps=30, period=100)
+    evaluation = Evaluation(episodes=2, max_episode_steps=120, period=100)
     with caplog.at_level(logging.WARNING):
         result = run(MOQLearning(), Endless, env_steps=200, evaluation=evaluation, weights=[0.5, 0.5])
     cut = [record.getMessage() for record in caplog.records if "evaluation" in record.getMessage()]
     assert len(cut) == 1
-    assert "2 of 2 evaluation episodes were cut after 30 steps (evaluation.max_episode_steps is 30)" in cut[0]
+    assert "2 of 2 evaluation episodes were cut after 120 steps (evaluation.max_episode_steps is 120)" in cut[0]
     assert "time limit" in cut[0]
     assert result.summary["truncated"] == 6
 
