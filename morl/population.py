@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.errors import CapabilityError, ConfigurationError, ShapeError, TrainingDiverged
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError, ShapeError, TrainingDiverged
+from morl.nn.stacked import Selection
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import stream_seeds, torch_stream
 from morl.spaces import ObservationEncoder
@@ -65,6 +66,7 @@ class PopulationLearner(ABC):
         self.acting = torch_stream(seed, "acting", device=device)
         self.learning = torch_stream(seed, "learning", device=device)
         self.stats: dict[str, Tensor] = {}
+        self._noted: dict[str, npt.NDArray[np.bool_]] = {}
         self.timing = {"acting": 0.0, "environment": 0.0, "learning": 0.0}
         self._refresh_weights()
 
@@ -289,6 +291,7 @@ class PopulationLearner(ABC):
         self._has_return = self._has_return[index.numpy()].copy()
         self.member_steps = self.member_steps[index.numpy()].copy()
         self.stats = {name: value[index] for name, value in self.stats.items()}
+        self._noted = {name: noted[index.numpy()] for name, noted in self._noted.items()}
         utility = self.task.utility.select(index)
         self.task = Task(utility=utility, dynamics=None if self.task.dynamics is None else self.task.dynamics[index])
         self._reindex_networks(source, fresh)
@@ -300,20 +303,44 @@ class PopulationLearner(ABC):
 
     # ------------------------------------------------------------------ reports and state
 
+    def declare_statistics(self, *names: str) -> None:
+        """Add training statistics, which no member has before :meth:`note_statistics` tells."""
+        for name in names:
+            self.stats[name] = torch.full((self.n,), float("nan"), device=self.device)
+            self._noted[name] = np.zeros(self.n, dtype=np.bool_)
+
+    def note_statistics(self, members: Selection, **values: Tensor) -> None:
+        """Keep the latest statistics of some members, ``(n',)`` each; nothing is read back to the host."""
+        index = members if isinstance(members, slice) else members.numpy()
+        for name, value in values.items():
+            self.stats[name][members] = value.detach()
+            self._noted[name][index] = True
+
     def statistics(self) -> dict[str, float]:
-        """Latest training statistics, averaged over members.
+        """Latest training statistics, averaged over the members that have any; NaN before the first update.
 
         Raises:
             TrainingDiverged: One of them is not finite.
         """
-        values = {name: float(value.mean()) for name, value in self.stats.items()}
-        for name, value in values.items():
-            if not np.isfinite(value):
-                raise TrainingDiverged(
-                    f"{name} became {value} for member(s) {(~torch.isfinite(self.stats[name])).nonzero().flatten().tolist()}; "
-                    "lower learning_rate, or scale the rewards"
-                )
+        values = {}
+        for name, value in self.stats.items():
+            known = np.flatnonzero(self._noted.get(name, np.ones(self.n, dtype=np.bool_)))
+            values[name] = mean = float((value if len(known) == self.n else value[torch.from_numpy(known)]).mean())
+            if len(known) and not np.isfinite(mean):
+                bad = known[~torch.isfinite(value).cpu().numpy()[known]].tolist()
+                raise TrainingDiverged(f"{name} became {mean} for member(s) {bad}; lower learning_rate, or scale the rewards")
         return values
+
+    def waits_for(self) -> str:
+        """Why nothing was updated so far, and the remedy; empty text once something was.
+
+        See :class:`morl.protocols.HasFirstUpdate`.
+        """
+        return "" if any(noted.any() for noted in self._noted.values()) else self._before_first_update()
+
+    def _before_first_update(self) -> str:
+        """What the first update waits for, and the remedy, in words; empty text where it waits for nothing."""
+        return ""
 
     def state(self) -> State:
         """Everything needed to go on exactly."""
@@ -348,6 +375,18 @@ class PopulationLearner(ABC):
         if len(state["uids"]) != self.n:
             self.reindex([0] * len(state["uids"]), [True] * len(state["uids"]))
         self.uids, self._next_uid = list(state["uids"]), int(state["next_uid"])
+        for key, present in (
+            ("episodes", self.episodes),
+            ("ended", self.ended),
+            ("returns", self.returns),
+            ("discounts", self.discounts),
+            ("has_return", self._has_return),
+            ("member_steps", self.member_steps),
+        ):
+            if state[key].shape != present.shape or state[key].numpy().dtype != present.dtype:
+                raise CheckpointError(f"the saved {key} have shape {tuple(state[key].shape)}, expected {present.shape}")
+        if int(min(state["episodes"].min(), state["member_steps"].min())) < 0:
+            raise CheckpointError("the saved learner counts fewer than no episodes or steps; it was changed")
         self.episodes, self.ended, self.returns, self.discounts, self._has_return, self.member_steps = (
             state[key].numpy().copy() for key in ("episodes", "ended", "returns", "discounts", "has_return", "member_steps")
         )
@@ -364,6 +403,8 @@ class PopulationLearner(ABC):
         rows = unprefixed("rows", state)
         self.observations = self.rows.replay(rows)
         self.stats = {name: value.to(self.device).clone() for name, value in unprefixed("stats", state).items()}
+        # A statistic that was noted is finite, or the run had ended.
+        self._noted = {name: (~value.isnan()).cpu().numpy() for name, value in self.stats.items()}
         self._load_own_state(unprefixed("own", state))
         self._refresh_weights()
 

@@ -209,7 +209,7 @@ class Learner(Protocol):
         ...
 
     def statistics(self) -> dict[str, float]:
-        """Latest training statistics (losses and the like) for the metrics table; same keys at every call."""
+        """Latest training statistics (losses and the like) for the metrics table; same keys at every call, NaN for none yet."""
         ...
 
     def state(self) -> State:
@@ -235,6 +235,15 @@ class HasValues(Protocol):
         Returns:
             ``(n, B, m)``, in return units.
         """
+        ...
+
+
+@runtime_checkable
+class HasFirstUpdate(Protocol):
+    """A learner that can say why it has not learned anything yet."""
+
+    def waits_for(self) -> str:
+        """What the first update waits for, and the remedy, in words; empty text once there was one."""
         ...
 
 

@@ -11,7 +11,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, field
+from dataclasses import MISSING, field, fields, is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -84,6 +84,8 @@ _COMPONENTS: dict[str, dict[str, str]] = {
 }
 
 _added: dict[str, dict[str, str]] = {}
+_origins: dict[str, str] = {}
+"""Which module, imported because a configuration or a program named it, declares a target."""
 
 
 def _add(components: object, origin: str) -> None:
@@ -135,6 +137,28 @@ def load_plugins(modules: Iterable[str]) -> None:
         if not hasattr(imported, "COMPONENTS"):
             raise ConfigurationError(f"plugins: {module!r} declares no COMPONENTS = {{kind: {{name: 'module:Class'}}}}")
         _add(imported.COMPONENTS, f"plugins: {module}")
+        _origins.update({target: module for table in imported.COMPONENTS.values() for target in table.values()})
+
+
+def plugins_of(obj: object) -> tuple[str, ...]:
+    """Plug-in modules that must be imported before a component can be built again from its configuration.
+
+    Args:
+        obj: A component; what its fields hold counts, too.
+
+    Returns:
+        Names of modules that were given to :func:`load_plugins`, without those of installed packages.
+    """
+    if isinstance(obj, str):
+        # Some fields hold the name of a component.
+        targets = [table[obj] for table in _added.values() if obj in table]
+        return tuple(_origins[each] for each in targets if each in _origins)
+    parts: list[object] = list(obj) if isinstance(obj, (tuple, list)) else []
+    if is_dataclass(obj):
+        parts += [getattr(obj, f.name, None) for f in fields(obj)]
+        if (registered := name_of(obj)) is not None:
+            parts.append(registered[1])
+    return tuple(dict.fromkeys(module for part in parts for module in plugins_of(part)))
 
 
 def _table(kind: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError, EnvironmentFault
+from morl.errors import CapabilityError, CheckpointError, EnvironmentFault
 from morl.protocols import State
 from morl.spaces import integral_bounds, raw_observations
 
@@ -259,9 +259,25 @@ class BatchedRows:
         Returns:
             The raw observation at which each row stands, ``(R, *space.shape)`` (zeros for rows that never started); None if
             no row ever started.
+
+        Raises:
+            CheckpointError: The state is not that of so many rows, or says that they are where they cannot be.
         """
         seeds, lengths, actions = (state[key].numpy() for key in ("seeds", "lengths", "actions"))
         models = state["dynamics"].numpy() if "dynamics" in state else None
+        if not (
+            seeds.shape == lengths.shape == actions.shape[:1] == (self.num_rows,)
+            and seeds.dtype == lengths.dtype == np.int64
+            and actions.dtype == self._action_dtype
+            and actions.shape[2:] == self._actions.shape[2:]
+            and (lengths >= 0).all()
+            and lengths.max(initial=0) <= actions.shape[1]
+            and not lengths[seeds < 0].any()
+        ):
+            raise CheckpointError(
+                f"the saved positions of {self.num_rows} environment rows contradict each other (lengths "
+                f"{lengths.reshape(-1)[:4].tolist()}..., actions of shape {actions.shape}); they were changed"
+            )
         started = np.flatnonzero(seeds >= 0)
         if not len(started):
             return None

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.errors import CapabilityError, ShapeError
+from morl.errors import CapabilityError, CheckpointError, ShapeError
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.experiments.result import Certificate, Report
 from morl.policies.base import BasePolicy, policy_from
-from morl.protocols import EnvFactory, Policy, State, prefixed, unprefixed
+from morl.protocols import EnvFactory, HasFirstUpdate, Policy, State, prefixed, unprefixed
 from morl.seeding import stream, stream_seed, torch_stream
 from morl.task import Task, Utility
 from robust.critics import FrozenCritic, frozen_critic
@@ -481,6 +481,10 @@ class IWOCSLearner:
         current = self.inner.policies() if self.phase == 0 else []
         return [current[i] if sub.best is None else sub.best for i, sub in enumerate(self.subs)]
 
+    def waits_for(self) -> str:
+        """What the inner learner's first update waits for."""
+        return self.inner.waits_for() if isinstance(self.inner, HasFirstUpdate) else ""
+
     def statistics(self) -> dict[str, float]:
         """Of the inner learner, and how far the search is."""
         statistics: dict[str, float] = self.inner.statistics()
@@ -606,6 +610,11 @@ class IWOCSLearner:
 
     def load_state(self, state: State) -> None:
         """Go on from a saved state."""
+        counts = (state["phase"], state["next_uid"], state["judged"], *state["spent"].values())
+        if state["stage"] not in ("train", "search", "done") or any(type(count) is not int or count < 0 for count in counts):
+            raise CheckpointError(
+                f"the saved IWOCS is at stage {state['stage']!r:.40} and counts {counts!r:.80}; it was changed"
+            )
         self.stage, self.phase, self._next_uid = state["stage"], int(state["phase"]), int(state["next_uid"])
         self.history = [dict(row) for row in state["history"]]
         self.spent, self.judge.env_steps = dict(state["spent"]), int(state["judged"])

@@ -63,14 +63,21 @@ class Archive(ABC):
         values = np.stack([entry.values for entry in everybody])
         kept = self.keep(values)
         old = len(self._entries)
-        statuses = [Status.ADDED if kept[i] else self._reason(i, values, kept) for i in range(old, len(everybody))]
+        statuses = self._statuses(values, kept)[old:]
         accepted = [_with_policy(entry) for entry, stays in zip(offered, kept[old:], strict=True) if stays]
         self._entries = [entry for entry, stays in zip(self._entries, kept[:old], strict=True) if stays] + accepted
         return statuses
 
-    def _reason(self, index: int, values: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> Status:
-        """Why the point at ``index`` does not stay."""
-        return Status.DUPLICATE if (values[kept] == values[index]).all(axis=1).any() else Status.DOMINATED
+    def _statuses(self, values: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> list[Status]:
+        """What becomes of each of the points ``(p, m)``, of which some are kept."""
+        if kept.all():
+            return [Status.ADDED] * len(kept)
+        points = hashable(values)
+        stored = {point for point, stays in zip(points, kept, strict=True) if stays}
+        return [
+            Status.ADDED if stays else Status.DUPLICATE if point in stored else Status.DOMINATED
+            for point, stays in zip(points, kept, strict=True)
+        ]
 
     def _check(self, offered: list[ArchiveEntry]) -> None:
         first = self._entries[0] if self._entries else offered[0]
@@ -172,9 +179,15 @@ class Archive(ABC):
             CheckpointError: Something is missing.
         """
         try:
-            self._entries = [_restored(state, i) for i in range(int(state["num_entries"]))]
+            self._entries = _restored(state)
         except KeyError as error:
             raise CheckpointError(f"the saved archive lacks {error}; it is incomplete or of another version") from error
+
+
+def hashable(values: npt.NDArray[np.float64]) -> list[bytes]:
+    """Points ``(p, m)`` as things that are equal where all numbers are, ``(p,)``."""
+    # Minus zero equals zero, but has other bits.
+    return [row.tobytes() for row in values + 0.0]
 
 
 def _with_policy(entry: ArchiveEntry) -> ArchiveEntry:
@@ -184,22 +197,47 @@ def _with_policy(entry: ArchiveEntry) -> ArchiveEntry:
     return entry
 
 
-def _restored(state: State, index: int) -> ArchiveEntry:
-    """Entry ``index`` of a saved archive."""
-    saved = unprefixed(f"policies/{index}", state)
-    policy = None
-    if saved:
-        from morl.policies import policy_from
+def _restored(state: State) -> list[ArchiveEntry]:
+    """Entries of a saved archive."""
+    count = state["num_entries"]
+    if not count:
+        return []
+    columns: dict[str, npt.NDArray[Any]] = {name: state[name].numpy() for name in (*_ARRAYS, "weights", "env_steps", "member")}
+    if any(len(column) != count for column in columns.values()):
+        raise CheckpointError(f"the saved archive says that it has {count!r:.80} entries, but its columns say something else")
+    columns["policy"] = _restored_policies(state, count)
+    unknown = np.isnan(columns["weights"]).any(1)
+    estimator: dict[str, Any] = {
+        "episodes": int(state["episodes"]),
+        "gamma": float(state["gamma"]),
+        "deterministic": bool(state["deterministic"]),
+    }
+    return [
+        ArchiveEntry(
+            **{name: columns[name][i] for name in _ARRAYS},
+            weights=None if unknown[i] else columns["weights"][i],
+            policy=columns["policy"][i],
+            env_steps=int(columns["env_steps"][i]),
+            member=int(columns["member"][i]),
+            **estimator,
+        )
+        for i in range(count)
+    ]
 
-        policy = policy_from(saved["config"], unprefixed("tensors", saved))
-    weights = state["weights"][index].numpy()
-    return ArchiveEntry(
-        **{name: state[name][index].numpy() for name in _ARRAYS},
-        weights=None if np.isnan(weights).any() else weights,
-        policy=policy,
-        env_steps=int(state["env_steps"][index]),
-        member=int(state["member"][index]),
-        episodes=int(state["episodes"]),
-        gamma=float(state["gamma"]),
-        deterministic=bool(state["deterministic"]),
-    )
+
+def _restored_policies(state: State, count: int) -> npt.NDArray[Any]:
+    """Policies of a saved archive, ``(p,)``; None where none was saved. One pass over the state, however many there are."""
+    from morl.policies import policy_from
+
+    configs: dict[int, dict[str, Any]] = {}
+    tensors: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in unprefixed("policies", state).items():
+        index, _, name = key.partition("/")
+        if name == "config":
+            configs[int(index)] = value
+        else:
+            tensors.setdefault(int(index), {})[name.removeprefix("tensors/")] = value
+    policies = np.full(count, None, dtype=object)
+    for i, config in configs.items():
+        policies[i] = policy_from(config, tensors.get(i, {}))
+    return policies

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from morl.archives.archive import Archive
+from morl.archives.archive import Archive, hashable
 from morl.archives.entry import Status
 from morl.errors import ConfigurationError, ShapeError
-from morl.functional.dominance import dominates, non_dominated
+from morl.functional.dominance import non_dominated
 from morl.indicators.convention import hypervolume_contributions
 from morl.indicators.volume import contributions_are_quick, thinned
 
@@ -69,8 +69,13 @@ class BoundedArchive(Archive):
             kept[indices[len(indices) - 1 - int(contributions[::-1].argmin())]] = False
         return kept
 
-    def _reason(self, index: int, values: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> Status:
-        reason = super()._reason(index, values, kept)
-        if reason is Status.DOMINATED and not dominates(values, values[index]).any():
-            return Status.CROWDED
-        return reason
+    def _statuses(self, values: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> list[Status]:
+        statuses = super()._statuses(values, kept)
+        if Status.DOMINATED not in statuses:
+            return statuses
+        points = hashable(values)
+        front = {point for point, leads in zip(points, non_dominated(values), strict=True) if leads}
+        return [
+            Status.CROWDED if status is Status.DOMINATED and point in front else status
+            for status, point in zip(statuses, points, strict=True)
+        ]

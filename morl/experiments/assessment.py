@@ -85,7 +85,11 @@ class Assessor:
 
     def state(self) -> State:
         """Archive, latest record and accounts."""
-        state: State = {"env_steps": self.evaluator.env_steps, **prefixed("archive", self.archive.state())}
+        state: State = {
+            "env_steps": self.evaluator.env_steps,
+            "truncated": self.evaluator.truncated,
+            **prefixed("archive", self.archive.state()),
+        }
         if self.latest is not None:
             state["latest/env_steps"] = self.latest.env_steps
             for name in ("values", "standard_errors", "undiscounted", "weights", "returns"):
@@ -94,7 +98,7 @@ class Assessor:
 
     def load_state(self, state: State) -> None:
         """Restore :meth:`state`."""
-        self.evaluator.env_steps = int(state["env_steps"])
+        self.evaluator.env_steps, self.evaluator.truncated = int(state["env_steps"]), int(state.get("truncated", 0))
         # Files give host tensors; archived policies meet those of the population, so they go back to where those are.
         device = self.evaluator.device
         self.archive.load_state(

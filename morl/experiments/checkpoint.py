@@ -7,11 +7,10 @@ kept. Nothing in it is executed when it is read.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import shutil
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from morl.errors import CheckpointError
+from morl.experiments.files import create, flush, own_folder, read_json, read_verified, remove, sha256
 from morl.protocols import State
 
 FORMAT_VERSION = 1
@@ -46,32 +46,48 @@ def save_checkpoint(folder: Path, state: State) -> Path:
         TypeError: A value is neither a tensor nor what JSON can hold; names its key.
         OSError: The disk refuses.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    tensors, values = _split(state)
+    own_folder(folder)
+    for leftover in folder.glob(".*.tmp"):
+        remove(leftover)
     number = max((int(p.name) for p in _checkpoints(folder)), default=0) + 1
     final, temporary = folder / f"{number:08d}", folder / f".{number:08d}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    tensors, values = _split(state)
-    save_file(tensors, temporary / _TENSORS)
-    (temporary / _VALUES).write_text(json.dumps(values), encoding="utf-8")
-    manifest = {
-        "format": FORMAT_VERSION,
-        "files": {
-            name: {"sha256": sha256(temporary / name), "bytes": (temporary / name).stat().st_size}
-            for name in (_TENSORS, _VALUES)
-        },
-    }
-    (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    for name in (_TENSORS, _VALUES, _MANIFEST):
-        flush(temporary / name)
-    flush(temporary)
+    try:
+        temporary.mkdir()
+        _write(temporary, tensors, values)
+    except OSError:
+        # What fits nowhere must not fill the disk.
+        remove(temporary)
+        raise
     temporary.rename(final)
     flush(folder)
     for old in _checkpoints(folder)[:-_KEEP]:
-        shutil.rmtree(old)
-    for leftover in folder.glob(".*.tmp"):
-        shutil.rmtree(leftover)
+        remove(old)
     return final
+
+
+def _write(folder: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Write the three files into a new folder and wait until they have reached the disk."""
+    path = folder / _TENSORS
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        # The library has errors of its own for what the disk says.
+        if (found := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
+    create(folder / _VALUES, json.dumps(values).encode())
+    manifest = {
+        "format": FORMAT_VERSION,
+        "files": {
+            name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in (_TENSORS, _VALUES)
+        },
+    }
+    create(folder / _MANIFEST, json.dumps(manifest, indent=1).encode())
+    for name in (_TENSORS, _VALUES, _MANIFEST):
+        flush(folder / name)
+    flush(folder)
 
 
 def load_checkpoint(folder: Path) -> State | None:
@@ -121,18 +137,23 @@ def read_checkpoint(path: Path) -> State:
             f"{path / _MANIFEST} has format version {version!r}, this program reads {FORMAT_VERSION}: use the version of morl "
             "that wrote it"
         )
-    content = {
-        name: read_verified(path / name, manifest.get("files", {}).get(name, {}).get("sha256")) for name in (_TENSORS, _VALUES)
-    }
+    content = {name: read_verified(path / name, _checksum(manifest, name)) for name in (_TENSORS, _VALUES)}
     try:
         return {**json.loads(content[_VALUES]), **load_tensors(content[_TENSORS])}
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, TypeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+def _checksum(manifest: dict[str, Any], name: str) -> object:
+    """Recorded SHA-256 of a file; None where the list of files has none."""
+    files = manifest.get("files")
+    entry = files.get(name) if isinstance(files, dict) else None
+    return entry.get("sha256") if isinstance(entry, dict) else None
 
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(p for p in folder.glob("[0-9]*") if p.name.isdigit()) if folder.is_dir() else []
+    return sorted(p for p in folder.glob("[0-9]*") if p.name.isdecimal()) if folder.is_dir() else []
 
 
 def _split(state: State) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -163,80 +184,3 @@ def _check_plain(value: Any, key: str) -> None:
             _check_plain(item, f"{key}/{inner}")
     elif not (value is None or type(value) in (bool, int, float, str)):
         raise TypeError(f"state[{key!r}] holds {type(value).__name__}; expected a tensor or what JSON can hold")
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Wait until a file or folder has reached the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_atomically(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write a text file so that a reader, or a crash, sees the old content or the new, never a part.
-
-    Args:
-        path: Where.
-        text: What, written as UTF-8.
-        durable: Wait until it has reached the disk, so that a power failure cannot undo it.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    if durable:
-        flush(temporary)
-    temporary.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Args:
-        path: Which.
-
-    Returns:
-        Its content.
-
-    Raises:
-        CheckpointError: Missing or not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is truncated or damaged ({error})") from error
-
-
-def read_verified(path: Path, checksum: str | None) -> bytes:
-    """Read a file and compare it with its recorded SHA-256.
-
-    Args:
-        path: Which.
-        checksum: Expected hexadecimal digest.
-
-    Returns:
-        The content.
-
-    Raises:
-        CheckpointError: Missing, or not what was written.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing") from error
-    if checksum is None:
-        raise CheckpointError(f"{path} has no recorded checksum: its list of files was altered")
-    if hashlib.sha256(content).hexdigest() != checksum:
-        raise CheckpointError(f"{path} is truncated or was altered: its checksum is not the recorded one")
-    return content

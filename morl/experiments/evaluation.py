@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ from morl.protocols import EnvFactory, EnvRows, Policy
 from morl.seeding import stream_seed, torch_stream
 
 Array = npt.NDArray[np.float64]
+
+_LOOK_PERIOD = 100
+"""Steps of an evaluation between two looks at the clock."""
+_PATIENCE = 30.0
+"""Seconds of an evaluation without a word."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +108,10 @@ class Evaluator:
         self.env, self.evaluation, self.device = env, evaluation, device
         self.gamma = gamma if evaluation.gamma is None else evaluation.gamma
         self.env_steps = 0
+        self.truncated = 0
+        """Episodes that were cut at ``max_episode_steps``."""
         self.seconds = 0.0
+        self._warned: set[str] = set()
         self._rows: EnvRows | None = None
 
     def __call__(
@@ -170,7 +180,8 @@ class Evaluator:
         discounted, undiscounted, discount = np.zeros((total, m)), np.zeros((total, m)), 1.0
         lengths = np.zeros(total, dtype=np.int64)
         rewards, done = torch.zeros(total, m, device=self.device), torch.zeros(total, dtype=torch.bool, device=self.device)
-        for _ in range(self.evaluation.max_episode_steps):
+        start = time.perf_counter()
+        for steps in range(1, self.evaluation.max_episode_steps + 1):
             with torch.inference_mode():
                 actions = policy.act_stacked(
                     observations.unflatten(0, (p, batch)), memory, None, self.evaluation.deterministic, generator
@@ -200,4 +211,29 @@ class Evaluator:
             rows = rows[~ended.cpu().numpy()]
             if not len(rows):
                 break
+            if steps % _LOOK_PERIOD == 0 and time.perf_counter() - start > _PATIENCE:
+                self._warn(
+                    "slow",
+                    f"an evaluation takes long: {len(rows)} of {total} episodes go on after {steps:,} steps and "
+                    f"{time.perf_counter() - start:.0f} s",
+                )
+        if len(rows):
+            self.truncated += len(rows)
+        if len(rows) and self.evaluation.max_episode_steps >= _LOOK_PERIOD:
+            # Somebody chose a shorter limit, and it costs nothing worth a word.
+            self._warn("cut", f"{len(rows)} of {total} evaluation episodes were cut after {lengths.max():,} steps")
         return discounted, undiscounted, lengths
+
+    def _warn(self, about: str, found: str) -> None:
+        """Say once what endless episodes cost, and what to do."""
+        if about in self._warned:
+            return
+        self._warned.add(about)
+        spec = self.env.spec
+        limited = f"give {spec.env_id} a time limit (max_episode_steps among the arguments of env), "
+        _log.warning(
+            "%s (evaluation.max_episode_steps is %s); %slower it or evaluation.episodes, or raise evaluation.period",
+            found,
+            f"{self.evaluation.max_episode_steps:,}",
+            "" if spec.max_episode_steps else limited,
+        )

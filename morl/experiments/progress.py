@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
+
+_log = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
@@ -38,6 +41,36 @@ class Silent:
 
     def stop(self) -> None:
         """See :class:`Progress`."""
+
+
+class Unheard:
+    """Passes everything on to a watcher, until what it prints cannot be written any more; no run ends for that."""
+
+    def __init__(self, watcher: Progress) -> None:
+        self._watcher: Progress = watcher
+
+    def start(self, description: Mapping[str, Any]) -> None:
+        """See :class:`Progress`."""
+        self._tell(lambda: self._watcher.start(description))
+
+    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
+        """See :class:`Progress`."""
+        self._tell(lambda: self._watcher.update(env_steps, metrics))
+
+    def stop(self) -> None:
+        """See :class:`Progress`."""
+        self._tell(self._watcher.stop)
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except (OSError, SystemExit) as error:
+            # rich leaves the program where a pipe is broken.
+            cause = error.__context__ if isinstance(error, SystemExit) else error
+            if not isinstance(cause, OSError):
+                raise
+            self._watcher = Silent()
+            _log.warning("progress cannot be printed any more (%s); training goes on", cause.strerror or cause)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -11,6 +11,7 @@ from morl.experiments.config import from_yaml
 from morl.experiments.evaluation import Evaluator
 from morl.experiments.measures import Measures
 from morl.experiments.result import Run, RunResult
+from morl.experiments.run_directory import RunDirectory
 from morl.experiments.tables import Table, write_table
 from morl.functional.dominance import non_dominated
 from morl.problem import make_problem
@@ -73,5 +74,6 @@ def reevaluate_run(path: Path, *, episodes: int) -> tuple[RunResult, Table, dict
     measures = Measures(problem, gamma=evaluator.gamma, reference_point=config.evaluation.reference_point)
     measures.load_state({"reference_point": result.summary["reference_point"]})
     rows, indicators = reevaluate(result, evaluator, measures, episodes=episodes)
-    write_table(path / "evaluation.csv", rows)
+    with RunDirectory(path).writing():
+        write_table(path / "evaluation.csv", rows)
     return result, rows, indicators, path / "evaluation.csv"

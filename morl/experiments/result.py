@@ -190,13 +190,14 @@ class RunResult:
 
         Raises:
             ConfigurationError: The folder is not empty.
+            MorlError: The disk refuses; names the file.
         """
         from morl.experiments.run_directory import RunDirectory
 
         directory = RunDirectory.create(Path(path))
-        directory.write_config(self.config)
-        directory.write_progress(self.metrics, self.timing)
-        directory.write_result(self)
+        with directory.writing():
+            directory.write_config(self.config)
+            directory.write_result(self)
         return directory.path
 
 
@@ -245,6 +246,7 @@ class Run:
 
         Raises:
             CheckpointError: Something is missing, truncated, altered or of another version; names the file and the remedy.
+            ConfigurationError: The run needs a plug-in that is missing here; names it.
         """
         from morl.experiments.run_directory import RunDirectory
 
@@ -253,6 +255,8 @@ class Run:
     @staticmethod
     def resume(path: str | Path, *, env_steps: int | None = None) -> RunResult:
         """Continue an interrupted run to the result it would have had, or extend a finished one.
+
+        One process at a time; what ``config.yaml`` says of ``env_steps`` is not followed if it was changed.
 
         Args:
             path: The run directory.
@@ -263,7 +267,9 @@ class Run:
 
         Raises:
             CheckpointError: There is nothing whole to go on from.
-            ConfigurationError: ``env_steps`` is less than what was already done, or the configuration was changed.
+            ConfigurationError: ``env_steps`` is less than what was already done, the configuration was changed, or a plug-in is
+                missing here.
+            MorlError: Another process works on the run, or the disk refuses.
         """
         from morl.experiments.runner import resume
 

@@ -6,36 +6,62 @@
     policies/    checkpoint/    plots/       tables/
 
 Every file is replaced at once, so that a crash never leaves half of one. ``manifest.json`` has the SHA-256 of what
-:meth:`RunDirectory.read_result` reads.
+:meth:`RunDirectory.read_result` reads, and of itself. Nothing is written where a link leads.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
-import shutil
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from morl.archives import ArchiveEntry, ParetoArchive
-from morl.errors import CheckpointError, ConfigurationError
-from morl.experiments.checkpoint import read_json, read_verified, sha256, write_atomically
+from morl.errors import CheckpointError, ConfigurationError, MorlError
 from morl.experiments.config import from_yaml, to_plain
+from morl.experiments.files import (
+    create,
+    in_use,
+    naming,
+    own_folder,
+    read_file,
+    read_json,
+    read_verified,
+    remove,
+    sha256,
+    write_atomically,
+)
 from morl.experiments.result import Certificate, Preference, RunResult
 from morl.experiments.tables import Table, parse_table, write_table
 from morl.policies import load_policy
-from morl.registry import name_of
+from morl.registry import load_plugins, name_of
 
 FORMAT_VERSION = 1
 """Version of the layout described above."""
 
 _READ_BACK = ("config.yaml", "front.csv", "summary.json", "metrics.csv", "timing.csv")
 """Files of every result, beside its policies and tables."""
+
+_MORE_READ_BACK = re.compile(r"tables/[\w .-]+\.csv|policies/policy-\d+\.(json|safetensors)")
+"""Policies and tables: nothing else, and nothing outside the run, is read because a manifest says so."""
+
+_LEFTOVERS = {".lock", ".probe", ".config.yaml.tmp"}
+"""What a run that was killed before it began may leave behind."""
+
+MISSING = "Is the plug-in that declares it missing here? Install it, or put it on PYTHONPATH."
+"""What to say where a run that is as it was written names something unknown."""
+
+_CHECKSUM, _CONFIG_CHECKSUM = "sha256", "config_sha256"
+"""Keys of ``manifest.json`` under which it has its own checksum and that of ``config.yaml``; runs of old have neither."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +84,14 @@ class RunDirectory:
         Raises:
             ConfigurationError: It holds something, is a file, or cannot be written.
         """
-        if path.is_dir() and any(path.iterdir()):
+        if path.is_dir() and any(found.name not in _LEFTOVERS for found in path.iterdir()):
             hint = f"; 'morl resume {path}' continues it" if (path / "config.yaml").is_file() else ""
             raise ConfigurationError(f"{path} is not empty: choose another --out or remove it first{hint}")
         try:
             path.mkdir(parents=True, exist_ok=True)
             probe = path / ".probe"
-            probe.touch()
+            # A full disk still makes empty files.
+            create(probe, bytes(4096))
             probe.unlink()
         except OSError as error:
             raise ConfigurationError(f"cannot write to {path}: {error.strerror or error}; choose another --out") from error
@@ -86,6 +113,34 @@ class RunDirectory:
         """Folder of the checkpoints."""
         return self.path / "checkpoint"
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say what cannot be written, and what to do, where the disk refuses inside.
+
+        Raises:
+            MorlError: It refused; names the file.
+        """
+        try:
+            yield
+        except OSError as error:
+            if not self.concerns(error):
+                raise
+            again = f"'morl resume {self.path}'" if (self.path / "config.yaml").is_file() else "try again"
+            raise MorlError(
+                f"cannot write to {error.filename}: {error.strerror} (what was written before is kept: remove the cause, then "
+                f"{again})"
+            ) from error
+
+    def concerns(self, error: OSError) -> bool:
+        """Whether an error of the disk is about a file in here."""
+        return isinstance(error.filename, (str, Path)) and Path(error.filename).is_relative_to(self.path)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Write here and nobody else; see :func:`~morl.experiments.files.in_use` and :meth:`writing`."""
+        with self.writing(), in_use(self.path):
+            yield
+
     def write_config(self, text: str) -> None:
         """Write ``config.yaml``."""
         write_atomically(self.path / "config.yaml", text)
@@ -98,7 +153,7 @@ class RunDirectory:
         """
         path = self.path / "config.yaml"
         try:
-            return path.read_text(encoding="utf-8")
+            return read_file(path).decode("utf-8")
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{path} is damaged: byte {error.start} is not UTF-8; restore it from a copy") from error
 
@@ -108,8 +163,42 @@ class RunDirectory:
         write_table(self.path / "timing.csv", timing, durable=False)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write ``manifest.json``."""
-        write_atomically(self.path / "manifest.json", json_text(manifest))
+        """Write ``manifest.json``; ``config.yaml`` must be there."""
+        content = {**manifest, _CONFIG_CHECKSUM: sha256(self.path / "config.yaml")}
+        write_atomically(self.path / "manifest.json", json_text({**content, _CHECKSUM: _checksum(_finite(content))}))
+
+    def has_own_config(self) -> bool | None:
+        """Whether ``config.yaml`` is as the run wrote it; None where the manifest is missing or does not say."""
+        try:
+            recorded = self.read_manifest().get(_CONFIG_CHECKSUM)
+        except CheckpointError:
+            return None
+        return None if recorded is None else bool(recorded == sha256(self.path / "config.yaml"))
+
+    @property
+    def changed(self) -> str:
+        """What to say about a configuration that was changed."""
+        path = self.path / "config.yaml"
+        return f"{path} was changed since the run began; undo that, or start a new run with 'morl run {path}'"
+
+    def load_plugins(self, text: str) -> None:
+        """Import the plug-ins that the run's configuration names.
+
+        Args:
+            text: The content of ``config.yaml``.
+
+        Raises:
+            ConfigurationError: One is missing here; names it.
+        """
+        try:
+            config = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError):
+            return  # whoever needs the whole of it says what is wrong
+        names = config.get("plugins") if isinstance(config, dict) else None
+        try:
+            load_plugins([name for name in names if isinstance(name, str)] if isinstance(names, list) else [])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"the run in {self.path} needs a plug-in that cannot be used here: {error}") from error
 
     @property
     def _restore(self) -> str:
@@ -126,12 +215,10 @@ class RunDirectory:
             manifest = read_json(path)
         except CheckpointError as error:
             raise CheckpointError(f"{error}{self._restore}") from error
-        version = manifest.get("format") if isinstance(manifest, dict) else None
-        if not isinstance(manifest, dict) or version != FORMAT_VERSION:
-            raise CheckpointError(
-                f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}: use the version of "
-                "morl that wrote it"
-            )
+        manifest = self._of_this_version(manifest)
+        given = manifest.pop(_CHECKSUM, None)
+        if (given is not None or _CONFIG_CHECKSUM in manifest) and given != _checksum(manifest):
+            raise CheckpointError(f"{path} was altered: its checksum is not the recorded one{self._restore}")
         return manifest
 
     def check_version(self) -> None:
@@ -141,10 +228,19 @@ class RunDirectory:
             CheckpointError: The manifest says that another version wrote the run.
         """
         try:
-            read_json(self.path / "manifest.json")
+            manifest = read_json(self.path / "manifest.json")
         except CheckpointError:
             return
-        self.read_manifest()
+        self._of_this_version(manifest)
+
+    def _of_this_version(self, manifest: Any) -> dict[str, Any]:
+        version = manifest.get("format") if isinstance(manifest, dict) else None
+        if not isinstance(manifest, dict) or version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{self.path / 'manifest.json'} has format version {version!r:.80}, this program reads {FORMAT_VERSION}: use "
+                "the version of morl that wrote it"
+            )
+        return manifest
 
     # --- results -----------------------------------------------------------------------------------------------------
 
@@ -157,12 +253,11 @@ class RunDirectory:
         # Written as the run goes, too; what lies there may be damaged, and gets a checksum below.
         self.write_progress(result.metrics, result.timing)
         # What `morl evaluate` wrote judges policies that are replaced now.
-        (self.path / "evaluation.csv").unlink(missing_ok=True)
+        remove(self.path / "evaluation.csv")
         names = self._write_policies(result)
         write_table(self.path / "front.csv", _front_table(result, names))
         for name, table in result.tables.items():
-            (self.path / "tables").mkdir(exist_ok=True)
-            write_table(self.path / "tables" / f"{name}.csv", table)
+            write_table(own_folder(self.path / "tables") / f"{name}.csv", table)
         write_atomically(self.path / "summary.json", json_text(summary_of(result)))
         self.write_plots(result)
         read_back = list(_READ_BACK)
@@ -173,15 +268,16 @@ class RunDirectory:
     def _write_policies(self, result: RunResult) -> list[str]:
         final, temporary, old = (self.path / name for name in ("policies", ".policies.tmp", ".policies.old"))
         for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
         temporary.mkdir()
         names = [f"policy-{i:03d}" for i in range(len(result.archive))]
         for name, entry in zip(names, result.entries, strict=True):
-            entry.policy.save(temporary, name)
-        if final.exists():
+            with naming(temporary / name):
+                entry.policy.save(temporary, name)
+        if final.exists() or final.is_symlink():
             final.rename(old)
         temporary.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+        remove(old)
         return names
 
     def write_plots(self, result: RunResult) -> list[Path]:
@@ -196,7 +292,9 @@ class RunDirectory:
         from morl.experiments.run_plots import result_figures, save_figure
 
         figures = {**result_figures(result), **result.figures}
-        return [save_figure(figure, self.path / "plots" / f"{name}.png") for name, figure in figures.items()]
+        with self.writing():
+            folder = own_folder(self.path / "plots")
+            return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
     def read_result(self) -> RunResult:
         """Read what :meth:`write_result` wrote, checking every checksum.
@@ -205,21 +303,38 @@ class RunDirectory:
             CheckpointError: The run did not get that far, or a file is missing, truncated or altered.
         """
         manifest = self.read_manifest()
+        manifest.pop(_CONFIG_CHECKSUM, None)
         files = manifest.pop("files", None)
         if manifest.get("status") == "failed":
             raise CheckpointError(f"the run in {self.path} has no result, it failed: {manifest.get('cause')}")
         if not isinstance(files, dict):
             raise CheckpointError(f"{self.path} has no results yet: 'morl resume {self.path}' finishes the run")
-        if lacking := [name for name in _READ_BACK if name not in files]:
-            raise CheckpointError(f"{self.path / 'manifest.json'} was altered: it lacks {lacking[0]}{self._restore}")
-        text: dict[str, str] = {}
+        strange = [name for name in files if name not in _READ_BACK and not _MORE_READ_BACK.fullmatch(name)]
+        lacking = [name for name in _READ_BACK if name not in files]
+        if strange or lacking:
+            found = f"it lists {strange[0]!r}" if strange else f"it lacks {lacking[0]}"
+            raise CheckpointError(f"{self.path / 'manifest.json'} was altered: {found}{self._restore}")
+        content: dict[str, bytes] = {}
         for name, checksum in files.items():
             try:
-                content = read_verified(self.path / name, checksum)
+                content[name] = read_verified(self.path / name, checksum)
             except CheckpointError as error:
                 raise CheckpointError(f"{error}{self._restore}") from error
-            if not name.startswith("policies/"):
-                text[name] = content.decode("utf-8")
+        self.load_plugins(content["config.yaml"].decode("utf-8", "replace"))
+        try:
+            text = {name: data.decode("utf-8") for name, data in content.items() if not name.startswith("policies/")}
+            return self._result_of(manifest, text)
+        except CheckpointError:
+            raise
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self.path} cannot be read here: {error} {MISSING}") from error
+        except Exception as error:
+            # Every file is as the manifest says, so whoever wrote them meant something else.
+            raise CheckpointError(
+                f"the files of {self.path} cannot be read together ({type(error).__name__}: {error}){self._restore}"
+            ) from error
+
+    def _result_of(self, manifest: dict[str, Any], text: dict[str, str]) -> RunResult:
         summary = json.loads(text["summary.json"])
         m = len(summary["objectives"])
         archive = ParetoArchive()
@@ -249,12 +364,13 @@ class RunDirectory:
 
         weights = vector("weight_{}")
         assert weights.shape == (m,)
+        assert _MORE_READ_BACK.fullmatch(f"policies/{row['policy']}.json")
         return ArchiveEntry(
             values=vector("{}"),
             standard_errors=vector("{}_standard_error"),
             undiscounted=vector("{}_undiscounted"),
             weights=None if np.isnan(weights).any() else weights,
-            policy=load_policy(self.path / "policies" / f"{row['policy']}.json"),
+            policy=load_policy(self.path / f"policies/{row['policy']}.json"),
             env_steps=row["env_steps"],
             member=row["member"],
             episodes=row["episodes"],
@@ -293,6 +409,11 @@ def summary_of(result: RunResult) -> dict[str, Any]:
         "preference": preference,
         "certificate": None if result.certificate is None else dataclasses.asdict(result.certificate),
     }
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON content, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read_certificate(plain: dict[str, Any]) -> Certificate:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from morl.experiments.files import write_atomically
 from morl.experiments.plots import Labels, front_figure, indicator_figure, weights_figure
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ def save_figure(figure: Figure, path: Path) -> Path:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     canvas: Any = FigureCanvasAgg(figure)
-    canvas.print_png(str(path), metadata={"Software": None})
+    image = BytesIO()
+    canvas.print_png(image, metadata={"Software": None})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, image.getvalue(), durable=False)
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,13 +11,17 @@ from morl.errors import CheckpointError, ConfigurationError
 from morl.experiments.checkpoint import load_checkpoint
 from morl.experiments.config import RunConfig, TaskConfig, from_yaml
 from morl.experiments.evaluation import Evaluation
+from morl.experiments.files import remove
 from morl.experiments.progress import Progress, Silent
 from morl.experiments.result import RunResult
-from morl.experiments.run_directory import RunDirectory
+from morl.experiments.run_directory import MISSING, RunDirectory
 from morl.experiments.session import NOT_YAML, Session
 from morl.problem import EnvLike, make_problem
-from morl.protocols import Solver
+from morl.protocols import Solver, State
+from morl.registry import plugins_of
 from morl.scalarizations import Scalarization
+
+_log = logging.getLogger(__name__)
 
 
 def run(
@@ -47,6 +52,7 @@ def run(
         seed=seed,
         device=device,
         evaluation=Evaluation() if evaluation is None else evaluation,
+        plugins=plugins_of((solver, task)),
         task=task,
     )
     return run_config(config, env=env, out=out)
@@ -72,42 +78,82 @@ def run_config(
     """
     # Everything that can be wrong with the configuration is found before a file is written.
     session = Session(config, make_problem(config.env if env is None else env, evaluation=config.evaluation))
-    if out is not None:
-        session.directory = RunDirectory.create(Path(out))
-        session.directory.write_config(session.text)
-    return session.train(progress or Silent())
+    if out is None:
+        return session.train(progress or Silent())
+    session.directory = directory = RunDirectory.create(Path(out))
+    with directory.claimed():
+        directory.write_config(session.text)
+        return session.train(progress or Silent())
 
 
 def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress | None = None) -> RunResult:
     """Continue a run; see :meth:`morl.experiments.result.Run.resume`."""
     directory = RunDirectory.open(Path(path))
     directory.check_version()
-    text = directory.read_config()
-    if text.startswith(NOT_YAML):
-        raise CheckpointError(f"{directory.path / 'config.yaml'} says why this run cannot be resumed from its files")
-    try:
-        config = from_yaml(text, source=str(directory.path / "config.yaml"))
-    except ConfigurationError as error:
-        raise CheckpointError(
-            f"{directory.path / 'config.yaml'} is damaged or was changed ({error}); restore it from a copy"
-        ) from error
-    state = load_checkpoint(directory.checkpoint)
-    if state is not None:
+    with directory.claimed():
+        text = directory.read_config()
+        if text.startswith(NOT_YAML):
+            raise CheckpointError(f"{directory.path / 'config.yaml'} says why this run cannot be resumed from its files")
+        directory.load_plugins(text)
+        state = load_checkpoint(directory.checkpoint)
+        config = _config_to_resume(directory, text, state)
+        if env_steps is not None:
+            config = dataclasses.replace(config, env_steps=env_steps)
+        if state is not None and config.env_steps < state["env_steps"]:
+            raise ConfigurationError(f"env_steps {config.env_steps} is less than the {state['env_steps']} steps already done")
+        session = Session(config, make_problem(config.env, evaluation=config.evaluation))
+        session.directory = directory
+        if state is not None:
+            session.load_state(state)
+            if session.text != state["config"]:
+                # The checkpoint says how far the run goes, also if this process ends before it writes the next one.
+                session.save(directory)
+        else:
+            # The run starts over: what its manifest says of the configuration must not outlive that.
+            remove(directory.path / "manifest.json")
+        directory.write_config(session.text)
+        return session.train(progress or Silent())
+
+
+def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -> RunConfig:
+    """The configuration that the run began with, or was extended to.
+
+    Args:
+        directory: The run.
+        text: Its ``config.yaml``.
+        state: Its checkpoint, if there is one; the only witness of what the run is.
+
+    Raises:
+        CheckpointError: ``config.yaml`` cannot be read, or the checkpoint is of another version.
+        ConfigurationError: ``config.yaml`` was changed, or needs something that is missing here.
+    """
+    path = directory.path / "config.yaml"
+    if state is None:
+        intact = directory.has_own_config()
+        if intact is False:
+            raise ConfigurationError(directory.changed)
+    else:
         if missing := {"config", "env_steps"} - state.keys():
             raise CheckpointError(f"the checkpoint lacks {min(missing)}: it was written by another version; start a new run")
-        saved = from_yaml(state["config"])
-        if dataclasses.replace(saved, env_steps=config.env_steps) != config:
-            raise ConfigurationError(
-                f"{directory.path / 'config.yaml'} was changed since the run began; undo that, or start a new run with "
-                f"'morl run {directory.path / 'config.yaml'}'"
-            )
-    if env_steps is not None:
-        config = dataclasses.replace(config, env_steps=env_steps)
-    if state is not None and config.env_steps < state["env_steps"]:
-        raise ConfigurationError(f"env_steps {config.env_steps} is less than the {state['env_steps']} steps already done")
-    session = Session(config, make_problem(config.env, evaluation=config.evaluation))
-    session.directory = directory
-    if state is not None:
-        session.load_state(state)
-    directory.write_config(session.text)
-    return session.train(progress or Silent())
+        if type(state["env_steps"]) is not int or not isinstance(state["config"], str):
+            raise CheckpointError(f"the checkpoint in {directory.checkpoint} was changed: delete that folder to start over")
+        intact = text == state["config"]
+    try:
+        config = from_yaml(text, source=str(path))
+    except ConfigurationError as error:
+        if intact:
+            raise ConfigurationError(f"{path} is as the run wrote it, but cannot be used here: {error} {MISSING}") from error
+        raise CheckpointError(f"{path} is damaged or was changed ({error}); restore it from a copy") from error
+    if state is None:
+        return config
+    saved = from_yaml(state["config"])
+    if dataclasses.replace(saved, env_steps=config.env_steps) != config:
+        raise ConfigurationError(directory.changed)
+    if saved.env_steps != config.env_steps:
+        _log.warning(
+            "%s was changed to env_steps %d; that is not followed, the run goes to %d: only --env-steps changes it",
+            path,
+            config.env_steps,
+            saved.env_steps,
+        )
+    return saved

@@ -7,6 +7,8 @@ decides what comes next is in the checkpoint: the learner, its archive, the coun
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,20 +21,24 @@ from morl.experiments import machine
 from morl.experiments.assessment import Assessment, Assessor
 from morl.experiments.checkpoint import save_checkpoint
 from morl.experiments.config import RunConfig, to_yaml
+from morl.experiments.files import naming
 from morl.experiments.measures import Measures
-from morl.experiments.progress import Interrupted, Progress, interruptible
+from morl.experiments.progress import Interrupted, Progress, Unheard, interruptible
 from morl.experiments.reevaluation import reevaluate
 from morl.experiments.result import HasReport, Preference, Report, RunResult
 from morl.experiments.run_directory import FORMAT_VERSION, RunDirectory
 from morl.experiments.tables import Table
 from morl.problem import Problem
-from morl.protocols import HasAssessor, Learner, Policy, Solver, State, prefixed, unprefixed
+from morl.protocols import HasAssessor, HasFirstUpdate, Learner, Policy, Solver, State, prefixed, unprefixed
 from morl.solvers.base import evaluator_of
+
+_log = logging.getLogger(__name__)
 
 _SLICE_SECONDS = 0.2
 _EVALUATIONS = 20
 _CHECKPOINTS = 20
 _CHECKPOINT_SHARE = 0.03
+_PROGRESS_SHARE = 0.03
 _PURPOSES = ("acting", "environment", "learning", "search", "evaluating")
 
 _COUNTERS = (
@@ -40,6 +46,11 @@ _COUNTERS = (
     "metrics", "timing", "started_at",
 )  # fmt: skip
 """Attributes of a session that a checkpoint holds as they are."""
+
+_COUNTS = {"env_steps": 0, "next_evaluation": 0, "next_checkpoint": 0, "period": 1, "checkpoint_period": 1, "threads": 1}
+"""Counters that must be whole numbers, with their least values."""
+
+_ANOTHER = "it was changed, or written by another version; start a new run"
 
 NOT_YAML = "# This run cannot be written as YAML"
 
@@ -85,6 +96,8 @@ class Session:
         self.period, self.checkpoint_period = int(period), max(1, round(config.env_steps / _CHECKPOINTS))
         self.next_evaluation, self.next_checkpoint = 0, 0
         self.saved, self.saving, self.saved_steps = 0.0, 0.0, 0
+        self.written, self.writing = 0.0, 0.0
+        self.warned = False
         self.env_steps = 0
         self.spent: dict[str, int] = {}
         self.report = Report()
@@ -99,7 +112,7 @@ class Session:
     def train(self, progress: Progress) -> RunResult:
         """Train to the end, or to the interruption."""
         with machine.using_threads(self.threads):
-            return self._train(progress)
+            return self._train(Unheard(progress))
 
     def _train(self, progress: Progress) -> RunResult:
         self._write_manifest("running")
@@ -107,15 +120,10 @@ class Session:
             progress.start(self._description())
             try:
                 self._loop(progress, interrupted)
-            except OSError as error:
-                if self.directory is None or isinstance(error, BrokenPipeError):
-                    raise
-                # Nothing more can be written; every file is whole, and so is the last checkpoint.
-                raise MorlError(
-                    f"{error.strerror or error} ({error.filename or self.directory.path}); what was written before is kept: "
-                    f"remove the cause, then 'morl resume {self.directory.path}'"
-                ) from error
             except Exception as error:
+                if self.directory is not None and isinstance(error, OSError) and self.directory.concerns(error):
+                    # Nothing more can be written; every file is whole, and so is the last checkpoint.
+                    raise
                 remedy = self._remedy()
                 cause = str(error) if isinstance(error, MorlError) else f"{type(error).__name__}: {error}"
                 self._write_manifest("failed", cause=cause + remedy)
@@ -155,6 +163,7 @@ class Session:
                 self.spent[purpose] = self.spent.get(purpose, 0) + count
             self.env_steps = self.spent.get("training", 0) + self.spent.get("search", 0)
             self.learner.statistics()
+            self._warn_without_update()
             if self._is_due(self.next_evaluation):
                 self._evaluate()
             if self._is_due(self.next_checkpoint):
@@ -164,6 +173,17 @@ class Session:
             self._evaluate()
         if interrupted() or self._is_finished():
             self._checkpoint(always=True)
+
+    def _warn_without_update(self) -> None:
+        """Say once, while there is time, that half of the budget has taught nothing."""
+        if self.warned or 2 * self.env_steps < self.config.env_steps:
+            return
+        self.warned = True
+        if isinstance(self.learner, HasFirstUpdate) and (reason := self.learner.waits_for()):
+            _log.warning(
+                "nothing was learned in %s of %s environment steps: %s",
+                f"{self.env_steps:,}", f"{self.config.env_steps:,}", reason,
+            )  # fmt: skip
 
     def _remedy(self) -> str:
         """How to get at what a failed run had found, if there is a way."""
@@ -193,12 +213,21 @@ class Session:
         indicators = self.measures(self.assessor.archive.values, self._latest().values)
         if (utilities := self._utilities()) is not None:
             indicators["mean_utility"] = float(utilities.mean())
-        self.metrics.append({"env_steps": self.env_steps, **indicators, **self.learner.statistics()})
+        # NaN is how a learner says that it has not learned anything yet: the cell stays empty.
+        statistics = {name: None if math.isnan(x) else x for name, x in self.learner.statistics().items()}
+        self.metrics.append({"env_steps": self.env_steps, **indicators, **statistics})
         self.timing.append({"env_steps": self.env_steps, **self._seconds()})
         while self.next_evaluation - self.env_steps < self.learner.round_steps:
             self.next_evaluation += self.period
-        if self.directory is not None:
+        self._write_progress()
+
+    def _write_progress(self) -> None:
+        """Write the tables so far, unless that would take more than a small share of the time: they are in checkpoints too."""
+        start = time.perf_counter()
+        if self.directory is not None and (start - self.written) * _PROGRESS_SHARE >= self.writing:
             self.directory.write_progress(self.metrics, self.timing)
+            self.written = time.perf_counter()
+            self.writing = self.written - start
 
     def _checkpoint(self, *, always: bool = False) -> None:
         """Save the run, unless that would take more than a small share of the time; a checkpoint changes nothing."""
@@ -206,9 +235,14 @@ class Session:
             self.next_checkpoint += self.checkpoint_period
         start = time.perf_counter()
         if self.directory is not None and (always or (start - self.saved) * _CHECKPOINT_SHARE >= self.saving):
-            save_checkpoint(self.directory.checkpoint, self.state())
-            self.saved, self.saved_steps = time.perf_counter(), self.env_steps
+            self.save(self.directory)
             self.saving = self.saved - start
+
+    def save(self, directory: RunDirectory) -> None:
+        """Write a checkpoint."""
+        with naming(directory.checkpoint):
+            save_checkpoint(directory.checkpoint, self.state())
+        self.saved, self.saved_steps = time.perf_counter(), self.env_steps
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -230,19 +264,29 @@ class Session:
             CheckpointError: Something is missing, or its parts do not belong together.
         """
         try:
+            check_counters(state)
+            # Its range is declared where a configuration names it.
+            dataclasses.replace(self.config, threads=state["threads"])
             for name in _COUNTERS:
                 setattr(self, name, state[name])
             self.saved_steps = self.env_steps
             self.earlier_seconds = state["seconds"]
             # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
-            self.threads = int(state["threads"])
+            self.threads = state["threads"]
             self.measures.load_state(unprefixed("measures", state))
             self.learner.load_state(unprefixed("learner", state))
             if not isinstance(self.learner, HasAssessor):
                 self.assessor.load_state(unprefixed("assessor", state))
-        except (KeyError, IndexError) as error:
-            problem = f"lacks {error}" if isinstance(error, KeyError) else f"contradicts itself ({error})"
-            raise CheckpointError(f"the checkpoint {problem}: it was written by another version; start a new run") from error
+        except CheckpointError:
+            raise
+        except KeyError as error:
+            raise CheckpointError(f"the checkpoint lacks {error}: {_ANOTHER}") from error
+        except Exception as error:
+            # Its sums are right, so it is whole: somebody else wrote it, or it is of another run.
+            text = " ".join(str(error).split())
+            raise CheckpointError(
+                f"the checkpoint contradicts itself or the configuration ({type(error).__name__}: {text:.200}): {_ANOTHER}"
+            ) from error
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
@@ -308,6 +352,7 @@ class Session:
             "episodes": evaluation.episodes,
             "deterministic": evaluation.deterministic,
             "evaluation_seed": evaluation.seed,
+            "truncated": self.assessor.evaluator.truncated,
             **self.measures.describe(),
         }
         result = RunResult(
@@ -378,6 +423,36 @@ class Session:
         return Preference(
             scalarization=utility.scalarization, ideal_point=vector(utility.ideal_point), scale=vector(utility.scale)
         )
+
+
+def check_counters(state: State) -> None:
+    """Refuse a saved session whose counters make no sense, before anything counts on them.
+
+    Args:
+        state: Of :meth:`Session.state`.
+
+    Raises:
+        CheckpointError: Names the counter and what it holds.
+    """
+
+    def require(good: bool, name: str) -> None:
+        if not good:
+            raise CheckpointError(f"the checkpoint says {name} = {state[name]!r:.80}, which cannot be: {_ANOTHER}")
+
+    for name, least in _COUNTS.items():
+        require(type(state[name]) is int and state[name] >= least, name)
+    spent, done = state["spent"], state["env_steps"]
+    require(isinstance(spent, dict) and all(type(count) is int and count >= 0 for count in spent.values()), "spent")
+    require(spent.get("training", 0) + spent.get("search", 0) == done, "spent")
+    for name in ("metrics", "timing"):
+        rows = state[name]
+        require(isinstance(rows, list) and all(isinstance(row, dict) for row in rows), name)
+        steps = [row.get("env_steps") for row in rows]
+        require(all(type(step) is int and 0 <= step <= done for step in steps) and steps == sorted(set(steps)), name)
+    require(len(state["metrics"]) == len(state["timing"]), "timing")
+    seconds = state["seconds"]
+    require(isinstance(seconds, dict) and all(type(s) is float and math.isfinite(s) for s in seconds.values()), "seconds")
+    require(isinstance(state["started_at"], str), "started_at")
 
 
 def check_finite(policies: Sequence[Policy]) -> None:

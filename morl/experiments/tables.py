@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from morl.errors import CheckpointError
-from morl.experiments.checkpoint import write_atomically
+from morl.experiments.files import read_file, write_atomically
 
 Table: TypeAlias = list[dict[str, Any]]
 """Rows; every row is a mapping column -> number, text or None. ``pandas.DataFrame(table)`` takes it."""
@@ -33,7 +33,7 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
-    """Write rows to a CSV file; see :func:`format_table` and :func:`~morl.experiments.checkpoint.write_atomically`."""
+    """Write rows to a CSV file; see :func:`format_table` and :func:`~morl.experiments.files.write_atomically`."""
     write_atomically(path, format_table(rows), durable=durable)
 
 
@@ -50,9 +50,9 @@ def read_table(path: Path) -> Table:
         CheckpointError: Missing or cut off.
     """
     try:
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing") from error
+        content = read_file(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path} is truncated or damaged") from error
     return parse_table(content, str(path))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from morl.nn.stacked import Parameters, Selection, select
+from morl.nn.stacked import Parameters, Selection, restore_, select
 from morl.protocols import State
 
 
@@ -128,8 +128,8 @@ class PopulationAdam:
         """Restore :meth:`state` in place."""
         self.steps = state["steps"].numpy().copy()
         for i in range(len(self.parameters)):
-            self.first[i].copy_(state[f"first/{i}"])
-            self.second[i].copy_(state[f"second/{i}"])
+            restore_(self.first[i], state[f"first/{i}"])
+            restore_(self.second[i], state[f"second/{i}"])
 
 
 def _clipped(gradients: Parameters, norm: float) -> Parameters:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from morl.nn.stacked import Selection
+from morl.nn.stacked import Selection, restore_
 from morl.protocols import State
 
 VARIANCE_FLOOR = 1e-4
@@ -85,4 +85,4 @@ class RunningMoments:
     def load_state(self, state: State) -> None:
         """Restore :meth:`state` in place."""
         for name in ("mean", "variance", "count"):
-            getattr(self, name).copy_(state[name])
+            restore_(getattr(self, name), state[name])

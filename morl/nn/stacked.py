@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.errors import CheckpointError, ConfigurationError
 
 Parameters = list[Tensor]
 """Weights and biases in layer order: ``[W1, b1, W2, b2, ...]``."""
@@ -162,6 +162,23 @@ def blend_(targets: Parameters, parameters: Parameters, rate: float) -> None:
         torch._foreach_copy_(targets, parameters)
     else:
         torch._foreach_lerp_(targets, parameters, rate)
+
+
+def restore_(tensor: Tensor, saved: Tensor) -> None:
+    """Overwrite a tensor by a saved one.
+
+    Args:
+        tensor: What to overwrite.
+        saved: Of the same shape; nothing is spread over what is larger.
+
+    Raises:
+        CheckpointError: It has another shape.
+    """
+    if saved.shape != tensor.shape:
+        raise CheckpointError(
+            f"a saved tensor has shape {tuple(saved.shape)} where the configuration needs {tuple(tensor.shape)}; it was changed"
+        )
+    tensor.copy_(saved)
 
 
 def write_(parameters: Parameters, members: Selection, values: Parameters) -> None:

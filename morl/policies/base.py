@@ -15,7 +15,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CheckpointError, ShapeError
+from morl.errors import CheckpointError, ConfigurationError, ShapeError
 from morl.protocols import Memory
 from morl.spaces import raw_observations
 
@@ -228,9 +228,10 @@ def load_policy(path: str | Path) -> BasePolicy:
         return policy_from(description["config"], load(data))
     except FileNotFoundError as error:
         raise CheckpointError(f"no policy at {error.filename}; pass the JSON file that Policy.save wrote") from error
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except (CheckpointError, ConfigurationError, OSError):
+        raise
+    except Exception as error:
+        # What is in a file is anybody's: whatever goes wrong with it is the file's fault.
         raise CheckpointError(
             f"{path} is not a readable policy file ({type(error).__name__}: {error}); restore it from a copy"
         ) from error

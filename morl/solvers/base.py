@@ -78,6 +78,21 @@ def evaluator_of(solver: Solver, env: EnvFactory, *, device: torch.device) -> An
     return env.evaluator(gamma=solver.gamma, device=device) if own is None else own(env, device=device)
 
 
+def waiting_for_episodes(solver: Any, ended: Any, lengths: Any) -> str:
+    """What the first update of a solver that learns from whole episodes waits for, and the remedy.
+
+    Args:
+        solver: Which.
+        ended: Rows whose episode of the first batch has ended, ``(R,)``.
+        lengths: Steps of each row so far, ``(R,)``.
+    """
+    return (
+        f"{type(solver).__name__} learns when the episodes of all its {len(ended)} rows have ended; {int(ended.sum())} have, "
+        f"and the longest is at step {int(lengths.max()):,}; give the environment a time limit (max_episode_steps), lower "
+        "rows_per_member, or raise env_steps"
+    )
+
+
 def require(condition: bool, message: str) -> None:
     """Raise a :class:`~morl.errors.ConfigurationError` unless a condition on solver fields holds."""
     if not condition:

@@ -33,12 +33,12 @@ from morl.errors import CapabilityError
 from morl.functional import accrued_rewards, expected_utility_loss, rewards_to_go
 from morl.nn.distributions import categorical_sample
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
 from morl.policies.mlp import MLPPolicy
 from morl.population import PopulationLearner, default_task
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.base import RunnableSolver, check_common, require, waiting_for_episodes
 from morl.stores import Rollout
 from morl.task import Task, Utility
 
@@ -99,7 +99,7 @@ class EUPGLearner(PopulationLearner):
         self.actor = self.network.init([torch_stream(seed, "init/actor", uid) for uid in self.uids], device)
         self.adam = PopulationAdam(self.actor, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.accrued_scale = torch.ones(self.n, self.m, device=device)
-        self.stats = {name: torch.zeros(self.n, device=device) for name in ("policy_loss", "entropy", "utility")}
+        self.declare_statistics("policy_loss", "entropy", "utility")
         self._make_rollout()
 
     def _make_rollout(self) -> None:
@@ -167,6 +167,9 @@ class EUPGLearner(PopulationLearner):
         del members, steps
         self._learn_from_complete_batch()
 
+    def _before_first_update(self) -> str:
+        return waiting_for_episodes(self.solver, self.waiting, self.rollout.lengths)
+
     def _learn_from_complete_batch(self) -> None:
         """One step of everybody who takes part, once all their episodes have ended."""
         rows = self._participants
@@ -233,8 +236,9 @@ class EUPGLearner(PopulationLearner):
         gradients = torch.autograd.grad(loss.sum(), leaves)
         self.adam.step(list(gradients), members)
         steps = mask.sum((1, 2)).clamp_min(1)
-        for name, value in (("policy_loss", loss), ("entropy", entropy / steps), ("utility", u.mean(1))):
-            self.stats[name][members] = value.detach().reshape(n)
+        self.note_statistics(
+            members, policy_loss=loss.reshape(n), entropy=(entropy / steps).reshape(n), utility=u.mean(1).reshape(n)
+        )
 
     # ------------------------------------------------------------------ policies and state
 
@@ -286,8 +290,8 @@ class EUPGLearner(PopulationLearner):
 
     def _load_own_state(self, state: State) -> None:
         for i, p in enumerate(self.actor):
-            p.copy_(state[f"actor/{i}"])
-        self.accrued_scale.copy_(state["accrued_scale"])
+            restore_(p, state[f"actor/{i}"])
+        restore_(self.accrued_scale, state["accrued_scale"])
         self.waiting = state["waiting"].numpy().copy()
         self.adam.load_state(unprefixed("adam", state))
         self.rollout.load_state(unprefixed("rollout", state))

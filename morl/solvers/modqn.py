@@ -24,7 +24,7 @@ from torch import Tensor
 from morl.errors import CapabilityError
 from morl.functional import double_q_target
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, select, write_
+from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
 from morl.policies.mlp import MLPPolicy
 from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
@@ -115,7 +115,7 @@ class MODQNLearner(OffPolicyLearner):
         self.target = [p.clone() for p in self.online]
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.updates = torch.zeros(self.n, dtype=torch.int64)
-        self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value")}
+        self.declare_statistics("loss", "mean_value")
 
     # ------------------------------------------------------------------ acting
 
@@ -199,8 +199,7 @@ class MODQNLearner(OffPolicyLearner):
         self.adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
         self._blend_targets(members, target)
         q = q.detach()
-        self.stats["loss"][members] = loss.detach()
-        self.stats["mean_value"][members] = (q.mean(1) * weights).sum(-1)
+        self.note_statistics(members, loss=loss, mean_value=(q.mean(1) * weights).sum(-1))
         return ((q - y) * weights.unsqueeze(1)).sum(-1).abs()
 
     def _blend_targets(self, members: Selection, target: Parameters) -> None:
@@ -264,6 +263,6 @@ class MODQNLearner(OffPolicyLearner):
         super()._load_own_state(state)
         for name in ("online", "target"):
             for i, p in enumerate(getattr(self, name)):
-                p.copy_(state[f"{name}/{i}"])
-        self.updates.copy_(state["updates"])
+                restore_(p, state[f"{name}/{i}"])
+        restore_(self.updates, state["updates"])
         self.adam.load_state(unprefixed("adam", state))

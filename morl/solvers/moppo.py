@@ -32,7 +32,7 @@ from morl.functional import clipped_surrogate, generalised_advantages, scalarise
 from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
 from morl.policies.mlp import MLPPolicy, box_scale, clip_to_box
 from morl.population import PopulationLearner, default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
@@ -141,7 +141,7 @@ class MOPPOLearner(PopulationLearner):
         memory = float(VALUE_MEMORY * solver.horizon * solver.rows_per_member)
         self.value_moments = RunningMoments(self.n, self.m, device=device, memory=memory)
         self.rollout = self._make_rollout()
-        self.stats = {name: torch.zeros(self.n, device=device) for name in ("actor_loss", "critic_loss", "entropy", "kl")}
+        self.declare_statistics("actor_loss", "critic_loss", "entropy", "kl")
         self._pending: Batch = {}
 
     def _init_streams(self, network: str) -> list[torch.Generator]:
@@ -232,6 +232,13 @@ class MOPPOLearner(PopulationLearner):
         due = members[longest[members] >= self.solver.horizon]
         if len(due):
             self._improve_members(due.tolist())
+
+    def _before_first_update(self) -> str:
+        horizon, longest = self.solver.horizon, int(self.rollout.lengths.max())
+        return (
+            f"MOPPO learns from rollouts of horizon = {horizon:,} steps of each of {len(self._all_rows)} rows, and has had "
+            f"{longest:,}; lower horizon, or raise env_steps"
+        )
 
     def _improve_members(self, members: list[int]) -> None:
         """Improve some members on their rollouts, which are then forgotten."""
@@ -326,8 +333,7 @@ class MOPPOLearner(PopulationLearner):
         self.critic_adam.step(list(torch.autograd.grad(critic_loss.sum(), critic)), members)
 
         kl = torch.where(mask, old_log_probs - log_probs.detach(), 0.0).sum(1) / count
-        for name, value in (("actor_loss", actor_loss), ("critic_loss", critic_loss), ("entropy", entropy), ("kl", kl)):
-            self.stats[name][members] = value.detach()
+        self.note_statistics(members, actor_loss=actor_loss, critic_loss=critic_loss, entropy=entropy, kl=kl)
 
     def _log_density_and_entropy(self, actor: Parameters, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Log-density of taken actions and entropy, ``(n', B)`` each."""
@@ -399,7 +405,7 @@ class MOPPOLearner(PopulationLearner):
     def _load_own_state(self, state: State) -> None:
         for name in ("actor", "critic"):
             for i, p in enumerate(getattr(self, name)):
-                p.copy_(state[f"{name}/{i}"])
+                restore_(p, state[f"{name}/{i}"])
         for name in ("actor_adam", "critic_adam", "observation_moments", "value_moments", "rollout"):
             getattr(self, name).load_state(unprefixed(name, state))
 

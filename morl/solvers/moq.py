@@ -21,6 +21,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.errors import CapabilityError
+from morl.nn.stacked import restore_
 from morl.policies.tabular import TabularPolicy
 from morl.population import PopulationLearner, default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State
@@ -88,7 +89,7 @@ class MOQLearner(PopulationLearner):
         assert isinstance(space, spaces.Discrete)
         self.num_actions = int(space.n)
         self.q = torch.full((self.n, self.indexer.num_states, self.num_actions, self.m), solver.initial_value, device=device)
-        self.stats = {"td_error": torch.zeros(self.n, device=device)}
+        self.declare_statistics("td_error")
 
     def _greedy(self, members: Tensor, states: Tensor) -> Tensor:
         """Greedy actions of some members in some states, ``(r,)`` each."""
@@ -118,10 +119,13 @@ class MOQLearner(PopulationLearner):
         owners = torch.from_numpy(self.row_member[rows]).to(self.device)
         batch = (self._states, actions, rewards, self.indexer(next_observations), terminated)
         if self.solver.replay == "per_member":
+            self._noted["td_error"][self.row_member[rows]] = True
             self._learn(owners, *batch)
             return
         # Only members that take part may change.
-        learners = torch.from_numpy(np.unique(self.row_member[self._participants])).to(self.device)
+        taught = np.unique(self.row_member[self._participants])
+        self._noted["td_error"][taught] = True
+        learners = torch.from_numpy(taught).to(self.device)
         count = len(rows)
         repeated = (part.repeat(len(learners), *[1] * (part.dim() - 1)) for part in batch)
         self._learn(learners.repeat_interleave(count), *repeated)
@@ -173,4 +177,4 @@ class MOQLearner(PopulationLearner):
         return {"q": self.q}
 
     def _load_own_state(self, state: State) -> None:
-        self.q.copy_(state["q"])
+        restore_(self.q, state["q"])

@@ -29,10 +29,10 @@ from torch import Tensor
 from morl.archives import Archive, ParetoArchive
 from morl.cooperation import Cooperation
 from morl.cooperation.neighbourhood import KNearest, Neighbourhood
-from morl.errors import CapabilityError, ConfigurationError
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.experiments.assessment import Assessment, Assessor
 from morl.experiments.result import HasReport, Report
-from morl.protocols import EnvFactory, Policy, Solver, State, prefixed, unprefixed
+from morl.protocols import EnvFactory, HasFirstUpdate, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
@@ -360,6 +360,10 @@ class MORLDLearner:
         """Of the inner learner, if it has one."""
         return self.inner.report(kept) if isinstance(self.inner, HasReport) else Report()
 
+    def waits_for(self) -> str:
+        """What the inner learner's first update waits for."""
+        return self.inner.waits_for() if isinstance(self.inner, HasFirstUpdate) else ""
+
     def statistics(self) -> dict[str, float]:
         """Of the inner learner."""
         statistics: dict[str, float] = self.inner.statistics()
@@ -380,5 +384,10 @@ class MORLDLearner:
         self.env_steps, self.exchanges, self.next_exchange = (
             int(state[key]) for key in ("env_steps", "exchanges", "next_exchange")
         )
+        if not 0 <= self.env_steps <= self.next_exchange == self.solver.exchange_period * (self.exchanges + 1):
+            raise CheckpointError(
+                f"the saved MORL/D counts {self.exchanges} exchanges in {self.env_steps} steps, the next one at "
+                f"{self.next_exchange}; it was changed"
+            )
         self.inner.load_state(unprefixed("inner", state))
         self.assessor.load_state(unprefixed("assessor", state))

@@ -32,7 +32,7 @@ from morl.nn.captured import Captured
 from morl.nn.distributions import categorical_sample, tanh_gaussian, tanh_gaussian_action
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, select, write_
+from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
 from morl.policies.mlp import MLPPolicy, box_scale, require_bounded_box
 from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
@@ -274,9 +274,7 @@ class MOSACLearner(OffPolicyLearner):
         self.log_alpha = torch.full((self.n,), math.log(start) if start > 0 else -math.inf, device=device)
         self._make_optimisers()
         self.updates = torch.zeros(self.n, dtype=torch.int64)
-        self.stats = {
-            name: torch.zeros(self.n, device=device) for name in ("critic_loss", "actor_loss", "entropy", "temperature")
-        }
+        self.declare_statistics("critic_loss", "actor_loss", "entropy", "temperature")
         self.threads = MemberThreads()
         # Engines keep workspaces, so every thread has one of its own.
         self.engines = [self._make_engine() for _ in range(self.threads.count)]
@@ -397,13 +395,7 @@ class MOSACLearner(OffPolicyLearner):
             # d/d(log alpha) of -log_alpha (E[log pi] + target entropy), which raises alpha while the entropy is too low.
             self.alpha_adam.step([self._temperature_gradient(log_density)], members)
         self._blend_targets(members, target, critic)
-        for name, value in (
-            ("critic_loss", critic_loss),
-            ("actor_loss", actor_loss),
-            ("entropy", -log_density),
-            ("temperature", alpha),
-        ):
-            self.stats[name][members] = value
+        self.note_statistics(members, critic_loss=critic_loss, actor_loss=actor_loss, entropy=-log_density, temperature=alpha)
 
     def _temperature_gradient(self, log_density: Tensor) -> Tensor:
         return -(log_density + self.actions.target_entropy)
@@ -501,9 +493,9 @@ class MOSACLearner(OffPolicyLearner):
         super()._load_own_state(state)
         for name in ("actor", "critic", "target"):
             for i, p in enumerate(getattr(self, name)):
-                p.copy_(state[f"{name}/{i}"])
-        self.log_alpha.copy_(state["log_alpha"])
-        self.updates.copy_(state["updates"])
+                restore_(p, state[f"{name}/{i}"])
+        restore_(self.log_alpha, state["log_alpha"])
+        restore_(self.updates, state["updates"])
         for name in ("actor_adam", "critic_adam", "alpha_adam"):
             getattr(self, name).load_state(unprefixed(name, state))
         if self.extras is not None:

@@ -15,7 +15,7 @@ from morl.errors import CapabilityError
 from morl.functional import pessimistic_values
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, select, write_
+from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, restore_, select, write_
 from morl.protocols import State, prefixed, unprefixed
 from morl.seeding import torch_stream
 
@@ -46,8 +46,7 @@ class MOSACExtras:
         self.predictor = self._init(self.predictor_net, "predictor", self.has_predictor)
         self.critic_adam = self._adam(self.critic)
         self.predictor_adam = self._adam(self.predictor)
-        for name in [f"{network}_loss" for network in solver.extras]:
-            learner.stats[name] = torch.zeros(learner.n, device=device)
+        learner.declare_statistics(*(f"{network}_loss" for network in solver.extras))
 
     def _init(self, net: StackedMLP, name: str, wanted: bool) -> Parameters:
         streams = [torch_stream(self.learner.seed, f"init/extras/{name}", uid) for uid in self.learner.uids]
@@ -75,7 +74,7 @@ class MOSACExtras:
             change = batch["next_observation"] - batch["observation"]
             loss = (self.predictor_net(leaves, inputs) - change).square().mean((-2, -1))
             self.predictor_adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
-            self.learner.stats["next_state_predictor_loss"][members] = loss.detach()
+            self.learner.note_statistics(members, next_state_predictor_loss=loss)
 
     def _critic_step(self, members: Selection, batch: dict[str, Tensor]) -> None:
         assert self.critic_adam is not None
@@ -94,7 +93,7 @@ class MOSACExtras:
         blend_(target, select(self.critic, members), self.solver.tau)
         if not isinstance(members, slice):
             write_(self.target, members, target)
-        learner.stats["unregularised_critic_loss"][members] = loss.detach()
+        learner.note_statistics(members, unregularised_critic_loss=loss)
 
     def _table(self, critic: Parameters, encoded: Tensor) -> Tensor:
         """Values of all discrete actions, ``(n', 2, B, A, m)``."""
@@ -152,7 +151,7 @@ class MOSACExtras:
         self.noise.set_state(state["noise"])
         for name in ("critic", "target", "predictor"):
             for i, p in enumerate(getattr(self, name)):
-                p.copy_(state[f"{name}/{i}"])
+                restore_(p, state[f"{name}/{i}"])
         for name in ("critic_adam", "predictor_adam"):
             if (adam := getattr(self, name)) is not None:
                 adam.load_state(unprefixed(name, state))

@@ -129,6 +129,18 @@ class OffPolicyLearner(PopulationLearner):
             self.gradient_update(None if len(due) == self.n else due.tolist())
             self.owed[due] -= 1.0
 
+    def _before_first_update(self) -> str:
+        name, most = type(self.solver).__name__, int(self.member_steps.max())
+        if most > self.solver.learning_starts:
+            return (
+                f"{name} owes a member {self.solver.updates_per_step:g} updates for each of its steps, and no whole one is due "
+                "yet; raise updates_per_step, or env_steps"
+            )
+        return (
+            f"{name} learns when a member has had more than learning_starts = {self.solver.learning_starts:,} steps, and the "
+            f"first has had {most:,}; lower learning_starts, or raise env_steps"
+        )
+
     def extra_updates(self, passes: int, members: Sequence[int]) -> None:
         """Gradient updates of members that did not act (the update passes of a turn-by-turn schedule).
 

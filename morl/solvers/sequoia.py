@@ -37,7 +37,7 @@ from morl.errors import CapabilityError
 from morl.experiments.result import Report
 from morl.nn.action_values import ActionValueNet, FoldedValues, QModel
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, blend_, member_slice, select, write_
+from morl.nn.stacked import Parameters, Selection, blend_, member_slice, restore_, select, write_
 from morl.policies.mip import MIPPolicy
 from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
@@ -202,7 +202,7 @@ class SEQUOIALearner(OffPolicyLearner):
         # The random action that each row holds, and for how many steps more.
         self.explored = np.zeros((len(self._all_rows), self.num_actions), np.bool_)
         self.explored_steps = np.zeros(len(self._all_rows), np.int64)
-        self.stats = {name: torch.zeros(self.n, device=device) for name in ("loss", "mean_value", "solved", "open_units")}
+        self.declare_statistics("loss", "mean_value", "solved", "open_units")
 
     @cached_property
     def parts(self) -> int:
@@ -306,9 +306,8 @@ class SEQUOIALearner(OffPolicyLearner):
     def _count_open_units(self, members: Selection, encoded: Tensor) -> None:
         """Note how many units could go either way, as far as intervals say, at observations ``(n', B, d)``."""
         bounds = self.net.fold(select(self.online, members), encoded).bounds()
-        if bounds:
-            open_ = [((low < 0) & (up > 0)).float().sum(-1).mean(1) for low, up in bounds]
-            self.stats["open_units"][members] = torch.stack(open_).sum(0)
+        open_ = [((low < 0) & (up > 0)).float().sum(-1).mean(1) for low, up in bounds]
+        self.note_statistics(members, open_units=torch.stack(open_).sum(0) if open_ else torch.zeros(len(encoded)))
 
     def _set_gap(self, gap: float) -> None:
         """Let integer programs stop at this relative gap from now on."""
@@ -369,9 +368,8 @@ class SEQUOIALearner(OffPolicyLearner):
             total = total - self.solver.stability * torch.cat([torch.tanh(1 + low * up) for low, up in bounds], -1).mean((1, 2))
         self.adam.learning_rate = self._learning_rate(members)
         self.adam.step(list(torch.autograd.grad(total.sum(), leaves)), members)
-        self.stats["loss"][members] = loss.detach()
         whole = q.detach().sum(2)
-        self.stats["mean_value"][members] = ((whole * scale + offset.sum(2)).mean(1) * weights).sum(-1)
+        self.note_statistics(members, loss=loss, mean_value=((whole * scale + offset.sum(2)).mean(1) * weights).sum(-1))
         sizes: Tensor = ((whole - y.sum(2)) * scale * weights.unsqueeze(1)).sum(-1).abs()
         return sizes
 
@@ -385,6 +383,7 @@ class SEQUOIALearner(OffPolicyLearner):
         Each state is solved once per target network, unless the online network chooses.
         """
         if self.solver.double_q:
+            self.note_statistics(members, solved=torch.full((len(encoded),), float(encoded.shape[1]), device=self.device))
             return self._solved(self.online, members, encoded)
         for i in everybody:
             if not torch.equal(self.cache_weights[i], self.linear_weights[i]):
@@ -396,7 +395,7 @@ class SEQUOIALearner(OffPolicyLearner):
             for i, found in zip(everybody, keys, strict=True)
         ]
         most = max(len(part) for part in missing)
-        self.stats["solved"][members] = torch.tensor([float(len(part)) for part in missing], device=self.device)
+        self.note_statistics(members, solved=torch.tensor([float(len(part)) for part in missing], device=self.device))
         if most:
             # All are solved in one batch: members with fewer open states get the first one again.
             picks = torch.tensor([[*part.values(), *[0] * (most - len(part))] for part in missing]).to(self.device)
@@ -514,9 +513,9 @@ class SEQUOIALearner(OffPolicyLearner):
         super()._load_own_state(state)
         for name in ("online", "target"):
             for i, p in enumerate(getattr(self, name)):
-                p.copy_(state[f"{name}/{i}"])
+                restore_(p, state[f"{name}/{i}"])
         for name in ("updates", "scale", "offset", "cache_weights"):
-            getattr(self, name).copy_(state[name])
+            restore_(getattr(self, name), state[name])
         self.warm = state["warm"].numpy().copy()
         if self.solver.gap_factor:
             self._set_gap(float(state["gap"]))

@@ -26,13 +26,14 @@ from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian
 from morl.nn.policy_networks import make_network
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, member_slice, select, write_
+from morl.nn.stacked import Parameters, Selection, member_slice, restore_, select, write_
 from morl.planners.planner import Planner
 from morl.policies.mlp import box_scale, clip_to_box
 from morl.policies.network import NetworkPolicy
 from morl.population import RETURN_SMOOTHING, PopulationLearner, checked_members
 from morl.protocols import EnvFactory, Memory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
+from morl.solvers.base import waiting_for_episodes
 from morl.solvers.subpo_best import BestEpisodes
 from morl.solvers.subpo_walks import WalkActor
 from morl.spaces import ComponentEncoder, StateIndexer
@@ -101,8 +102,7 @@ class SubPOLearner(PopulationLearner):
         """Values of the episodes of each member's latest batch, ``(n, E, m)``, return units."""
         self.kernel_values = torch.full((self.n, max(len(solver.kernels), 1)), float("nan"), device=device)
         """Running value of each member under each of the kernels, ``(n, K)``, utility units."""
-        names = ("policy_loss", "entropy", "entropy_coefficient", "utility", "spread")
-        self.stats = {name: torch.zeros(self.n, device=device) for name in names}
+        self.declare_statistics("policy_loss", "entropy", "entropy_coefficient", "utility", "spread")
         self.best = BestEpisodes(self.n)
         self._played: Batch = {}
         self._make_rollout()
@@ -349,6 +349,9 @@ class SubPOLearner(PopulationLearner):
         del members, steps
         self._learn_from_complete_batch()
 
+    def _before_first_update(self) -> str:
+        return waiting_for_episodes(self.solver, self.waiting, self.rollout.lengths)
+
     def _learn_from_complete_batch(self) -> None:
         """One step of everybody who takes part, once all their episodes have ended."""
         rows = self._participants
@@ -386,7 +389,7 @@ class SubPOLearner(PopulationLearner):
         utility = self.task.utility.select(torch.tensor(list(members)))
         returns = self.batch_returns[chosen]
         esr = utility.criterion == "esr"
-        self.stats["utility"][chosen] = utility(returns).mean(1) if esr else utility(returns.mean(1))
+        self.note_statistics(chosen, utility=utility(returns).mean(1) if esr else utility(returns.mean(1)))
 
     def _entropy_coefficients(self, members: Sequence[int]) -> Tensor:
         solver = self.solver
@@ -563,13 +566,13 @@ class SubPOLearner(PopulationLearner):
         number = valid.sum(1, keepdim=True).clamp_min(1)
         centred = torch.where(valid, flat - flat.sum(1, keepdim=True) / number, 0.0)
         deviation = (centred.square().sum(1, keepdim=True) / number).sqrt()
-        index = torch.tensor(list(members), device=self.device)
-        self.stats["spread"][index] = deviation.squeeze(1)
+        self.note_statistics(member_slice(members, self.n), spread=deviation.squeeze(1))
         if not self.solver.normalise_advantages:
             return advantages
         # The floor keeps rounding errors of equal credits from being blown up into a signal.
         unit = torch.maximum(deviation, 1e-5 * flat.abs().amax(1, keepdim=True) + 1e-6)
         if self.solver.entropy_unit == "first_batch":
+            index = torch.tensor(list(members), device=self.device)
             before = self.first_spread[index]
             self.first_spread[index] = torch.where(before > 0, before, unit)
         return advantages / unit.unsqueeze(-1)
@@ -655,8 +658,7 @@ class SubPOLearner(PopulationLearner):
                 share, after = self.rate_shares[members], select(self.actor, members)
                 moved = axpy(share, [q - p for p, q in zip(leaves, after, strict=True)], leaves)
                 write_(self.actor, members, [p.detach() for p in moved])
-        for name, value in (("policy_loss", loss), ("entropy", entropy), ("entropy_coefficient", coefficient)):
-            self.stats[name][members] = value.detach()
+        self.note_statistics(members, policy_loss=loss, entropy=entropy, entropy_coefficient=coefficient)
 
     def _outputs(self, leaves: Parameters, batch: Batch) -> Tensor:
         """Logits or means, ``(n', U, A)`` or ``(n', E, T, a)``."""
@@ -854,9 +856,9 @@ class SubPOLearner(PopulationLearner):
     def _load_own_state(self, state: State) -> None:
         for name in ("actor", "critic"):
             for i, p in enumerate(getattr(self, name)):
-                p.copy_(state[f"{name}/{i}"])
+                restore_(p, state[f"{name}/{i}"])
         for name in ("value_scale", "first_spread", "batch_returns", "kernel_values"):
-            getattr(self, name).copy_(state[name])
+            restore_(getattr(self, name), state[name])
         self.batches, self.waiting = (state[name].numpy().copy() for name in ("batches", "waiting"))
         self.memory = {name: value.to(self.device).clone() for name, value in unprefixed("memory", state).items()}
         self.best.load_state(unprefixed("best", state), self.device)

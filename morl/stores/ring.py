@@ -373,6 +373,15 @@ class Ring:
         self._allocate_rings(int(state["num_groups"]))
         self._allocate_windows(int(state["num_rows"]))
         self._sizes, self._cursors = (row.copy() for row in state["counters"].cpu().numpy())
+        if (
+            (self._sizes < 0).any()
+            or (self._sizes > self.capacity).any()
+            or not ((self._cursors >= 0) & (self._cursors < self.capacity)).all()
+        ):
+            raise CheckpointError(
+                f"the saved store says that its rings of {self.capacity} hold {self._sizes.tolist()} and go on at "
+                f"{self._cursors.tolist()}; it was changed"
+            )
         if self._windows is not None:
             self._windows.load_state(unprefixed("windows", state))
         lengths = self._sizes.tolist()

@@ -152,7 +152,13 @@ class Rollout:
                 f"the saved rollout is [{state['layout']}] but this one is [{self._layout()}]; "
                 "resume with the saved configuration"
             )
+        lengths = state["lengths"].cpu().numpy()
+        if lengths.shape != (self.num_rows,) or lengths.min(initial=0) < 0 or lengths.max(initial=0) != len(state["data"]):
+            raise CheckpointError(
+                f"the saved rollout has {len(state['data'])} steps but its rows say {lengths.reshape(-1)[:4].tolist()}...; it "
+                "was changed"
+            )
         self.horizon = int(state["horizon"])
-        self._lengths = state["lengths"].cpu().numpy().copy()
+        self._lengths = lengths.copy()
         self._data = torch.zeros(self.horizon, self.num_rows, self._width, device=self.device)
         self._data[: self._longest].copy_(state["data"])

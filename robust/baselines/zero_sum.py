@@ -26,7 +26,7 @@ from morl.errors import CapabilityError
 from morl.functional import pessimistic_values, sac_target
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, restore_, select
 from morl.policies.mlp import MLPPolicy, require_bounded_box
 from morl.problem import ProblemSpec
 from morl.protocols import EnvFactory, Policy, State, prefixed, unprefixed
@@ -251,5 +251,5 @@ class ZeroSumLearner(MOSACLearner):
     def _load_own_state(self, state: State) -> None:
         super()._load_own_state(state)
         for i, p in enumerate(self.adversary):
-            p.copy_(state[f"adversary/{i}"])
+            restore_(p, state[f"adversary/{i}"])
         self.adversary_adam.load_state(unprefixed("adversary_adam", state))

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from morl.experiments.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
 from morl.experiments.config import RunConfig, load_config
+from morl.experiments.files import write_atomically
 from morl.experiments.tables import Table, write_table
 from morl.policies.base import policy_from
 from morl.problem import make_problem

@@ -104,7 +104,7 @@ def test_a_restored_learner_goes_on_bitwise(case: Case, rounds: int) -> None:
     for each in (learner, restored):
         learn_in_pieces(each, budget, 5)
     assert difference(learner.state(), restored.state()) is None
-    assert learner.statistics() == restored.statistics()
+    np.testing.assert_equal(learner.statistics(), restored.statistics())
 
 
 # --- members -----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from morl.errors import CheckpointError
 from morl.experiments import checkpoint
-from morl.experiments.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
+from morl.experiments.files import write_atomically
 
 
 def same_bits(a, b):

@@ -172,10 +172,10 @@ def test_another_format_version_is_refused(directory):
 
 
 def test_a_run_without_results_says_how_to_get_them(directory):
-    path = directory / "manifest.json"
-    manifest = json.loads(path.read_text())
+    run = RunDirectory(directory)
+    manifest = run.read_manifest()
     del manifest["files"]
-    path.write_text(json.dumps(manifest))
+    run.write_manifest(manifest)
     with pytest.raises(CheckpointError, match=r"has no results yet: 'morl resume"):
         Run.load(directory)
 

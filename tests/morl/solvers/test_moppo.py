@@ -45,7 +45,9 @@ def copied(state: dict[str, Any]) -> dict[str, Any]:
 def assert_same(a: dict[str, Any], b: dict[str, Any]) -> None:
     assert a.keys() == b.keys()
     for key, value in a.items():
-        same = torch.equal(value, b[key]) if isinstance(value, Tensor) else value == b[key]
+        same = (
+            np.array_equal(value, b[key], equal_nan=value.is_floating_point()) if isinstance(value, Tensor) else value == b[key]
+        )
         assert same, key
 
 
