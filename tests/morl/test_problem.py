@@ -301,3 +301,22 @@ def test_wrappers_survive_yaml_and_come_from_plugins(monkeypatch: pytest.MonkeyP
 
 class _Declared(Doubled):
     reward_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+
+@pytest.mark.parametrize(
+    "env_id",
+    ["breakable-bottles-v0", "water-reservoir-v0", "mo-mountaincar-3d-v0", "mo-mountaincarcontinuous-v0", "fishwood-v0",
+     "four-room-v0", "fruit-tree-v0", "resource-gathering-v0", "FrozenLake-v1"],
+)  # fmt: skip
+def test_ids_of_other_packages_are_learnt_on(env_id: str) -> None:
+    problem = make_problem(env_id, native=False)
+    discrete = isinstance(problem.spec.action_space, spaces.Discrete)
+    solver = (
+        MODQN(hidden=(8,), learning_starts=10, batch_size=8) if discrete else MOPPO(hidden=(8,), horizon=8, rows_per_member=2)
+    )
+    learner = solver.make(problem, None, seed=0, device=CPU)
+    learner.learn(32)
+    policy: Any = learner.policies()[0]
+    env = problem.make_env()
+    observation, _ = env.reset(seed=0)
+    assert env.action_space.contains(policy.act(observation))
