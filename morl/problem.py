@@ -250,7 +250,8 @@ def checked_env(env_id: str, make_env: Callable[[], Any]) -> gym.Env[Any, Any]:
     except EnvironmentFault:
         raise
     except gym.error.DependencyNotInstalled as error:
-        raise EnvironmentFault(f"environment {env_id!r} needs a package that is not installed: {described(error)}") from error
+        missing = " ".join(str(error).split())
+        raise EnvironmentFault(f"environment {env_id!r} needs a package that is not installed: {missing}") from error
     except (Exception, SystemExit) as error:
         raise EnvironmentFault(f"environment {env_id!r} cannot be made: {described(error)}") from error
     if not isinstance(env, gym.Env):

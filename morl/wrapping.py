@@ -22,20 +22,23 @@ KIND = "wrapper"
 Wrap = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 
 
-def wrapping(wrappers: Any) -> tuple[Wrap, str]:
+def wrapping(wrappers: Any) -> tuple[Wrap | None, str]:
     """Read the ``wrappers`` of an environment.
 
     Args:
         wrappers: From the inside out, each a name or a mapping with ``name`` and the wrapper's arguments. Names are those of
-            ``gymnasium.wrappers``, ``mo_gymnasium.wrappers``, and components of the kind ``wrapper`` that plug-ins add.
+            ``gymnasium.wrappers``, ``mo_gymnasium.wrappers``, and components of the kind ``wrapper`` that plug-ins add. None
+            means none.
 
     Returns:
-        What puts them around an environment, and what to add to the environment's name: wrappers that may change rewards or the
-        length of episodes make another problem of it, of which no front is known.
+        What puts them around an environment (None if there are none), and what to add to the environment's name: wrappers that
+        may change rewards or the length of episodes make another problem of it, of which no front is known.
 
     Raises:
         ConfigurationError: An unknown name, or arguments that the wrapper does not take.
     """
+    if wrappers is None:
+        return None, ""
     if isinstance(wrappers, (str, Mapping)) or not isinstance(wrappers, Sequence):
         raise ConfigurationError(
             "env.wrappers must be a list of names or of mappings with name, from the inside out, such as "
@@ -48,7 +51,7 @@ def wrapping(wrappers: Any) -> tuple[Wrap, str]:
     def wrap(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         return reduce(_wrapped, chosen, env)
 
-    return wrap, suffix
+    return wrap if chosen else None, suffix
 
 
 _Chosen = tuple[str, Callable[..., gym.Env[Any, Any]], Mapping[str, Any]]

@@ -242,6 +242,8 @@ def test_wrappers_by_name() -> None:
     assert (linear.spec.env_id, linear.spec.num_objectives) == ("deep-sea-treasure-v0+LinearReward", 1)
     limited = make_problem({"id": "deep-sea-treasure-v0", "wrappers": [{"name": "TimeLimit", "max_episode_steps": 5}]})
     assert limited.spec.max_episode_steps == 5
+    for none in ([], None):
+        assert make_problem({"id": "deep-sea-treasure-v0", "wrappers": none}).make_batched is not None
 
 
 def test_an_environment_with_wrappers_of_its_own_keeps_them() -> None:
