@@ -25,9 +25,11 @@ def outermost(env: gym.Env[Any, Any], name: str) -> Any:
 
 def bare(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     """The environment without what gymnasium.make put around it."""
-    while isinstance(env, _PASS_ON):
-        env = env.env
-    return env
+    layer: Any = env
+    while type(layer) in _PASS_ON:
+        layer = layer.env
+    bottom: gym.Env[Any, Any] = layer
+    return bottom
 
 
 def declaration(shape: tuple[int, ...]) -> str:
@@ -85,4 +87,7 @@ def _played_reward(env: gym.Env[Any, Any]) -> tuple[int, ...]:
         result: Any = env.step(space.sample())
     except (Exception, SystemExit) as error:
         raise EnvironmentFault(f"the environment cannot be played: {described(error)}") from error
-    return tuple(np.shape(result[1])) if isinstance(result, tuple) and len(result) == 5 else ()
+    try:
+        return tuple(np.shape(result[1])) if isinstance(result, tuple) and len(result) == 5 else ()
+    except ValueError:  # no array: rows say so, with the step
+        return ()

@@ -25,6 +25,8 @@ Array = npt.NDArray[Any]
 
 _SHOWN = 8
 """Components of an observation that a message shows."""
+_LONGEST = 120
+"""Characters of a space that a message shows."""
 _INT64 = np.iinfo(np.int64)
 
 
@@ -45,6 +47,12 @@ class Misfit(ValueError):
 def one_or_batch(shape: tuple[int, ...]) -> str:
     """The shapes of one observation and of a batch, in words."""
     return f"{shape} for one or (B,{''.join(f' {size},' for size in shape)[:-1]}) for a batch"
+
+
+def brief(space: gym.Space[Any]) -> str:
+    """A space in one short line."""
+    text = " ".join(str(space).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 class Part:
@@ -105,7 +113,7 @@ class Part:
         if lead < 0 or (axes is not None and lead != axes) or array.shape[lead:] != self.shape:
             expected = self.shape if axes == 0 else one_or_batch(self.shape)
             raise Misfit(
-                f"an observation{self.name} of shape {array.shape}; expected {expected}, as its space {self.space} says"
+                f"an observation{self.name} of shape {array.shape}; expected {expected}, as its space {brief(self.space)} says"
             )
         if array.dtype.kind not in "fiub":
             found = array.dtype if isinstance(values, (np.ndarray, list, tuple)) else type(values).__name__
@@ -117,7 +125,7 @@ class Part:
             host = values.detach().cpu()
             return (host.float() if host.dtype == torch.bfloat16 else host).numpy()
         if isinstance(values, Mapping):
-            raise Misfit(f"a mapping as observation{self.name}, but its space is {self.space}: expected an array")
+            raise Misfit(f"a mapping as observation{self.name}, but its space is {brief(self.space)}: expected an array")
         try:
             return np.asarray(values)
         except ValueError as error:
@@ -145,7 +153,9 @@ class Part:
             outside |= array != np.rint(array)
         if np.count_nonzero(outside):
             row, found, which = self._first(array, outside)
-            raise Misfit(f"the observation{self.name} {found}, which is not in its observation space {self.space}{which}", row)
+            raise Misfit(
+                f"the observation{self.name} {found}, which is not in its observation space {brief(self.space)}{which}", row
+            )
         return array.astype(self.dtype, copy=False)
 
     def _first(self, array: Array, wrong: Array) -> tuple[int, str, str]:
@@ -176,7 +186,7 @@ class Layout:
         self.parts = list(_parts(space, ""))
         sizes = [part.size for part in self.parts]
         if self.is_nested and not sum(sizes):
-            raise CapabilityError(f"the observation space {space} has no components: there is nothing to act on")
+            raise CapabilityError(f"the observation space {brief(space)} has no components: there is nothing to act on")
         self.ends = np.cumsum(sizes)
         """Where each part ends among the components."""
         self.shape = (sum(sizes),) if self.is_nested else self.parts[0].shape
@@ -238,7 +248,9 @@ class Layout:
         width = self.shape[0]
         if not observations.ndim or observations.shape[-1] != width:
             found = tuple(observations.shape)
-            raise Misfit(f"an observation of shape {found}; expected {one_or_batch((width,))}: the components of {self.space}")
+            raise Misfit(
+                f"an observation of shape {found}; expected {one_or_batch((width,))}: the components of {brief(self.space)}"
+            )
         batch = observations.shape[:-1]
         starts = [0, *self.ends[:-1].tolist()]
         return [

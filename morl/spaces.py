@@ -15,7 +15,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.errors import CapabilityError, CheckpointError, ShapeError
-from morl.observations import Layout, Misfit
+from morl.observations import Layout, Misfit, brief
 
 ONE_HOT_LIMIT = 64
 """Widest integral component that is one-hot encoded; a wider one is passed on as a number."""
@@ -277,10 +277,11 @@ class StateIndexer:
         _refuse_images(self.layout)
         if counts is None:
             raise CapabilityError(
-                f"a table needs integral observations, but the observation space is {self.space}; use MODQN, MOSAC or MOPPO"
+                f"a table needs integral observations, but the observation space is {brief(self.space)}; use MODQN, MOSAC or "
+                "MOPPO"
             )
         raise CapabilityError(
-            f"the observation space {self.space} has more than {TABLE_LIMIT:,} states; use MODQN, MOSAC or MOPPO"
+            f"the observation space {brief(self.space)} has more than {TABLE_LIMIT:,} states; use MODQN, MOSAC or MOPPO"
         )
 
     @cached_property
