@@ -100,7 +100,7 @@ def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Eva
     Args:
         env: A gymnasium id (mo-gymnasium's included), a mapping with ``id`` and constructor arguments, or a callable
             without arguments that makes an environment. A problem is returned as it is. The key ``wrappers`` of a mapping lists
-            what is put around the environment (:func:`morl.wrapping.wrapping`), unless the constructor has an argument of this
+            what is put around the environment (see ``morl.wrapping``), unless the constructor has an argument of this
             name, as that of ``parametric/wrapped-v0``; wrapped environments have no native form.
         native: Use the native batched form where there is one.
         evaluation: How policies are judged; the defaults if None.
