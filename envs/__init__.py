@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from envs.protocols import BatchedEnv, ParametricDynamics, VectorReward
 from envs.registry import batched_form, register
+from envs.siblings import require_siblings
 
 __all__ = ["BatchedEnv", "ParametricDynamics", "VectorReward", "batched_form", "register"]
 
+require_siblings()
 register()

@@ -78,7 +78,7 @@ def check_vector_reward_env(env: Any, *, steps: int = 200, seed: int = 0) -> Non
         >>> import gymnasium
         >>> check_vector_reward_env(gymnasium.make("tabular/identity-v0"))
     """
-    num_objectives = _check_reward_space(env.unwrapped)
+    num_objectives = _check_reward_space(env)
     first, second = env.reset(seed=seed), env.reset(seed=seed)
     _require(isinstance(first, tuple) and len(first) == 2, "reset must return (observation, info)")
     _require(_same(first[0], second[0]), "two resets with the same seed gave different observations: draw from self.np_random")
@@ -281,10 +281,15 @@ def _check_reward_space(env: Any) -> int:
     """Return the number of objectives."""
     from gymnasium.spaces import Box
 
-    space = getattr(env, "reward_space", None)
+    # Of the outermost layer of a wrapped environment that says it; a batched form has no layers.
+    try:
+        space = env.get_wrapper_attr("reward_space") if hasattr(env, "get_wrapper_attr") else env.reward_space
+    except AttributeError:
+        space = None
     _require(
         isinstance(space, Box) and len(space.shape) == 1 and space.shape[0] >= 1,
-        f"reward_space is {space!r}; expected a gymnasium Box of shape (m,), one entry per objective",
+        f"reward_space is {space!r}; expected a gymnasium Box of shape (m,), one entry per objective: "
+        "self.reward_space = gymnasium.spaces.Box(-numpy.inf, numpy.inf, (2,))",
     )
     assert isinstance(space, Box)
     return int(np.size(space.low))

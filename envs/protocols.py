@@ -27,8 +27,9 @@ Step: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[n
 class VectorReward(Protocol):
     """A gymnasium environment whose reward is a vector: ``step`` returns an array ``(m,)``.
 
-    The space stands on the unwrapped environment (the convention of mo-gymnasium, some of whose wrappers ask for its length,
-    ``reward_dim``, too). :func:`envs.checks.check_vector_reward_env` tests an environment against it.
+    The space stands on the environment (the convention of mo-gymnasium, some of whose wrappers ask for its length,
+    ``reward_dim``, too), or on a wrapper that makes other rewards: the outermost layer that has one counts.
+    :func:`envs.checks.check_vector_reward_env` tests an environment against it.
     """
 
     reward_space: gymnasium.spaces.Box
@@ -55,7 +56,8 @@ class RewardParts(Protocol):
     """An environment whose scalar reward is a sum over what is observed: component ``p`` of a ``MultiDiscrete`` observation
     (an arm and its state) has a reward of its own.
 
-    The attribute stands on the unwrapped environment, or on its batched form. A solver that knows the parts has less noise to
+    The attribute stands on the environment, or on its batched form; a wrapper around it hides it, since it may change the
+    reward. A solver that knows the parts has less noise to
     learn from: what happens to one arm says nothing about the value of another.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["Evaluation", "Run", "RunResult", "__version__"]
+
+# By its path: a folder of the user's may stand in the place of envs.
+run_path(os.path.join(os.path.dirname(os.path.dirname(__file__)), "envs", "siblings.py"))["require_siblings"]()
 
 _LAZY = {
     "Evaluation": "morl.experiments.evaluation",

@@ -6,6 +6,7 @@ The command line prints any :class:`MorlError` as one line without a traceback a
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -22,7 +23,7 @@ class CapabilityError(ConfigurationError):
 
 
 class ShapeError(MorlError, ValueError):
-    """An array has the wrong shape."""
+    """An array has the wrong shape, or entries that its space does not have."""
 
 
 class EnvironmentFault(MorlError):
@@ -49,3 +50,22 @@ def closest(name: str, known: Iterable[str]) -> str:
     """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def described(error: BaseException) -> str:
+    """Say in one line what somebody else's code raised.
+
+    Args:
+        error: What was caught.
+
+    Returns:
+        Its type and message; where there is no message, the file and the line of code that raised it.
+    """
+    name, text = type(error).__name__, " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({error.code!r}), which would end this program; let it raise an exception instead"
+    frames = traceback.extract_tb(error.__traceback__)
+    if text or not frames:
+        return f"{name}: {text}" if text else name
+    last = frames[-1]
+    return f"{name} without a message, from line {last.lineno} of {last.filename}: {last.line}"

@@ -7,21 +7,25 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import torch
 
 from envs.parametric.space import ParameterSpace
-from morl.errors import ConfigurationError, EnvironmentFault, closest
+from morl.errors import ConfigurationError, EnvironmentFault, closest, described
 from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.layers import num_objectives, outermost
 from morl.objectives import declared_objectives
 from morl.rows import BatchedRows, PlainBatch
+from morl.wrapping import Wrap, wrapping
 
 _log = logging.getLogger(__name__)
 
 EnvLike: TypeAlias = "str | Mapping[str, Any] | Callable[[], gym.Env[Any, Any]]"
-"""What a user may give as environment: an id, a mapping with ``id`` and its arguments, or a callable that makes one."""
+"""What a user may give as environment: an id, a mapping with ``id``, its arguments and perhaps ``wrappers``, or a callable that
+makes one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,8 @@ class ProblemSpec:
     """What a learner needs to know of an environment before it sees any of it."""
 
     env_id: str
-    """Name used in files and to look up reference points; ``custom/NAME`` for a callable."""
+    """Name used in files and to look up reference points; ``custom/NAME`` for a callable. Wrappers that make another problem of
+    an id stand behind it, as in ``deep-sea-treasure-v0+LinearReward``."""
     env_arguments: Mapping[str, Any]
     """Arguments given beside the id."""
     observation_space: gym.Space[Any]
@@ -76,8 +81,10 @@ class Problem:
         Returns:
             Rows that were never reset.
         """
-        batch = PlainBatch(self.make_env, num_rows) if self.make_batched is None else self.make_batched(num_rows)
-        return BatchedRows(batch, device=device)
+        if self.make_batched is not None:
+            return BatchedRows(self.make_batched(num_rows), device=device)
+        copies = PlainBatch(partial(checked_env, self.spec.env_id, self.make_env), num_rows, self.spec.num_objectives)
+        return BatchedRows(copies, device=device)
 
     def evaluator(self, *, gamma: float, device: torch.device) -> Evaluator:
         """The evaluator of this problem's policies.
@@ -97,16 +104,19 @@ def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Eva
 
     Args:
         env: A gymnasium id (mo-gymnasium's included), a mapping with ``id`` and constructor arguments, or a callable
-            without arguments that makes an environment. A problem is returned as it is.
+            without arguments that makes an environment. A problem is returned as it is. The key ``wrappers`` of a mapping lists
+            what is put around the environment (see ``morl.wrapping``), unless the constructor has an argument of this
+            name, as that of ``parametric/wrapped-v0``; wrapped environments have no native form.
         native: Use the native batched form where there is one.
         evaluation: How policies are judged; the defaults if None.
 
     Returns:
-        The problem. Reading its spec makes one copy of the environment and closes it.
+        The problem. Reading its spec makes one copy of the environment, plays a step where no layer says what its rewards are,
+        and closes it.
 
     Raises:
         ConfigurationError: The id is unknown or the mapping is malformed.
-        EnvironmentFault: The environment cannot be made, with the cause.
+        EnvironmentFault: The environment cannot be made, or its reward is not what it declares, with the cause.
     """
     if isinstance(env, Problem):
         return env if evaluation is None else replace(env, evaluation=evaluation)
@@ -123,15 +133,37 @@ def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Eva
         env_id = arguments.pop("id")
     else:
         raise ConfigurationError(
-            f"env must be an id, a mapping with id, or a callable that makes one; found {type(env).__name__}"
+            "env must be an id, a mapping with id, or a callable that makes one (lambda: ...), since rows need one each; found "
+            f"{type(env).__name__}"
         )
 
-    make_env = _maker(env_id, arguments)
-    spec = _spec(env_id, arguments, make_env)
-    return Problem(spec, make_env, _native(env_id, arguments) if native else None, judged)
+    given = dict(arguments)
+    wrap: Wrap | None = None
+    name = env_id
+    if "wrappers" in arguments and not _takes_wrappers(env_id):
+        wrap, suffix = wrapping(arguments.pop("wrappers"))
+        name += suffix
+    make_env = _maker(env_id, arguments, wrap)
+    spec = _spec(name, given, make_env)
+    return Problem(spec, make_env, _native(env_id, arguments) if native and wrap is None else None, judged)
 
 
-def _maker(env_id: str, arguments: Mapping[str, Any]) -> Callable[[], gym.Env[Any, Any]]:
+def _takes_wrappers(env_id: str) -> bool:
+    """Whether an environment's own constructor has an argument ``wrappers``."""
+    import mo_gymnasium  # noqa: F401
+
+    from envs.adapters import load
+    from envs.registry import OWN_IDS
+
+    entry_point = load(OWN_IDS[env_id]) if env_id in OWN_IDS else getattr(gym.registry.get(env_id), "entry_point", None)
+    try:
+        maker: Any = load(entry_point) if isinstance(entry_point, str) else entry_point
+        return maker is not None and "wrappers" in inspect.signature(maker).parameters
+    except (ImportError, AttributeError, ValueError):  # making the environment says what is wrong
+        return False
+
+
+def _maker(env_id: str, arguments: Mapping[str, Any], wrap: Wrap | None) -> Callable[[], gym.Env[Any, Any]]:
     # Both packages register their ids on import.
     import mo_gymnasium  # noqa: F401
 
@@ -151,7 +183,7 @@ def _maker(env_id: str, arguments: Mapping[str, Any]) -> Callable[[], gym.Env[An
             warnings.filterwarnings("ignore", ".*is out of date.*")
             warnings.filterwarnings("ignore", ".*precision lowered by casting.*")
             made: gym.Env[Any, Any] = gym.make(env_id, disable_env_checker=True, **arguments)
-        return made
+        return made if wrap is None else wrap(made)
 
     return make
 
@@ -183,8 +215,7 @@ def _native(env_id: str, arguments: Mapping[str, Any]) -> Callable[[int], Any] |
 
 def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.Env[Any, Any]]) -> ProblemSpec:
     env = checked_env(env_id, make_env)
-    reward_space = getattr(env.unwrapped, "reward_space", None)
-    m = int(reward_space.shape[0]) if reward_space is not None and len(reward_space.shape) == 1 else None
+    m = num_objectives(env)
     limit = getattr(env.spec, "max_episode_steps", None)
     if limit is None:
         wrapped: Any = env
@@ -203,7 +234,7 @@ def _spec(env_id: str, arguments: Mapping[str, Any], make_env: Callable[[], gym.
         max_episode_steps=limit,
         objective_names=names,
         objective_units=units,
-        parameter_space=getattr(env.unwrapped, "parameter_space", None),
+        parameter_space=outermost(env, "parameter_space"),
     )
     env.close()
     return spec
@@ -224,15 +255,14 @@ def checked_env(env_id: str, make_env: Callable[[], Any]) -> gym.Env[Any, Any]:
     """
     try:
         env = make_env()
+    except EnvironmentFault:
+        raise
     except gym.error.DependencyNotInstalled as error:
-        raise EnvironmentFault(f"environment {env_id!r} needs a package that is not installed: {_one_line(error)}") from error
-    except Exception as error:
-        raise EnvironmentFault(f"environment {env_id!r} cannot be made: {type(error).__name__}: {_one_line(error)}") from error
+        missing = " ".join(str(error).split())
+        raise EnvironmentFault(f"environment {env_id!r} needs a package that is not installed: {missing}") from error
+    except (Exception, SystemExit) as error:
+        raise EnvironmentFault(f"environment {env_id!r} cannot be made: {described(error)}") from error
     if not isinstance(env, gym.Env):
         kind = "a class; pass a callable that makes an instance" if inspect.isclass(env) else type(env).__name__
         raise EnvironmentFault(f"environment {env_id!r} must be a gymnasium.Env, found {kind}")
     return env
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -34,7 +34,8 @@ class EnvRows(Protocol):
     """A batch of independent environment instances that never reset themselves.
 
     Observations are *raw*: what the environment's observation space describes, batched on axis 0, as float32
-    (real-valued boxes) or int64 (everything integral). Whoever consumes them owns an encoder.
+    (real-valued boxes) or int64 (everything integral); those of a Dict or Tuple are laid out flat
+    (:mod:`morl.observations`). Whoever consumes them owns an encoder.
     """
 
     num_rows: int
@@ -100,8 +101,8 @@ class EnvFactory(Protocol):
 class Policy(Protocol):
     """A light, frozen snapshot of how to act; knows nothing of training.
 
-    Observations are raw (what the environment returns). A single observation (exactly the space's shape) gives a single
-    action, a batch gives a batch; numpy in, numpy out; torch in, torch out.
+    Observations are what the environment returns, or raw ones. A single observation (exactly the space's shape) gives a
+    single action, a batch gives a batch; numpy in, numpy out; torch in, torch out. What is not in the space is refused.
     """
 
     kind: ClassVar[str]

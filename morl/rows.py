@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
@@ -12,100 +12,159 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError, CheckpointError, EnvironmentFault
+from morl.errors import CapabilityError, CheckpointError, EnvironmentFault, described
+from morl.layers import bare, declaration, outermost
+from morl.observations import Layout, Misfit, values_of
 from morl.protocols import State
-from morl.spaces import integral_bounds, raw_observations
 
 Index = npt.NDArray[np.int64]
+
+_WIDE: np.dtype[Any] = np.dtype(np.float64)
+
+
+class _RowFault(Exception):
+    """What one environment of a batch did wrong, and its place among the rows that were asked."""
+
+    def __init__(self, text: str, place: int) -> None:
+        super().__init__(text)
+        self.place = place
 
 
 class PlainBatch:
     """Rows over plain gymnasium environments, one copy each, stepped in turn.
 
-    It has the interface of :class:`envs.protocols.BatchedEnv`. Stepping in this process is faster than worker processes on
-    few cores, and a physics step cannot be batched in numpy.
+    It has the interface of :class:`envs.protocols.BatchedEnv`, but hands on float64 where the environments return it against
+    their word. Stepping in this process is faster than worker processes on few cores, and a physics step cannot be batched in
+    numpy.
     """
 
-    def __init__(self, make_env: Callable[[], gym.Env[Any, Any]], num_envs: int) -> None:
+    def __init__(self, make_env: Callable[[], gym.Env[Any, Any]], num_envs: int, num_objectives: int) -> None:
         """Make the copies.
 
         Args:
             make_env: Makes one environment.
             num_envs: ``R``.
+            num_objectives: ``m``, the length of a reward.
+
+        Raises:
+            EnvironmentFault: The same environment is handed out twice.
         """
-        self.num_envs = num_envs
+        self.num_envs, self.num_objectives = num_envs, num_objectives
         self._envs = [make_env() for _ in range(num_envs)]
+        if len({id(env) for env in self._envs}) < num_envs:
+            raise EnvironmentFault(
+                "the callable returns the same environment again and again, but every row needs its own; let it make a new one "
+                "at each call, such as lambda: gymnasium.make(...)"
+            )
         first = self._envs[0]
         self.observation_space = first.observation_space
         self.action_space = first.action_space
         self._num_actions = first.action_space.n if isinstance(first.action_space, spaces.Discrete) else None
-        reward_space = getattr(first.unwrapped, "reward_space", None)
-        self._m = int(reward_space.shape[0]) if reward_space is not None and len(reward_space.shape) == 1 else 1
-        self._dtype = first.observation_space.dtype
-        self._bounds = integral_bounds(first.observation_space)
-        self.parameter_space = getattr(first.unwrapped, "parameter_space", None)
-        parts = getattr(first.unwrapped, "reward_parts", None)
+        self._layout = Layout(first.observation_space)
+        self._reward_dtype: np.dtype[Any] = np.dtype(np.float32)
+        self._only = None if self._layout.is_nested else self._layout.parts[0]
+        self.parameter_space = outermost(first, "parameter_space")
+        # Of a reward that a wrapper may have changed they say nothing.
+        self._bare: list[Any] = [bare(env) for env in self._envs]
+        parts = getattr(self._bare[0], "reward_parts", None)
         self.reward_parts = None if parts is None else np.zeros((num_envs, np.size(parts)))
 
-    def reset(self, rows: Index, seeds: Index, dynamics: npt.NDArray[np.floating] | None = None) -> npt.NDArray[Any]:
+    def reset(self, rows: Index, seeds: Index, dynamics: npt.NDArray[np.floating] | None = None) -> Any:
         """Start episodes; ``dynamics`` goes to ``reset(options={"params": ...})``."""
-        observations = np.empty((len(rows), *(self.observation_space.shape or ())), dtype=self._dtype)
+        buffers = self._buffers(len(rows))
         for i, row in enumerate(rows):
             # A plain environment keeps its model until it is told otherwise.
             nominal = None if self.parameter_space is None else {"params": "nominal"}
             options = nominal if dynamics is None else {"params": np.asarray(dynamics[i])}
             try:
-                observations[i] = self._envs[row].reset(seed=int(seeds[i]), options=options)[0]
-            except Exception as error:
-                raise self._fault("reset", "an observation and a mapping", error) from error
-        self._check_range(observations)
-        return observations
+                result: Any = self._envs[row].reset(seed=int(seeds[i]), options=options)
+            except (Exception, SystemExit) as error:
+                raise _RowFault(f"the environment's reset failed: {described(error)}", i) from error
+            if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Mapping):
+                raise _RowFault(
+                    f"the environment's reset returned {_kind(result)}; expected two things, the observation and a mapping: "
+                    "return observation, {}",
+                    i,
+                )
+            self._keep(buffers, i, result[0])
+        return self._layout.nest(buffers) if self._only is None else buffers[0]
 
     def step(
         self, rows: Index, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    ) -> tuple[Any, npt.NDArray[np.floating], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Advance each row by one step."""
-        count = len(rows)
-        observations = np.empty((count, *(self.observation_space.shape or ())), dtype=self._dtype)
-        rewards = np.empty((count, self._m), dtype=np.float32)
+        count, m = len(rows), self.num_objectives
+        buffers = self._buffers(count)
+        only = self._only
+        rewards = np.empty((count, m), dtype=self._reward_dtype)
         terminated, truncated = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.bool_)
         choices: Any = actions.tolist() if self._num_actions is not None else actions
         for i, row in enumerate(rows.tolist()):
             try:
-                observations[i], reward, terminated[i], truncated[i], _ = self._envs[row].step(choices[i])
-            except Exception as error:
-                raise self._fault("step", "an observation, a reward, two truth values and a mapping", error) from error
-            # Assigning alone would spread one number over all objectives.
-            if (reward.size if isinstance(reward, np.ndarray) else np.size(reward)) != self._m:
-                raise EnvironmentFault(
-                    f"the environment returned a reward of shape {np.shape(reward)}, but its reward_space says ({self._m},); "
-                    "correct either of them"
+                result: Any = self._envs[row].step(choices[i])
+            except (Exception, SystemExit) as error:
+                raise _RowFault(f"the environment's step failed: {described(error)}", i) from error
+            if not isinstance(result, tuple) or len(result) != 5:
+                raise _RowFault(
+                    f"the environment's step returned {_kind(result)}; expected five things: observation, reward, terminated, "
+                    "truncated and a mapping",
+                    i,
                 )
-            rewards[i] = reward
+            observation, reward, ended, cut, _ = result
+            if only is not None and only.fits(observation):
+                buffers[0][i] = observation
+            else:
+                self._keep(buffers, i, observation)
+            if type(reward) is np.ndarray and reward.shape == (m,) and reward.dtype is rewards.dtype:
+                rewards[i] = reward
+            elif m == 1 and isinstance(reward, (float, int)) and rewards.dtype is _WIDE:
+                rewards[i, 0] = reward
+            else:
+                if rewards.dtype is not _WIDE:
+                    rewards, self._reward_dtype = rewards.astype(_WIDE), _WIDE
+                rewards[i] = self._reward(reward, i)
+            terminated[i] = ended if type(ended) is bool else _truth("terminated", ended, i)
+            truncated[i] = cut if type(cut) is bool else _truth("truncated", cut, i)
             if self.reward_parts is not None:
-                self.reward_parts[row] = np.reshape(self._envs[row].unwrapped.reward_parts, -1)
-        self._check_range(observations)
-        return observations, rewards, terminated, truncated
+                self.reward_parts[row] = np.reshape(self._bare[row].reward_parts, -1)
+        return self._layout.nest(buffers) if only is None else buffers[0], rewards, terminated, truncated
 
-    def _fault(self, method: str, result: str, error: Exception) -> EnvironmentFault:
-        text = " ".join(str(error).split())
-        return EnvironmentFault(
-            f"the environment's {method} failed: {type(error).__name__}: {text}; it must return {result}, the observation of "
-            f"shape {self.observation_space.shape}"
-        )
+    def _buffers(self, count: int) -> list[npt.NDArray[Any]]:
+        return [np.empty((count, *part.shape), dtype=part.buffer_dtype) for part in self._layout.parts]
 
-    def _check_range(self, observations: npt.NDArray[Any]) -> None:
-        """Refuse integers outside their space, which would pick somebody else's entry of a table or a one-hot vector."""
-        if self._bounds is None:
-            return
-        low, count = self._bounds
-        flat = observations.reshape(len(observations), -1)
-        outside = ((flat < low) | (flat > low + (count - 1))).any(1)
-        if outside.any():
-            raise EnvironmentFault(
-                f"the environment returned the observation {observations[int(outside.argmax())].tolist()}, which is not in its "
-                f"observation space {self.observation_space}; correct either of them"
+    def _keep(self, buffers: list[npt.NDArray[Any]], place: int, observation: Any) -> None:
+        """Put an observation into the buffers, if it has its space's shape; the values are looked at later, all at once."""
+        layout = self._layout
+        try:
+            values = values_of(layout.space, observation) if layout.is_nested else (observation,)
+            for k, (part, value) in enumerate(zip(layout.parts, values, strict=True)):
+                if part.fits(value):
+                    buffers[k][place] = value
+                else:
+                    found = part.raw(value, axes=0)
+                    part.widen()
+                    buffers[k] = buffers[k].astype(part.buffer_dtype, copy=False)
+                    buffers[k][place] = found
+        except Misfit as error:
+            raise _RowFault(f"the environment returned {error}", place) from error
+
+    def _reward(self, reward: Any, place: int) -> npt.NDArray[Any]:
+        """A reward of another type than usual, if it means the same."""
+        m = self.num_objectives
+        try:
+            array = reward.detach().cpu().numpy() if isinstance(reward, Tensor) else np.asarray(reward)
+        except ValueError:  # entries of different lengths
+            array = np.asarray(None)
+        if array.dtype.kind not in "fiub":
+            raise _RowFault(f"the environment returned the reward {reward!r:.60}; expected {m} real number(s)", place)
+        if array.shape != (m,) and not m == array.size == 1:
+            says = outermost(self._envs[0], "reward_space") is not None
+            raise _RowFault(
+                f"the environment returned a reward of shape {array.shape}, but "
+                + (f"its reward_space says ({m},); correct either of them" if says else f"says nothing: {declaration((2,))}"),
+                place,
             )
+        return array.reshape(m)
 
     def close(self) -> None:
         """Close every copy."""
@@ -113,11 +172,27 @@ class PlainBatch:
             env.close()
 
 
+def _kind(result: Any) -> str:
+    """What a method returned, in words."""
+    if isinstance(result, tuple):
+        return f"{len(result)} things ({', '.join(type(part).__name__ for part in result)})"
+    return f"an array of shape {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+
+
+def _truth(name: str, value: Any, place: int) -> bool:
+    """A truth value of another type than usual, if it means one."""
+    found = value.item() if isinstance(value, (np.ndarray, np.generic, Tensor)) and not value.shape else value
+    if isinstance(found, int) and found in (0, 1):
+        return bool(found)
+    raise _RowFault(f"the environment returned {name}={value!r:.60}; expected True or False", place)
+
+
 class BatchedRows:
     """Rows over anything with the interface of :class:`envs.protocols.BatchedEnv`; implements :class:`~morl.protocols.EnvRows`.
 
-    It moves data between numpy and the learner's device, refuses non-finite observations and rewards, and remembers every
-    row's episode (seed, dynamics, actions so far), so that a saved position can be reached again by replaying.
+    It moves data between numpy and the learner's device, refuses observations and rewards that are not what the environment
+    says of them, and remembers every row's episode (seed, dynamics, actions so far), so that a saved position can be reached
+    again by replaying. Observations are raw: see :mod:`morl.observations`.
     """
 
     def __init__(self, batch: Any, *, device: torch.device) -> None:
@@ -130,8 +205,8 @@ class BatchedRows:
         self.batch = batch
         self.num_rows: int = batch.num_envs
         self.device = device
-        space = batch.observation_space
-        self._real = isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.integer)
+        self._layout = Layout(batch.observation_space)
+        self._m = int(batch.num_objectives if isinstance(batch, PlainBatch) else batch.reward_space.shape[0])
         action_space = batch.action_space
         action_shape, dtype = action_space.shape or (), action_space.dtype
         self._action_dtype = np.dtype(np.int64) if isinstance(action_space, spaces.Discrete) else np.dtype(dtype)
@@ -163,7 +238,11 @@ class BatchedRows:
             self._dynamics[rows] = models
         elif self._dynamics is not None:
             self._dynamics[rows] = np.nan
-        return self._observations(self.batch.reset(rows, seeds, models), rows)
+        try:
+            observations = self.batch.reset(rows, seeds, models)
+        except _RowFault as fault:
+            self._refuse(str(fault), fault.place, rows, fault.__cause__)
+        return self._observations(observations, rows)
 
     def step(self, actions: Tensor, rows: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Advance rows; see :meth:`morl.protocols.EnvRows.step`."""
@@ -173,13 +252,16 @@ class BatchedRows:
             self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
         self._actions[rows, self._lengths[rows]] = chosen
         self._lengths[rows] += 1
-        observations, rewards, terminated, truncated = self.batch.step(
-            rows, chosen + self._action_start if self._action_start else chosen
-        )
-        self._check_finite("reward", rewards, rows)
+        try:
+            result = self.batch.step(rows, chosen + self._action_start if self._action_start else chosen)
+        except _RowFault as fault:
+            self._refuse(str(fault), fault.place, rows, fault.__cause__)
+        observations, rewards, terminated, truncated = result
+        if not isinstance(self.batch, PlainBatch):
+            self._check_native(rewards, terminated, truncated, len(rows))
         return (
             self._observations(observations, rows),
-            torch.from_numpy(np.ascontiguousarray(rewards, dtype=np.float32)).to(self.device),
+            self._rewards(rewards, rows),
             torch.from_numpy(terminated).to(self.device),
             torch.from_numpy(truncated).to(self.device),
         )
@@ -216,20 +298,44 @@ class BatchedRows:
             )
         return torch.from_numpy(parts.astype(np.float32)).to(self.device)
 
-    def _check_finite(self, what: str, values: npt.NDArray[Any], rows: Index) -> None:
-        if np.isfinite(values).all():
-            return
-        bad = int(np.flatnonzero(~np.isfinite(values).reshape(len(rows), -1).all(-1))[0])
-        row = rows[bad]
-        raise EnvironmentFault(
-            f"the environment returned a non-finite {what}: {values[bad].reshape(-1)[:8].tolist()}; look at step "
-            f"{self._lengths[row]} of the episode with seed {self._seeds[row]}: its actions or the simulation are at fault"
-        )
+    def _refuse(self, text: str, place: int, rows: Index, cause: BaseException | None = None) -> NoReturn:
+        """Say what an environment did wrong, and when."""
+        row = rows[place]
+        when = f"step {self._lengths[row]} of the episode with seed {self._seeds[row]}"
+        raise EnvironmentFault(f"{text}; look at {when}") from cause
 
-    def _observations(self, observations: npt.NDArray[Any], rows: Index) -> Tensor:
-        if self._real:
-            self._check_finite("observation", observations, rows)
-        return raw_observations(self.batch.observation_space, observations, self.device)
+    def _check_native(self, rewards: Any, terminated: Any, truncated: Any, count: int) -> None:
+        """Refuse other shapes than a batched environment promises."""
+        for name, found, shape in (
+            ("rewards", rewards, (count, self._m)),
+            ("terminated", terminated, (count,)),
+            ("truncated", truncated, (count,)),
+        ):
+            if not isinstance(found, np.ndarray) or found.shape != shape or (name != "rewards" and found.dtype != np.bool_):
+                what = f"{found.dtype} of shape {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+                raise EnvironmentFault(
+                    f"the batched environment returned {what} as {name}; expected an array of shape {shape}"
+                    f"{'' if name == 'rewards' else ' of truth values'}"
+                )
+
+    def _rewards(self, rewards: npt.NDArray[Any], rows: Index) -> Tensor:
+        # torch makes infinities of what is too large without a warning.
+        narrow = torch.from_numpy(np.ascontiguousarray(rewards)).to(torch.float32)
+        finite = np.isfinite(narrow.numpy())
+        if np.count_nonzero(finite) < finite.size:
+            place = int((~finite).any(1).argmax())
+            what = "reward too large for float32" if np.isfinite(rewards[place]).all() else "non-finite reward"
+            self._refuse(f"the environment returned a {what}: {rewards[place].tolist()}", place, rows)
+        return narrow.to(self.device)
+
+    def _observations(self, observations: Any, rows: Index) -> Tensor:
+        try:
+            raw = self._layout.raw(observations, axes=1)
+        except Misfit as misfit:
+            self._refuse(f"the environment returned {misfit}", misfit.row, rows)
+        if len(raw) != len(rows):
+            raise EnvironmentFault(f"the batched environment returned {len(raw)} observations for {len(rows)} rows")
+        return torch.from_numpy(np.ascontiguousarray(raw)).to(self.device)
 
     def state(self) -> State:
         """Each row's episode: seed (-1 before the first reset), dynamics and actions so far."""
@@ -257,7 +363,7 @@ class BatchedRows:
             state: Of :meth:`state`.
 
         Returns:
-            The raw observation at which each row stands, ``(R, *space.shape)`` (zeros for rows that never started); None if
+            The raw observation at which each row stands, ``(R, *shape)`` (zeros for rows that never started); None if
             no row ever started.
 
         Raises:

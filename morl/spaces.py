@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError, CheckpointError
+from morl.errors import CapabilityError, CheckpointError, ShapeError
+from morl.observations import Layout, Misfit, brief
 
 ONE_HOT_LIMIT = 64
 """Widest integral component that is one-hot encoded; a wider one is passed on as a number."""
@@ -24,7 +27,7 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
     """Describe a space by what JSON can hold.
 
     Args:
-        space: Box, Discrete, MultiDiscrete or MultiBinary.
+        space: Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of them.
 
     Returns:
         A dictionary that :func:`space_from_json` turns back into an equal space.
@@ -42,13 +45,18 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
         }
     if isinstance(space, spaces.Discrete):
         return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
-    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
+    if isinstance(space, spaces.MultiDiscrete):
         return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
-    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
-        return {"type": "MultiBinary", "n": int(space.shape[0])}
+    if isinstance(space, spaces.MultiBinary):
+        return {"type": "MultiBinary", "n": space.shape[0] if len(space.shape) == 1 else list(space.shape)}
+    if isinstance(space, spaces.Dict):
+        # Pairs: the order of the entries is that of the components.
+        return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
+    if isinstance(space, spaces.Tuple):
+        return {"type": "Tuple", "spaces": [space_to_json(part) for part in space.spaces]}
     raise CapabilityError(
-        f"{type(space).__name__} spaces are not supported; use Box, Discrete, MultiDiscrete or MultiBinary "
-        "(gymnasium.wrappers.FlattenObservation turns a Dict or Tuple into a Box)"
+        f"{type(space).__name__} spaces are not supported; use Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of "
+        "them"
     )
 
 
@@ -68,46 +76,38 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
         kind = data["type"]
         if kind == "Box":
             dtype = np.dtype(data["dtype"])
-            low, high = (np.array([float(x) for x in data[key]]).reshape(data["shape"]) for key in ("low", "high"))
-            return spaces.Box(low.astype(dtype), high.astype(dtype), dtype=dtype.type)
+            number = int if np.issubdtype(dtype, np.integer) else float
+            low, high = (np.array([number(x) for x in data[key]], dtype).reshape(data["shape"]) for key in ("low", "high"))
+            return spaces.Box(low, high, dtype=dtype.type)
         if kind == "Discrete":
             return spaces.Discrete(data["n"], start=data["start"])
         if kind == "MultiDiscrete":
             return spaces.MultiDiscrete(data["nvec"], start=data["start"])
         if kind == "MultiBinary":
             return spaces.MultiBinary(data["n"])
-    except (KeyError, TypeError, ValueError) as error:
+        if kind == "Dict":
+            return spaces.Dict([(key, space_from_json(part)) for key, part in data["spaces"]])
+        if kind == "Tuple":
+            return spaces.Tuple([space_from_json(part) for part in data["spaces"]])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"cannot read the description of a space ({error}); the file is damaged") from error
     raise CheckpointError(f"unknown kind of space {kind!r}; the file is damaged or of a newer version")
 
 
-def _number_to_json(x: Any) -> float | str:
-    value = float(x)
+def _number_to_json(x: Any) -> float | int | str:
+    value: float | int = x.item()
     return value if math.isfinite(value) else str(value)
 
 
-def integral_bounds(space: gym.Space[Any]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lowest value and number of values of every component of an integral space, each ``(components,)``; else None."""
-    if isinstance(space, spaces.Discrete):
-        return np.array([int(space.start)]), np.array([int(space.n)])
-    if isinstance(space, spaces.MultiDiscrete):
-        return space.start.reshape(-1).astype(np.int64), space.nvec.reshape(-1).astype(np.int64)
-    if isinstance(space, spaces.MultiBinary):
-        count = int(np.prod(space.shape))
-        return np.zeros(count, dtype=np.int64), np.full(count, 2)
-    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.integer):
-        low, high = space.low.reshape(-1).astype(np.int64), space.high.reshape(-1).astype(np.int64)
-        return low, high - low + 1
-    return None
-
-
-def _refuse_unsupported(space: gym.Space[Any]) -> None:
-    space_to_json(space)
-    if isinstance(space, spaces.Box) and (len(space.shape) >= 3 or (len(space.shape) == 2 and space.dtype == np.uint8)):
-        raise CapabilityError(
-            f"observations of shape {space.shape} look like images, which no solver here takes; "
-            "wrap the environment so that it returns a feature vector (Box of shape (d,))"
-        )
+def _refuse_images(layout: Layout) -> None:
+    for part in layout.parts:
+        if isinstance(part.space, spaces.Box) and (
+            len(part.shape) >= 3 or (len(part.shape) == 2 and part.space.dtype == np.uint8)
+        ):
+            raise CapabilityError(
+                f"observations{part.name} of shape {part.shape} look like images, which no solver here takes; "
+                "wrap the environment so that it returns a feature vector (Box of shape (d,))"
+            )
 
 
 @dataclass(frozen=True)
@@ -115,158 +115,221 @@ class ObservationEncoder:
     """Turns raw observations into network inputs.
 
     Real-valued boxes are flattened; integral components with at most 64 values become one-hot vectors, wider ones stay
-    numbers; binary components stay 0 or 1.
+    numbers; binary components stay 0 or 1. The codes of the parts of a Dict or Tuple follow each other in the order of its
+    :class:`~morl.observations.Layout`.
     """
 
     space: gym.Space[Any]
 
     def __post_init__(self) -> None:
-        _refuse_unsupported(self.space)
+        _refuse_images(self.layout)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the components stand in a raw observation."""
+        return Layout(self.space)
+
+    @cached_property
+    def _widths(self) -> npt.NDArray[np.int64]:
+        """Values of every component that is one-hot encoded, 0 for those that stay numbers, ``(components,)``."""
+        widths = [np.zeros(0, np.int64)]
+        for part in self.layout.parts:
+            as_numbers = part.counts is None or isinstance(part.space, spaces.MultiBinary) or max(part.counts) > ONE_HOT_LIMIT
+            widths.append(np.array([0] * part.size if as_numbers else part.counts, np.int64))
+        return np.concatenate(widths)
 
     @property
     def is_one_hot(self) -> bool:
-        """Whether components are one-hot encoded."""
-        bounds = integral_bounds(self.space)
-        return bounds is not None and not isinstance(self.space, spaces.MultiBinary) and int(bounds[1].max()) <= ONE_HOT_LIMIT
+        """Whether all components are one-hot encoded."""
+        return bool(self._widths.all())
 
     @property
     def width(self) -> int:
         """Size ``d`` of an encoded observation."""
-        bounds = integral_bounds(self.space)
-        if self.is_one_hot and bounds is not None:
-            return int(bounds[1].sum())
-        return int(np.prod(self.space.shape)) if self.space.shape else 1
+        return int(np.maximum(self._widths, 1).sum())
+
+    @property
+    def numbers(self) -> Tensor:
+        """Which entries of an encoded observation are numbers, not part of a one-hot vector, ``(d,)`` bool."""
+        return torch.from_numpy(np.repeat(self._widths == 0, np.maximum(self._widths, 1)))
+
+    @cached_property
+    def _indices(self) -> dict[torch.device, tuple[Tensor, Tensor, Tensor, Tensor]]:
+        return {}
+
+    def _index(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """On ``device``, made once: numbers among the components and among the codes; components that are one-hot encoded, and
+        what added to their value gives its position.
+        """
+        if device not in self._indices:
+            first = np.concatenate([[0], np.cumsum(np.maximum(self._widths, 1))[:-1]]).astype(np.int64)
+            numbers, others = np.flatnonzero(self._widths == 0), np.flatnonzero(self._widths)
+            arrays = (numbers, first[numbers], others, (first - self.layout.lowest)[others])
+            index = [torch.as_tensor(array, device=device) for array in arrays]
+            self._indices[device] = (index[0], index[1], index[2], index[3])
+        return self._indices[device]
 
     def __call__(self, observations: Tensor) -> Tensor:
         """Encode raw observations.
 
         Args:
-            observations: ``(..., *space.shape)``; any number of batch axes.
+            observations: ``(..., *layout.shape)``; any number of batch axes.
 
         Returns:
             ``(..., d)`` float32 on the same device.
         """
-        components = len(self.space.shape or ())
-        batch = observations.shape[: observations.dim() - components]
-        flat = observations.flatten(len(batch)) if components else observations.unsqueeze(-1)
-        if not self.is_one_hot:
+        flat = _flat(observations, self.layout)
+        if not self._widths.any():
             return flat.to(torch.float32)
-        low, index = _one_hot_layout(self.space, flat.device)
-        encoded = torch.zeros(*batch, self.width, dtype=torch.float32, device=flat.device)
-        return encoded.scatter_(-1, flat.long() - low + index, 1.0)
+        numbers, places, others, shift = self._index(flat.device)
+        encoded = torch.zeros(*flat.shape[:-1], self.width, dtype=torch.float32, device=flat.device)
+        if len(numbers):
+            encoded[..., places] = flat[..., numbers].to(torch.float32)
+            flat = flat[..., others]
+        return encoded.scatter_(-1, flat.long() + shift, 1.0)
 
 
 @dataclass(frozen=True)
 class ComponentEncoder:
     """Turns raw observations into what a network with learned input tables takes.
 
-    Real-valued boxes are flattened; the components of integral spaces stay integers, counted from 0, and :attr:`sizes` says how
-    many values each of them has.
+    The components of integral spaces stay integers, counted from 0, and :attr:`sizes` says how many values each of them has;
+    everything else is a vector of numbers: real-valued boxes are flattened, a Dict or Tuple with real-valued parts is encoded
+    as by :class:`ObservationEncoder`.
     """
 
     space: gym.Space[Any]
 
     def __post_init__(self) -> None:
-        _refuse_unsupported(self.space)
+        _refuse_images(self.layout)
 
-    @property
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the components stand in a raw observation."""
+        return Layout(self.space)
+
+    @cached_property
     def sizes(self) -> tuple[int, ...] | None:
         """Number of values of every component; None where they are taken as real numbers.
 
         Those are real-valued and binary components, and integral ones that are too many or too large for tables.
         """
-        bounds = integral_bounds(self.space)
-        if bounds is None or isinstance(self.space, spaces.MultiBinary):
+        counts = self.layout.counts
+        if counts is None or isinstance(self.space, spaces.MultiBinary):
             return None
-        if len(bounds[1]) > ONE_HOT_LIMIT or int(bounds[1].sum()) > TABLE_LIMIT:
-            return None
-        return tuple(int(x) for x in bounds[1])
+        return None if len(counts) > ONE_HOT_LIMIT or sum(counts) > TABLE_LIMIT else counts
+
+    @cached_property
+    def _encoder(self) -> ObservationEncoder | None:
+        """What encodes a mixture of parts."""
+        return ObservationEncoder(self.space) if self.layout.is_nested and self.sizes is None else None
 
     @property
     def width(self) -> int:
         """Number of components ``d``."""
-        return int(np.prod(self.space.shape)) if self.space.shape else 1
+        return math.prod(self.layout.shape) if self._encoder is None else self._encoder.width
+
+    @property
+    def numbers(self) -> Tensor:
+        """Which components are numbers, not part of a one-hot vector, ``(d,)`` bool; meaningless where there are sizes."""
+        return torch.ones(self.width, dtype=torch.bool) if self._encoder is None else self._encoder.numbers
+
+    @cached_property
+    def _lowest(self) -> dict[torch.device, Tensor]:
+        return {}
 
     def __call__(self, observations: Tensor) -> Tensor:
         """Encode raw observations.
 
         Args:
-            observations: ``(..., *space.shape)``; any number of batch axes.
+            observations: ``(..., *layout.shape)``; any number of batch axes.
 
         Returns:
             ``(..., d)``: float32, or int64 where there are :attr:`sizes`.
         """
-        components = len(self.space.shape or ())
-        batch = observations.shape[: observations.dim() - components]
-        flat = observations.flatten(len(batch)) if components else observations.unsqueeze(-1)
+        if self._encoder is not None:
+            return self._encoder(observations)
+        flat = _flat(observations, self.layout)
         if self.sizes is None:
             return flat.to(torch.float32)
-        low, _ = _one_hot_layout(self.space, flat.device)
-        return flat.long() - low
+        if flat.device not in self._lowest:
+            self._lowest[flat.device] = torch.as_tensor(self.layout.lowest, device=flat.device)
+        return flat.long() - self._lowest[flat.device]
 
 
-_LAYOUTS: dict[tuple[str, str], tuple[Tensor, Tensor]] = {}
-
-
-def _one_hot_layout(space: gym.Space[Any], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Lowest values and first one-hot positions of the components, on ``device`` (made once per space and device)."""
-    key = (repr(space_to_json(space)), str(device))
-    if key not in _LAYOUTS:
-        bounds = integral_bounds(space)
-        assert bounds is not None
-        low, count = bounds
-        first = np.concatenate([[0], np.cumsum(count)[:-1]])
-        _LAYOUTS[key] = (torch.as_tensor(low, device=device), torch.as_tensor(first, device=device))
-    return _LAYOUTS[key]
+def _flat(observations: Tensor, layout: Layout) -> Tensor:
+    """Raw observations with one axis for their components."""
+    axes = len(layout.shape)
+    return observations.flatten(observations.dim() - axes) if axes else observations.unsqueeze(-1)
 
 
 @dataclass(frozen=True)
 class StateIndexer:
-    """Turns raw observations of an integral space into table indices (mixed radix)."""
+    """Turns raw observations of an integral space into table indices (mixed radix over its components)."""
 
     space: gym.Space[Any]
 
     def __post_init__(self) -> None:
-        bounds = integral_bounds(self.space)
-        if bounds is None:
+        counts = self.layout.counts
+        if counts is not None and math.prod(counts) <= TABLE_LIMIT:
+            return
+        # What no network takes either needs another remedy.
+        _refuse_images(self.layout)
+        if counts is None:
             raise CapabilityError(
-                f"a table needs integral observations, but the observation space is {self.space}; use MODQN, MOSAC or MOPPO"
+                f"a table needs integral observations, but the observation space is {brief(self.space)}; use MODQN, MOSAC or "
+                "MOPPO"
             )
-        if math.prod(int(x) for x in bounds[1]) > TABLE_LIMIT:
-            raise CapabilityError(
-                f"the observation space {self.space} has more than {TABLE_LIMIT:,} states; use MODQN, MOSAC or MOPPO"
-            )
+        raise CapabilityError(
+            f"the observation space {brief(self.space)} has more than {TABLE_LIMIT:,} states; use MODQN, MOSAC or MOPPO"
+        )
 
-    @property
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the components stand in a raw observation."""
+        return Layout(self.space)
+
+    @cached_property
     def num_states(self) -> int:
         """Number of table rows."""
-        bounds = integral_bounds(self.space)
-        assert bounds is not None
-        return math.prod(int(x) for x in bounds[1])
+        counts = self.layout.counts
+        assert counts is not None
+        return math.prod(counts)
+
+    @cached_property
+    def _radices(self) -> dict[torch.device, tuple[Tensor, Tensor]]:
+        return {}
 
     def __call__(self, observations: Tensor) -> Tensor:
-        """Index raw observations ``(..., *space.shape)`` -> ``(...)`` int64."""
-        bounds = integral_bounds(self.space)
-        assert bounds is not None
-        low, count = bounds
-        components = len(self.space.shape or ())
-        batch = observations.shape[: observations.dim() - components]
-        flat = observations.flatten(len(batch)) if components else observations.unsqueeze(-1)
-        radix = np.concatenate([np.cumprod(count[::-1])[-2::-1], [1]]).astype(np.int64)
-        offset = torch.as_tensor(low, device=flat.device)
-        return ((flat.long() - offset) * torch.as_tensor(radix, device=flat.device)).sum(-1)
+        """Index raw observations ``(..., *layout.shape)`` -> ``(...)`` int64."""
+        flat = _flat(observations, self.layout)
+        if flat.device not in self._radices:
+            counts = self.layout.counts
+            assert counts is not None
+            radix = [math.prod(counts[i + 1 :]) for i in range(len(counts))]
+            self._radices[flat.device] = (
+                torch.as_tensor(self.layout.lowest, device=flat.device),
+                torch.tensor(radix, device=flat.device),
+            )
+        offset, weights = self._radices[flat.device]
+        return ((flat.long() - offset) * weights).sum(-1)
 
 
 def raw_observations(space: gym.Space[Any], observations: Any, device: torch.device) -> Tensor:
-    """Bring observations into the form that rows return: float32 for real-valued boxes, int64 otherwise.
+    """Bring observations into the form that rows return; see :mod:`morl.observations`.
 
     Args:
         space: The observation space of one environment.
-        observations: numpy array, tensor or number(s) of shape ``(..., *space.shape)``.
+        observations: What the space holds, or raw observations, with any number of batch axes in front.
         device: Where the tensor shall live.
 
     Returns:
         The tensor.
+
+    Raises:
+        ShapeError: They are not in the space.
     """
-    real = isinstance(space, spaces.Box) and not np.issubdtype(space.dtype, np.integer)
-    return torch.as_tensor(observations, dtype=torch.float32 if real else torch.int64, device=device)
+    try:
+        return torch.from_numpy(np.asarray(Layout(space).raw(observations), order="C")).to(device)
+    except Misfit as error:
+        raise ShapeError(f"found {error}; correct either of them") from error

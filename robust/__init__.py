@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from robust.tabular.iwocs import Iteration, IWOCSResult
 
 __all__ = ["IWOCS", "IWOCSResult", "Iteration"]
+
+# By its path: a folder of the user's may stand in the place of envs.
+run_path(os.path.join(os.path.dirname(os.path.dirname(__file__)), "envs", "siblings.py"))["require_siblings"]()
 
 _HOMES = {"IWOCS": "robust.iwocs", "IWOCSResult": "robust.tabular.iwocs", "Iteration": "robust.tabular.iwocs"}
 

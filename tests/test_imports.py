@@ -49,6 +49,34 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not loaded_by(code) & heavy
 
 
+@pytest.mark.parametrize(
+    ("hiding", "imported"), [("envs/__init__.py", "morl"), ("robust.py", "morl"), ("morl/__init__.py", "robust"),
+                             ("envs.py", "robust"), ("morl/__init__.py", "envs")],
+)  # fmt: skip
+def test_a_folder_that_hides_a_package_is_named(tmp_path: Path, hiding: str, imported: str) -> None:
+    (tmp_path / hiding).parent.mkdir(exist_ok=True)
+    (tmp_path / hiding).touch()
+    (tmp_path / "script.py").write_text(f"import {imported}\n")
+    done = run_python(str(tmp_path / "script.py"))
+    assert done.returncode == 1
+    named = tmp_path / hiding.removesuffix("/__init__.py")
+    assert f"ImportError: {named} hides the package {named.stem!r}" in done.stderr
+    assert f"which is in {ROOT}: rename it, or run your program from another folder" in done.stderr
+
+
+def test_folders_of_the_same_name_without_modules_hide_nothing(tmp_path: Path) -> None:
+    for name in ("envs", "morl", "robust"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "script.py").write_text("import envs, morl, robust\n")
+    assert run_python(str(tmp_path / "script.py")).returncode == 0
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A fresh process that finds this project's packages after the folder of the script."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, env=environment)
+
+
 def test_python_interface_loads_no_plotting_and_no_simulator() -> None:
     heavy = {"pyomo", "highspy", "cma", "matplotlib", "mujoco", "pygame"}
     assert not loaded_by("import morl\nfrom morl.solvers import MORLD, MOSAC") & heavy

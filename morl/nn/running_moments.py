@@ -18,7 +18,15 @@ VARIANCE_FLOOR = 1e-4
 class RunningMoments:
     """Mean and variance of what each member has seen, 0 and 1 before that."""
 
-    def __init__(self, members: int, width: int, *, device: torch.device, memory: float = math.inf) -> None:
+    def __init__(
+        self,
+        members: int,
+        width: int,
+        *,
+        device: torch.device,
+        memory: float = math.inf,
+        followed: Tensor | None = None,
+    ) -> None:
         """Start with nothing seen.
 
         Args:
@@ -26,7 +34,9 @@ class RunningMoments:
             width: Components.
             device: Where the tensors live.
             memory: Number of samples that the past counts for at most; the rest fades.
+            followed: Which components are looked at, ``(width,)`` bool; the others keep 0 and 1. None for all.
         """
+        self._left_out = None if followed is None or bool(followed.all()) else (~followed).to(device)
         self.mean = torch.zeros(members, width, device=device)
         self.variance = torch.ones(members, width, device=device)
         self.count = torch.zeros(members, 1, dtype=torch.float64, device=device)
@@ -53,6 +63,8 @@ class RunningMoments:
             mask: Valid ones, ``(n', B)`` bool; at least one per member.
             members: Whose.
         """
+        if self._left_out is not None:
+            values = values.masked_fill(self._left_out, 0.0)
         valid = mask.unsqueeze(-1)
         batch = valid.sum(1).to(torch.float64)
         scale = (1.0 / batch).to(values.dtype)
@@ -65,6 +77,8 @@ class RunningMoments:
         self.variance[members] = self.variance[members].lerp(variance, rate) + rate * (1 - rate) * change.square()
         self.mean[members] += rate * change
         self.count[members] += batch
+        if self._left_out is not None:
+            self.variance.masked_fill_(self._left_out, 1.0)
 
     def copy(self, source: int, target: int) -> None:
         """Overwrite a member's moments by another's."""
@@ -74,7 +88,8 @@ class RunningMoments:
     def reindexed(self, source: Sequence[int]) -> RunningMoments:
         """The moments of a reindexed population; each new member takes over those of ``source``."""
         index = torch.as_tensor(list(source), dtype=torch.int64)
-        other = RunningMoments(len(source), self.mean.shape[1], device=self.mean.device, memory=self.memory)
+        followed = None if self._left_out is None else ~self._left_out
+        other = RunningMoments(len(source), self.mean.shape[1], device=self.mean.device, memory=self.memory, followed=followed)
         other.mean, other.variance, other.count = (t[index].clone() for t in (self.mean, self.variance, self.count))
         return other
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
 from morl.errors import CheckpointError, ConfigurationError, ShapeError
+from morl.observations import Layout, Misfit, one_or_batch
 from morl.protocols import Memory
-from morl.spaces import raw_observations
 
 FORMAT = 1
 """Version of the policy files."""
@@ -43,7 +45,7 @@ class BasePolicy(ABC):
         deterministic: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Act for all stacked policies: raw observations ``(p, B, *space.shape)`` -> actions ``(p, B, ...)``."""
+        """Act for all stacked policies: raw observations ``(p, B, *shape)`` -> actions ``(p, B, ...)``."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class BasePolicy(ABC):
 
         Args:
             memory: Before the step, ``(p, B, ...)``.
-            observations: Raw ones that were acted on, ``(p, B, *space.shape)``.
+            observations: Raw ones that were acted on, ``(p, B, *shape)``.
             actions: Taken there, ``(p, B, ...)``.
             rewards: ``(p, B, m)``.
             done: Whose episode ended, ``(p, B)``.
@@ -101,6 +103,31 @@ class BasePolicy(ABC):
     def memory(self, batch: int) -> Memory:
         """Memory at the start of ``batch`` episodes; see :meth:`morl.protocols.Policy.memory`."""
         return {key: value[0] for key, value in self.stacked_memory(1, batch).items()}
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(self.observation_space)
+
+    def checked_observations(self, observations: Any) -> npt.NDArray[Any]:
+        """Bring observations into the raw form; see :mod:`morl.observations`.
+
+        Args:
+            observations: As the environment returns them, or raw ones: one or a batch.
+
+        Returns:
+            ``(*shape)`` or ``(B, *shape)``.
+
+        Raises:
+            ShapeError: They are not in the observation space.
+        """
+        layout = self._layout
+        try:
+            raw = layout.raw(observations)
+        except Misfit as misfit:
+            raise ShapeError(f"the policy was given {misfit}") from misfit
+        if raw.ndim - len(layout.shape) > 1:
+            raise ShapeError(f"the policy was given observations of shape {raw.shape}; expected {one_or_batch(layout.shape)}")
+        return np.asarray(raw, order="C")
 
     def act(
         self,
@@ -114,18 +141,13 @@ class BasePolicy(ABC):
         """Choose actions; see :meth:`morl.protocols.Policy.act`.
 
         Raises:
-            ShapeError: The observations have neither the space's shape nor one more batch axis.
+            ShapeError: The observations have neither the space's shape nor one more batch axis, or are not in the space:
+                integers out of bounds, or real numbers that are not finite. Finite ones may leave their box.
         """
-        shape = tuple(self.observation_space.shape or ())
-        found = tuple(np.shape(observations))
-        single = found == shape
-        if not single and (len(found) != len(shape) + 1 or found[1:] != shape):
-            raise ShapeError(
-                f"observations have shape {found}; expected {shape} for one or (B, {', '.join(map(str, shape))}) for a batch"
-            )
         device = next(iter(self.tensors().values())).device
-        batch = raw_observations(self.observation_space, observations, device)
-        batch = batch.unsqueeze(0) if single else batch
+        raw = self.checked_observations(observations)
+        single = raw.ndim == len(self._layout.shape)
+        batch = torch.from_numpy(raw[None] if single else raw).to(device)
         state = {k: v.unsqueeze(0) for k, v in (self.memory(len(batch)) if memory is None else memory).items()}
         preference = None
         if weights is not None:
@@ -135,7 +157,7 @@ class BasePolicy(ABC):
             actions = self.act_stacked(batch.unsqueeze(0), state, preference, deterministic, generator)[0]
         actions = actions + int(self.action_space.start) if isinstance(self.action_space, spaces.Discrete) else actions
         actions = actions[0] if single else actions
-        if isinstance(observations, Tensor):
+        if isinstance(observations, Tensor) or (self._layout.is_nested and _holds_tensors(observations)):
             return actions
         out = actions.cpu().numpy().astype(self.action_space.dtype, copy=False)
         return out.item() if single and out.ndim == 0 else out
@@ -173,6 +195,13 @@ class BasePolicy(ABC):
         path = folder / f"{name}.json"
         path.write_text(json.dumps(description, indent=1) + "\n")
         return path
+
+
+def _holds_tensors(observations: Any) -> bool:
+    """Whether the first array of an observation with parts is a tensor."""
+    while isinstance(observations, (Mapping, tuple, list)) and observations:
+        observations = next(iter(observations.values() if isinstance(observations, Mapping) else observations))
+    return isinstance(observations, Tensor)
 
 
 def _checksum(config: Any, tensors: bytes) -> str:

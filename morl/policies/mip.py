@@ -77,7 +77,7 @@ class MIPPolicy(BasePolicy):
 
     def values(self, observations: Any, actions: Any) -> Tensor:
         """Vector values of actions ``(B, N)`` at raw observations ``(B, *space.shape)``, in return units, ``(p, B, m)``."""
-        seen, chosen = torch.as_tensor(observations), torch.as_tensor(actions)
+        seen, chosen = torch.from_numpy(self.checked_observations(observations)), torch.as_tensor(actions)
         p = len(self.parameters[0])
         return self.folded(seen.expand(p, *seen.shape))(chosen.expand(p, *chosen.shape).unsqueeze(2)).squeeze(2)
 

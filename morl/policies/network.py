@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -37,8 +38,12 @@ class NetworkPolicy(BasePolicy):
     extras: dict[str, Tensor] = field(default_factory=dict)
     """``log_std (p, a)``; ``mean`` and ``std (p, d)`` of the observations, as needed."""
 
+    @cached_property
+    def _encoder(self) -> ComponentEncoder:
+        return ComponentEncoder(self.observation_space)
+
     def _inputs(self, observations: Tensor) -> Tensor:
-        inputs = ComponentEncoder(self.observation_space)(observations)
+        inputs = self._encoder(observations)
         if "mean" in self.extras:
             inputs = (inputs - self.extras["mean"].unsqueeze(1)) / self.extras["std"].unsqueeze(1)
         return inputs

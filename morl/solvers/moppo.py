@@ -137,7 +137,7 @@ class MOPPOLearner(PopulationLearner):
         self.critic_adam = self._adam(self.critic, solver.critic_learning_rate)
         # The entries of one-hot vectors are on one scale already, and dividing by the spread of a rare one would blow it up.
         self.follows_observations = solver.normalise_observations and not self.encoder.is_one_hot
-        self.observation_moments = RunningMoments(self.n, d, device=device)
+        self.observation_moments = RunningMoments(self.n, d, device=device, followed=self.encoder.numbers)
         memory = float(VALUE_MEMORY * solver.horizon * solver.rows_per_member)
         self.value_moments = RunningMoments(self.n, self.m, device=device, memory=memory)
         self.rollout = self._make_rollout()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,7 +37,7 @@ from morl.seeding import torch_stream
 from morl.solvers.base import waiting_for_episodes
 from morl.solvers.subpo_best import BestEpisodes
 from morl.solvers.subpo_walks import WalkActor
-from morl.spaces import ComponentEncoder, StateIndexer
+from morl.spaces import ComponentEncoder
 from morl.stores import Rollout
 from morl.task import Task, Utility
 
@@ -76,7 +77,7 @@ class SubPOLearner(PopulationLearner):
         shape: dict[str, Any] = {"inputs": self.components.width, "sizes": sizes, "hidden": solver.hidden}
         self.network = make_network(solver.network, outputs=self.num_actions, **shape)
         self.critic_network = make_network(solver.network, outputs=self.m, **shape)
-        self.num_states = 0 if sizes is None else StateIndexer(env.spec.observation_space).num_states
+        self.num_states = 0 if sizes is None else math.prod(sizes)
         self.is_finite = self.is_discrete and self.network.is_markov and 0 < self.num_states <= STATE_LIMIT
         """Whether visits are counted per state."""
         self.actor = self.network.init([torch_stream(seed, "init/actor", uid) for uid in self.uids], device)
@@ -94,7 +95,9 @@ class SubPOLearner(PopulationLearner):
         self.value_scale = torch.zeros(self.n, self.m, device=device)
         self.first_spread = torch.zeros(self.n, 1, device=device)
         self.follows_observations = solver.normalise_observations and sizes is None
-        self.observation_moments = RunningMoments(self.n, self.components.width, device=device)
+        self.observation_moments = RunningMoments(
+            self.n, self.components.width, device=device, followed=self.components.numbers
+        )
         self.batches = np.zeros(self.n, dtype=np.int64)
         self.rate_shares = torch.ones(self.n, device=device)
         """Part of the learning rate that is left, ``(n,)``."""

@@ -6,9 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from morl.observations import Layout
 from morl.policies.base import load_policy
 from morl.testing.requirement import require
 
@@ -25,8 +28,7 @@ def check_policy(policy: Any, *, batch: int = 20, seed: int = 0) -> None:
         AssertionError: It breaks the contract; the message says where.
     """
     space, actions = policy.observation_space, policy.action_space
-    space.seed(seed)
-    observations = np.stack([np.asarray(space.sample()) for _ in range(batch)])
+    observations = sampled_observations(space, batch, seed)
     chosen = policy.act(observations)
     require(isinstance(chosen, np.ndarray) and len(chosen) == batch, "a batch of numpy observations must give a numpy batch")
     for i in range(batch):
@@ -44,6 +46,13 @@ def check_policy(policy: Any, *, batch: int = 20, seed: int = 0) -> None:
         loaded = load_policy(policy.save(Path(folder)))
     require(np.array_equal(loaded.act(observations), chosen), "a loaded policy acts differently from the saved one")
     require(np.array_equal(_sampled(loaded, observations, seed), sampled[0]), "a loaded policy samples differently")
+
+
+def sampled_observations(space: gym.Space[Any], count: int, seed: int) -> npt.NDArray[Any]:
+    """Random observations of a space in the raw form (:mod:`morl.observations`), ``(count, *shape)``."""
+    layout = Layout(space)
+    space.seed(seed)
+    return np.stack([layout.raw(space.sample()) for _ in range(count)])
 
 
 def _sampled(policy: Any, observations: Any, seed: int) -> Any:

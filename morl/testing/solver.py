@@ -14,7 +14,7 @@ from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
 from morl.problem import EnvLike, Problem, make_problem
 from morl.protocols import HasAssessor, HasValues, Learner, Policy, Solver, State
 from morl.task import Task, Utility
-from morl.testing.policy import check_policy
+from morl.testing.policy import check_policy, sampled_observations
 from morl.testing.requirement import require
 
 CPU = torch.device("cpu")
@@ -124,12 +124,9 @@ class _Trial:
         seen: list[State] = [{k: v.clone() for k, v in policy.tensors().items()} for policy in learner.policies()]
         if isinstance(learner, HasValues):
             spec = self.problem.spec
-            spec.observation_space.seed(self.seed)
             spec.action_space.seed(self.seed)
-            observations, actions = (
-                torch.from_numpy(np.stack([np.asarray(space.sample()) for _ in range(20)]))
-                for space in (spec.observation_space, spec.action_space)
-            )
+            observations = torch.from_numpy(sampled_observations(spec.observation_space, 20, self.seed))
+            actions = torch.from_numpy(np.stack([np.asarray(spec.action_space.sample()) for _ in range(20)]))
             for member, values in zip(seen, learner.values(observations, actions), strict=True):
                 member["values"] = values
         return seen

@@ -142,3 +142,17 @@ def test_a_sound_environment_passes():
 def test_faulty_environments_are_explained(faults, message):
     with pytest.raises(AssertionError, match=message):
         check_vector_reward_env(Own(**faults))
+
+
+def test_the_outermost_layer_that_has_a_reward_space_counts():
+    class Effort(gymnasium.Wrapper):
+        reward_space = Box(-1.0, 1.0, (2,), np.float32)
+
+        def step(self, action):
+            observation, reward, *rest = self.env.step(action)
+            return observation, np.array([reward, -float(action)], np.float32), *rest
+
+    check_vector_reward_env(Effort(gymnasium.make("CartPole-v1")))
+    check_vector_reward_env(gymnasium.wrappers.TimeLimit(Own(), 5))
+    with pytest.raises(AssertionError, match=r"reward_space is None; .* self\.reward_space = gymnasium\.spaces\.Box"):
+        check_vector_reward_env(gymnasium.make("CartPole-v1"))

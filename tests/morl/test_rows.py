@@ -13,6 +13,7 @@ from gymnasium import spaces
 from envs.parametric import Parameter, ParameterSpace
 from morl.errors import CapabilityError, EnvironmentFault
 from morl.problem import make_problem
+from morl.rows import BatchedRows
 from morl.testing.solver import difference, through_files
 
 CPU = torch.device("cpu")
@@ -180,8 +181,21 @@ def broken(**changes: Any) -> type[Walk]:
         ({1: np.zeros(3)}, r"reward of shape \(3,\).*reward_space says \(2,\)"),
         ({1: 1.0}, r"reward of shape \(\).*reward_space says \(2,\)"),
         ({1: np.ones(1)}, r"reward of shape \(1,\).*reward_space says \(2,\)"),
+        ({1: np.zeros((2, 1))}, r"reward of shape \(2, 1\).*reward_space says \(2,\)"),
+        ({1: None}, "the reward None; expected 2 real number"),
+        ({1: np.zeros(2, complex)}, "expected 2 real number"),
+        ({1: ["a", "b"]}, "expected 2 real number"),
+        ({1: np.array([1e39, 0.0])}, r"reward too large for float32: \[1e\+39"),
+        ({0: 0.25}, r"observation of shape \(\); expected \(2,\).*step 1 of the episode with seed 42"),
+        ({0: np.zeros(3)}, r"observation of shape \(3,\); expected \(2,\)"),
+        ({0: np.zeros((2, 1))}, r"observation of shape \(2, 1\); expected \(2,\)"),
+        ({0: {"x": 1.0}}, "a mapping as observation"),
+        ({0: np.array([1e39, 0.0])}, r"observation too large for float32: \[1e\+39.*step 1 of the episode with seed 42"),
+        ({2: np.zeros(2, np.bool_)}, "returned terminated=array.*expected True or False"),
+        ({3: None}, "returned truncated=None; expected True or False"),
+        ({3: {}}, "returned truncated={}"),
     ],
-    ids=["nan", "inf", "observation", "three", "number", "one"],
+    ids=lambda value: str(value)[:40],
 )
 def test_environments_that_break_their_word_are_named(returns: Any, message: str) -> None:
     rows = make_problem(broken(returns=returns)).rows(2, device=CPU)
@@ -189,6 +203,149 @@ def test_environments_that_break_their_word_are_named(returns: Any, message: str
     with pytest.raises(EnvironmentFault, match=message) as caught:
         rows.step(torch.tensor([1]), np.array([1]))
     assert "\n" not in str(caught.value)
+    assert "step 1 of the episode with seed 42" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [{1: torch.ones(2)}, {1: [1, 1]}, {1: np.ones(2, np.int8)}, {0: [0.5, 0.5], 1: (1.0, 1.0)}, {0: torch.full((2,), 0.5)},
+     {0: np.full(2, 0.5, np.float16)}, {2: np.bool_(False), 3: 0}, {2: torch.tensor(False)}],
+    ids=str,
+)  # fmt: skip
+def test_other_types_that_mean_the_same_are_taken(returns: Any) -> None:
+    same = {0: np.full(2, 0.5), 1: np.ones(2, np.float32), 2: False, 3: False}
+    rows = make_problem(broken(returns={**same, **returns})).rows(2, device=CPU)
+    rows.reset(np.arange(2), [7, 42])
+    for _ in range(2):
+        observations, rewards, terminated, truncated = rows.step(torch.tensor([0, 1]), np.arange(2))
+        assert observations.tolist() == [[0.5, 0.5]] * 2
+        assert rewards.tolist() == [[1.0, 1.0]] * 2
+        assert not (terminated | truncated).any()
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (np.zeros(2), r"reset returned an array of shape \(2,\); expected two things.*return observation, {}"),
+        ((0.25, {}), r"observation of shape \(\); expected \(2,\)"),
+        ((np.zeros(2), None), r"returned 2 things \(ndarray, NoneType\)"),
+        ([0.5, 0.25], "reset returned list"),
+        (None, "reset returned NoneType"),
+    ],
+    ids=str,
+)
+def test_a_reset_that_returns_something_else(returned: Any, message: str) -> None:
+    made = type("Old", (Walk,), {"reset": lambda self, *, seed=None, options=None: returned})
+    with pytest.raises(EnvironmentFault, match=message + ".*step 0 of the episode with seed 3"):
+        make_problem(made).rows(1, device=CPU).reset(np.array([0]), [3])
+
+
+def _exits(*arguments: Any, **options: Any) -> Any:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_an_environment_that_ends_the_program_is_named(method: str) -> None:
+    rows = make_problem(type("Exits", (Walk,), {method: _exits})).rows(1, device=CPU)
+    with pytest.raises(EnvironmentFault, match=rf"the environment's {method} failed: it called sys.exit\(3\)"):
+        _played(rows)
+
+
+def _played(rows: Any) -> None:
+    rows.reset(np.array([0]), [3])
+    rows.step(torch.tensor([0]), np.array([0]))
+
+
+def test_an_interrupt_is_no_fault() -> None:
+    def interrupted(self: Any, action: Any) -> Any:
+        raise KeyboardInterrupt
+
+    rows = make_problem(type("Interrupted", (Walk,), {"step": interrupted})).rows(1, device=CPU)
+    rows.reset(np.array([0]), [3])
+    with pytest.raises(KeyboardInterrupt):
+        rows.step(torch.tensor([0]), np.array([0]))
+
+
+def test_every_row_needs_an_environment_of_its_own() -> None:
+    one = Walk()
+    with pytest.raises(EnvironmentFault, match=r"the same environment again and again.*lambda: gymnasium\.make"):
+        make_problem(lambda: one).rows(2, device=CPU)
+
+
+class Structured(Walk):
+    """A walk seen as a mapping of parts."""
+
+    observation_space = spaces.Dict(
+        {
+            "place": spaces.Box(-10.0, 10.0, (2,), np.float32),
+            "rest": spaces.Tuple((spaces.Discrete(200), spaces.MultiBinary(1))),
+        }
+    )
+
+    def _seen(self) -> Any:
+        return {"place": self.x.copy(), "rest": (self.left, [self.left % 2])}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed, options=options)
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        return self._seen(), *super().step(action)[1:]
+
+
+def test_observations_with_parts_are_laid_out_flat() -> None:
+    rows = make_problem(Structured).rows(2, device=CPU)
+    first = rows.reset(np.arange(2), [0, 1])
+    assert first.shape == (2, 4)
+    assert first[:, 2:].tolist() == [[3, 1], [4, 0]]
+    second = rows.step(torch.tensor([1, 1]), np.arange(2))[0]
+    assert torch.equal(first[:, :2].float(), second[:, :2].float())
+    assert torch.equal(rows.replay(rows.state()), second)  # type: ignore[arg-type]
+
+
+class Foreign:
+    """A batched environment of somebody else's."""
+
+    num_envs = 2
+    observation_space: gym.Space[Any] = spaces.Dict({"x": spaces.Discrete(3), "y": spaces.Box(-1.0, 1.0, (2,))})
+    action_space = spaces.Discrete(2)
+    reward_space = spaces.Box(-1.0, 1.0, (2,))
+    max_episode_steps = 10
+
+    def __init__(self, **changes: Any) -> None:
+        right = {"observations": {"x": np.array([1, 2]), "y": np.ones((2, 2))}, "rewards": np.zeros((2, 2), np.float32)}
+        self.returns = {**right, "terminated": np.zeros(2, np.bool_), "truncated": np.zeros(2, np.bool_), **changes}
+
+    def reset(self, rows: Any, seeds: Any, dynamics: Any = None) -> Any:
+        return {"x": np.array([1, 2]), "y": np.ones((2, 2))}
+
+    def step(self, rows: Any, actions: Any) -> Any:
+        return tuple(self.returns.values())
+
+
+def test_a_foreign_batched_environment_may_have_parts() -> None:
+    rows = BatchedRows(Foreign(), device=CPU)
+    assert rows.reset(np.arange(2), [0, 1]).tolist() == [[1, 1, 1], [2, 1, 1]]
+    assert rows.step(torch.zeros(2), np.arange(2))[1].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"observations": {"x": np.array([1, 2]), "y": np.ones((2, 1))}}, r"observation\['y'\] of shape \(2, 1\)"),
+        ({"observations": {"x": np.array([1, 3]), "y": np.ones((2, 2))}}, r"observation\['x'\] 3, .*seed 1"),
+        ({"observations": {"x": np.array([1]), "y": np.ones((1, 2))}}, "1 observations for 2 rows"),
+        ({"rewards": np.zeros(2, np.float32)}, r"shape \(2,\) as rewards; expected an array of shape \(2, 2\)"),
+        ({"terminated": np.zeros(2)}, "float64 .* as terminated; .* of truth values"),
+        ({"truncated": [False, False]}, "list as truncated"),
+    ],
+    ids=str,
+)
+def test_a_foreign_batched_environment_that_breaks_its_word(changes: Any, message: str) -> None:
+    rows = BatchedRows(Foreign(**changes), device=CPU)
+    rows.reset(np.arange(2), [0, 1])
+    with pytest.raises(EnvironmentFault, match=message):
+        rows.step(torch.zeros(2), np.arange(2))
 
 
 def test_a_bad_first_observation() -> None:
@@ -231,9 +388,10 @@ class _Breaks(Walk):
 @pytest.mark.parametrize(
     ("ending", "message"),
     [
-        (lambda result: 1 / 0, r"step failed: ZeroDivisionError: division by zero; it must return"),
-        (lambda result: result[:4], r"step failed: ValueError: not enough values to unpack .* two truth values and a mapping"),
-        (lambda result: (np.zeros(5), *result[1:]), r"step failed: ValueError: could not broadcast .* of shape \(2,\)"),
+        (lambda result: 1 / 0, r"step failed: ZeroDivisionError: division by zero; look at step 1"),
+        (lambda result: result[:4], r"step returned 4 things \(ndarray, ndarray, bool, bool\); expected five"),
+        (lambda result: [].remove(1) if result else None, "step failed: ValueError: list.remove"),
+        (lambda result: _asserts(), r"AssertionError without a message, from line \d+ of .*test_rows.py: raise AssertionError"),
     ],
 )
 def test_what_an_environment_raises_names_the_method_and_the_cause(ending: Any, message: str) -> None:
@@ -241,7 +399,11 @@ def test_what_an_environment_raises_names_the_method_and_the_cause(ending: Any, 
     rows.reset(np.arange(2), [5, 6])
     with pytest.raises(EnvironmentFault, match=message) as caught:
         rows.step(torch.zeros(2, dtype=torch.int64), np.arange(2))
-    assert caught.value.__cause__ is not None
+    assert (caught.value.__cause__ is None) == ("returned" in message)
+
+
+def _asserts() -> None:
+    raise AssertionError
 
 
 @pytest.mark.parametrize("value", [-1, 4])

@@ -446,7 +446,7 @@ def test_an_environment_that_raises_leaves_a_failed_run(tmp_path):
                 raise KeyError("joint_7")
             return super().step(action)
 
-    with pytest.raises(EnvironmentFault, match=r"the environment's step failed: KeyError: 'joint_7'; it must return"):
+    with pytest.raises(EnvironmentFault, match=r"the environment's step failed: KeyError: 'joint_7'; look at step 1"):
         run(MODQN(hidden=(8,)), Broken, env_steps=400, seed=0, out=tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"no result, it failed: the environment's step failed: KeyError"):
         Run.load(tmp_path / "run")

@@ -66,3 +66,19 @@ def test_copies_and_reindexed_moments_are_their_own() -> None:
     fresh.load_state(other.state())
     assert torch.equal(fresh.mean, other.mean)
     assert torch.equal(fresh.count, other.count)
+
+
+def test_components_that_are_left_out_keep_zero_and_one() -> None:
+    """Entries of one-hot vectors are on one scale already."""
+    moments = RunningMoments(2, 3, device=CPU, followed=torch.tensor([True, False, True]))
+    alone = RunningMoments(2, 3, device=CPU)
+    for _ in range(2):
+        values = torch.randn(2, 5, 3) + 4
+        for one in (moments, alone):
+            one.follow(values, torch.ones(2, 5, dtype=torch.bool), slice(None))
+    for one in (moments, moments.reindexed([1, 0]).reindexed([1, 0])):
+        assert torch.equal(one.mean[:, [0, 2]], alone.mean[:, [0, 2]])
+        assert torch.equal(one.variance[:, [0, 2]], alone.variance[:, [0, 2]])
+    again = moments.reindexed([1])
+    again.follow(values[:1], torch.ones(1, 5, dtype=torch.bool), slice(None))
+    assert (again.mean[:, 1].tolist(), again.std[:, 1].tolist()) == ([0.0], [1.0])

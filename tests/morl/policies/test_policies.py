@@ -175,6 +175,21 @@ def test_observations_of_the_wrong_shape_are_named() -> None:
             policy.act(wrong)
 
 
+@every_solver
+def test_observations_outside_the_space_are_refused(case: Case) -> None:
+    """A table would answer with another state's action, a network with that of a code nobody has trained."""
+    policy = case.make().policies()[0]
+    assert isinstance(policy, BasePolicy)
+    right = observations_of(policy, 3)
+    wrong: list[Any] = [np.full(right.shape, np.nan)]
+    if np.issubdtype(right.dtype, np.integer):
+        wrong += [right + 1000, right - 1000, right + 0.5]
+    for observations in wrong:
+        for given in (observations, observations[0], torch.from_numpy(observations)):
+            with pytest.raises(ShapeError, match=r"the policy was given (the|a non-finite) observation"):
+                policy.act(given)
+
+
 def test_kinds_of_input_and_output() -> None:
     continuous, table = (LEAVES[name].make().policies()[0] for name in ("mosac", "moq_per_member"))
     assert continuous.act(np.zeros(2)).dtype == np.float32
