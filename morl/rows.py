@@ -69,7 +69,8 @@ class PlainBatch:
         observations = np.empty((count, *(self.observation_space.shape or ())), dtype=self._dtype)
         rewards = np.empty((count, self._m), dtype=np.float32)
         terminated, truncated = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.bool_)
-        choices: Any = actions.tolist() if self._num_actions is not None else actions
+        # As their spaces sample them: Discrete actions are numbers, all others arrays, also those without an axis.
+        choices: Any = actions.tolist() if self._num_actions is not None else [np.asarray(action) for action in actions]
         for i, row in enumerate(rows.tolist()):
             try:
                 observations[i], reward, terminated[i], truncated[i], _ = self._envs[row].step(choices[i])

@@ -40,12 +40,14 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
             "shape": list(space.shape),
             "dtype": str(space.dtype),
         }
+    # Said only where it is not the usual one.
+    dtype = {} if space.dtype == np.int64 else {"dtype": str(space.dtype)}
     if isinstance(space, spaces.Discrete):
-        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
-    if isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
-        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
-    if isinstance(space, spaces.MultiBinary) and len(space.shape) == 1:
-        return {"type": "MultiBinary", "n": int(space.shape[0])}
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start), **dtype}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist(), **dtype}
+    if isinstance(space, spaces.MultiBinary):
+        return {"type": "MultiBinary", "n": int(space.shape[0]) if len(space.shape) == 1 else list(space.shape)}
     raise CapabilityError(
         f"{type(space).__name__} spaces are not supported; use Box, Discrete, MultiDiscrete or MultiBinary "
         "(gymnasium.wrappers.FlattenObservation turns a Dict or Tuple into a Box)"
@@ -66,14 +68,15 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     """
     try:
         kind = data["type"]
+        given = {"dtype": data["dtype"]} if "dtype" in data else {}
         if kind == "Box":
             dtype = np.dtype(data["dtype"])
             low, high = (np.array([float(x) for x in data[key]]).reshape(data["shape"]) for key in ("low", "high"))
             return spaces.Box(low.astype(dtype), high.astype(dtype), dtype=dtype.type)
         if kind == "Discrete":
-            return spaces.Discrete(data["n"], start=data["start"])
+            return spaces.Discrete(data["n"], start=data["start"], **given)
         if kind == "MultiDiscrete":
-            return spaces.MultiDiscrete(data["nvec"], start=data["start"])
+            return spaces.MultiDiscrete(data["nvec"], start=data["start"], **given)
         if kind == "MultiBinary":
             return spaces.MultiBinary(data["n"])
     except (KeyError, TypeError, ValueError) as error:
