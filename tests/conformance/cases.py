@@ -21,6 +21,7 @@ from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
 from morl.weights.adaptation import PSA
+from tests.panel import Panel, SmallPanel
 
 CPU = torch.device("cpu")
 DST, CORRIDOR, TARGETS = "deep-sea-treasure-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0"
@@ -97,9 +98,14 @@ LEAVES = {
         ),
         DST,
     ),
+    "moppo_components": Case("moppo", _ppo, Panel),
+    "mosac_components": Case("mosac", MOSAC(**_sac, extras=("unregularised_critic",), n_step=2), Panel),
+    "modqn_components": Case("modqn", _dqn, Panel),
     "moq": Case("moq", MOQLearning(epsilon_steps=50), DST),
     "moq_per_member": Case("moq", MOQLearning(epsilon_steps=50, replay="per_member"), CORRIDOR),
     "eupg": Case("eupg", _eupg, CORRIDOR),
+    "moq_components": Case("moq", MOQLearning(epsilon_steps=50), SmallPanel),
+    "eupg_components": Case("eupg", _eupg, Panel),
     "eupg_plain_rows": Case("eupg", EUPG(hidden=(8,), rows_per_member=2), DST, native=False),
     "sequoia": Case("sequoia", SEQUOIA(**_sequoia, l1=0.01, stability=0.01), RESTLESS),
     "sequoia_concave_double_prioritised_n_step": Case(
@@ -131,6 +137,11 @@ WRAPPERS = {
             normalisation="running",
         ),
         DST,
+    ),
+    "morld_components": Case(
+        "morld",
+        MORLD(solver=_dqn, num_members=3, exchange_period=25, cooperation=(SharedReplay(),), weight_adaptation=PSA()),
+        SmallPanel,
     ),
     "morld_eupg": Case("morld", MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60), CORRIDOR),
     "morld_subpo": Case(
