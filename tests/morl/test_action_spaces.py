@@ -14,6 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morl.action_spaces import FiniteActions, box_actions, finite_actions, is_bounded_box
+from morl.functional import pessimistic_values
+from morl.problem import make_problem
+from morl.solvers import MODQN, MOSAC, MOQLearning
+from tests.panel import Panel
 
 CPU = torch.device("cpu")
 FINITE: list[gym.Space[Any]] = [
@@ -112,6 +116,32 @@ def test_unbounded_integers_are_counted_without_overflow() -> None:
     finite = finite_actions(spaces.Box(0, np.iinfo(np.uint64).max, (2,), np.uint64))
     assert finite is not None
     assert finite.sizes == (2**64, 2**64)
+
+
+class Shifted(Panel):
+    """One lever whose positions are called -1, 0 and 1."""
+
+    sizes = np.array(3)
+    observation_space: gym.Space[Any] = spaces.Discrete(3)
+    action_space: gym.Space[Any] = spaces.Discrete(3, start=-1)
+
+
+@pytest.mark.parametrize(
+    "solver", [MODQN(hidden=(4,)), MOSAC(hidden=(4,)), MOQLearning(epsilon_steps=1)], ids=["modqn", "mosac", "moq"]
+)
+def test_critics_take_actions_as_the_environment_does(solver: Any) -> None:
+    learner = solver.make(make_problem(Shifted), None, seed=0, device=CPU)
+    learner.learn(100 * learner.round_steps)
+    observations = torch.zeros(3, dtype=torch.int64)
+    found = learner.values(observations, torch.tensor([-1, 0, 1]))[0]
+    if hasattr(learner, "q"):
+        expected = learner.q[0, 0]
+    elif hasattr(learner, "online"):
+        expected = learner.net(learner.online, learner.encoder(observations[:1]).unsqueeze(0)).view(3, 2)
+    else:
+        twins = learner.critic_net(learner.critic, learner.encoder(observations[:1]).unsqueeze(0)).view(1, 2, 3, 2)
+        expected = pessimistic_values(twins, learner.linear_weights)[0]
+    torch.testing.assert_close(found, expected.detach())
 
 
 # --- boxes -------------------------------------------------------------------------------------------------------------
