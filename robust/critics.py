@@ -79,7 +79,7 @@ def with_critic(solver: Any) -> Any:
         models = ", or SubPO(kernels=...) alone, which treats listed models as objectives" if isinstance(solver, SubPO) else ""
         raise CapabilityError(
             f"IWOCS asks its solver what an action is worth in every model found, and {type(solver).__name__} has no critic "
-            f"that can say so; use MOSAC, or MODQN for discrete actions{models}"
+            f"that can say so; use MOSAC, or MODQN for finite actions{models}"
         )
     if solver.n_step > 1:
         raise CapabilityError(f"IWOCS learns from single transitions; set n_step: 1 in {type(solver).__name__}")

@@ -4,7 +4,14 @@ Each member :math:`i` has a network :math:`Q(s, a) \in \mathbb{R}^m` and acts gr
 target is the vector :func:`morl.functional.double_q_target`: the action is chosen by the weighed online values and valued by
 the target network, every objective by itself, so the network stays valid when weights move.
 
+Actions of several components are listed, one value for each combination, where there are at most
+:data:`morl.action_spaces.SMALL` of them. Beyond that the network is factored, :math:`Q(s, a) = \sum_j Q_j(s, a_j)`, one vector
+for each value of each component: the best action for any weighted sum is made of the best values. Such a sum cannot say what
+components are worth together; each is credited with the average over what the others do.
+
 References:
+    A. Tavakoli, F. Pardo, P. Kormushev, "Action Branching Architectures for Deep Reinforcement Learning", AAAI 2018 (one output
+    layer per component; there the components' targets are averaged, here their values are added).
     H. van Hasselt, A. Guez, D. Silver, "Deep Reinforcement Learning with Double Q-learning", AAAI 2016.
     H. Mossalam et al., "Multi-Objective Deep Reinforcement Learning", arXiv 1610.02707 (2016) (vector outputs, weighed choice).
     T. Schaul et al., "Prioritized Experience Replay", ICLR 2016.
@@ -37,7 +44,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class MODQN(RunnableSolver):
-    """Multi-objective deep Q-learning, for discrete actions.
+    """Multi-objective deep Q-learning, for finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
     running return (a Frank-Wolfe step), which finds points of the convex hull only. The utility of Q itself is never taken: a
