@@ -29,8 +29,8 @@ SMALL = 64
 """Most combinations that solvers with action values list, each with a value of its own, instead of adding up components."""
 MOST_COMBINATIONS = 4_096
 """Most combinations for solvers that can only list them."""
-MOST_OUTPUTS = 1_000_000
-"""Most outputs of a head."""
+MOST_OPTIONS = 1_000_000
+"""Most options of a choice times choices of a head."""
 
 _NEVER = -1e30
 """Stands for a logit or utility of a value that a component does not have; finite, so that gradients stay so."""
@@ -62,6 +62,11 @@ class FiniteActions:
     def width(self) -> int:
         """Number ``S`` of outputs of a head."""
         return sum(self.sizes)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether there is no head of that many options."""
+        return len(self.sizes) * max(self.sizes) > MOST_OPTIONS
 
     @property
     def log_volume(self) -> float:
@@ -297,6 +302,8 @@ def finite_actions(space: gym.Space[Any], *, joint_limit: int = 0) -> FiniteActi
     elif isinstance(space, spaces.Box) and not is_real_box(space):
         # As Python's integers: the width of an unbounded int64 overflows.
         low, high = ([int(x) for x in bound.reshape(-1)] for bound in (space.low, space.high))
+        if max(high, default=0) > np.iinfo(np.int64).max:
+            return None  # tensors count in int64
         counts = [b - a + 1 for a, b in zip(low, high, strict=True)]
     else:
         return None
@@ -335,8 +342,8 @@ def supported_actions(
         "any": "real-valued Box or a Discrete, MultiDiscrete or MultiBinary",
     }
     wanted = f"{solver} needs a {kinds[boxes]} action space"
-    if finite is not None and finite.width > MOST_OUTPUTS:
-        wanted += f" of at most {MOST_OUTPUTS:,} values"
+    if finite is not None and finite.is_too_large:
+        wanted += f" of at most {MOST_OPTIONS:,} values"
     elif finite is not None and not finite.is_joint and joint == "always":
         wanted += f" of at most {MOST_COMBINATIONS:,} combinations"
     elif finite is not None:
@@ -370,7 +377,7 @@ def other_solvers(space: gym.Space[Any]) -> str:
             f"wrap the environment in {_TRANSFORM}function, space): space is a Box, MultiDiscrete or Discrete space, function "
             f"turns its actions into the environment's own of the kind {type(space).__name__}"
         )
-    if finite.width > MOST_OUTPUTS:
+    if finite.is_too_large:
         return (
             f"wrap the environment in {_TRANSFORM}function, gymnasium.spaces.Box(low, high, {space.shape})), where function "
             "rounds real numbers and high - low is finite, and use MOSAC or MOPPO"

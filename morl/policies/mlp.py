@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.action_spaces import MOST_OUTPUTS, BoxActions, FiniteActions, box_actions, finite_actions
+from morl.action_spaces import MOST_OPTIONS, BoxActions, FiniteActions, box_actions, finite_actions
 from morl.nn.distributions import squashed_log_std
 from morl.nn.stacked import StackedMLP
 from morl.policies.base import BasePolicy
@@ -58,7 +58,7 @@ class MLPPolicy(BasePolicy):
     @cached_property
     def finite(self) -> FiniteActions | None:
         """The choices of finite actions; None for a box of real numbers."""
-        return finite_actions(self.action_space, joint_limit=MOST_OUTPUTS if self.joint_actions else 0)
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS if self.joint_actions else 0)
 
     @cached_property
     def _box(self) -> BoxActions:

@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.action_spaces import MOST_OUTPUTS, BoxActions, FiniteActions, box_actions, finite_actions
+from morl.action_spaces import MOST_OPTIONS, BoxActions, FiniteActions, box_actions, finite_actions
 from morl.nn.policy_networks import PolicyNetwork, network_from
 from morl.policies.base import BasePolicy
 from morl.protocols import Memory
@@ -39,7 +39,7 @@ class NetworkPolicy(BasePolicy):
 
     @cached_property
     def _finite(self) -> FiniteActions | None:
-        return finite_actions(self.action_space, joint_limit=MOST_OUTPUTS)
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS)
 
     @cached_property
     def _box(self) -> BoxActions:

@@ -10,7 +10,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
-from morl.action_spaces import MOST_OUTPUTS, FiniteActions, finite_actions
+from morl.action_spaces import MOST_OPTIONS, FiniteActions, finite_actions
 from morl.policies.base import BasePolicy
 from morl.protocols import Memory
 from morl.spaces import StateIndexer, space_from_json, space_to_json
@@ -33,7 +33,7 @@ class TabularPolicy(BasePolicy):
 
     @cached_property
     def _finite(self) -> FiniteActions | None:
-        return finite_actions(self.action_space, joint_limit=MOST_OUTPUTS)
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS)
 
     def act_stacked(
         self,

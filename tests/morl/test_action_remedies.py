@@ -58,7 +58,8 @@ ACTIONS: dict[str, gym.Space[Any]] = {
     "integers": spaces.Box(-2, 5, (2,), np.int64),
     "bytes": spaces.Box(0, 255, (3,), np.uint8),
     "one integer": spaces.Box(-2, 5, (), np.int32),
-    "all integers": spaces.Box(0, np.iinfo(np.uint64).max, (2,), np.uint64),
+    "all integers": spaces.Box(-np.inf, np.inf, (2,), np.int64),
+    "large integers": spaces.Box(2**63, 2**63 + 1, (2,), np.uint64),
     "dict": spaces.Dict({"a": spaces.Discrete(2)}),
     "tuple": spaces.Tuple((spaces.Discrete(2), spaces.Box(0.0, 1.0, (2,)))),
 }
@@ -126,7 +127,7 @@ def wrapped(env: Maker, message: str) -> Maker:
     if "rounds real numbers" in message:
         return lambda: gym.wrappers.TransformAction(env(), lambda action: np.round(action).astype(own.dtype), bounded(own))
     assert "function turns its actions into the environment's own" in message
-    some = own.sample()
+    some = own.low if isinstance(own, spaces.Box) else own.sample()
     return lambda: gym.wrappers.TransformAction(env(), lambda action: some, spaces.MultiDiscrete([2, 2]))
 
 

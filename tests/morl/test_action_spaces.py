@@ -113,9 +113,11 @@ def test_what_is_not_finite(space: gym.Space[Any]) -> None:
 
 
 def test_unbounded_integers_are_counted_without_overflow() -> None:
-    finite = finite_actions(spaces.Box(0, np.iinfo(np.uint64).max, (2,), np.uint64))
+    finite = finite_actions(spaces.Box(np.iinfo(np.int64).min, np.iinfo(np.int64).max, (2,), np.int64))
     assert finite is not None
     assert finite.sizes == (2**64, 2**64)
+    assert finite.is_too_large
+    assert finite_actions(spaces.Box(2**63, 2**63 + 1, (2,), np.uint64)) is None
 
 
 class Shifted(Panel):
