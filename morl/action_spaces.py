@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
@@ -197,7 +197,7 @@ class _Tensors(NamedTuple):
     """Which those are, ``(J, K)``."""
 
 
-@lru_cache(maxsize=128)
+@cache
 def _tensors(finite: FiniteActions, device: torch.device) -> _Tensors:
     # Also when a policy is the first to ask: what is made in inference mode could not be used in training.
     with torch.inference_mode(False):

@@ -104,7 +104,6 @@ LEAVES = {
     "moq": Case("moq", MOQLearning(epsilon_steps=50), DST),
     "moq_per_member": Case("moq", MOQLearning(epsilon_steps=50, replay="per_member"), CORRIDOR),
     "eupg": Case("eupg", _eupg, CORRIDOR),
-    "moq_components": Case("moq", MOQLearning(epsilon_steps=50), SmallPanel),
     "eupg_components": Case("eupg", _eupg, Panel),
     "eupg_plain_rows": Case("eupg", EUPG(hidden=(8,), rows_per_member=2), DST, native=False),
     "sequoia": Case("sequoia", SEQUOIA(**_sequoia, l1=0.01, stability=0.01), RESTLESS),

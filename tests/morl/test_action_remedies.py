@@ -44,7 +44,7 @@ ACTIONS: dict[str, gym.Space[Any]] = {
     "discrete": spaces.Discrete(3, start=-1),
     "several": spaces.MultiDiscrete([3, 2], start=[-1, 5], dtype=np.int32),
     "matrix": spaces.MultiDiscrete([[3, 2], [2, 2]]),
-    "many": spaces.MultiDiscrete([1_000] * 30),
+    "many": spaces.MultiDiscrete([99] * 30),
     "binary": spaces.MultiBinary(4),
     "binary matrix": spaces.MultiBinary((5, 3)),
     "feasible": FeasibleActions(Budget(4, 2)),

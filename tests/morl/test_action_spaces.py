@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -17,6 +18,7 @@ from morl.action_spaces import FiniteActions, box_actions, finite_actions, is_bo
 from morl.functional import pessimistic_values
 from morl.problem import make_problem
 from morl.solvers import MODQN, MOSAC, MOQLearning
+from morl.spaces import space_from_json, space_to_json
 from tests.panel import Panel
 
 CPU = torch.device("cpu")
@@ -49,6 +51,13 @@ def test_choices_name_actions_one_to_one(space: gym.Space[Any], limit: int) -> N
     assert all(space.contains(int(a) if isinstance(space, spaces.Discrete) else np.asarray(a, space.dtype)) for a in actions)
     assert torch.equal(finite.choices(actions), choices)
     assert torch.equal(finite.choices(actions.unsqueeze(0)), choices.unsqueeze(0))
+
+
+@pytest.mark.parametrize("space", [*FINITE, spaces.Discrete(3, start=-1, dtype=np.int32)], ids=str)
+def test_files_keep_shape_and_kind_of_number(space: gym.Space[Any]) -> None:
+    again = space_from_json(json.loads(json.dumps(space_to_json(space))))
+    assert again == space
+    assert again.dtype == space.dtype
 
 
 def test_the_last_component_of_a_joint_choice_is_the_fastest() -> None:
