@@ -98,13 +98,9 @@ LEAVES = {
         ),
         DST,
     ),
-    "moppo_components": Case("moppo", _ppo, Panel),
-    "mosac_components": Case("mosac", MOSAC(**_sac, extras=("unregularised_critic",), n_step=2), Panel),
-    "modqn_components": Case("modqn", _dqn, Panel),
     "moq": Case("moq", MOQLearning(epsilon_steps=50), DST),
     "moq_per_member": Case("moq", MOQLearning(epsilon_steps=50, replay="per_member"), CORRIDOR),
     "eupg": Case("eupg", _eupg, CORRIDOR),
-    "eupg_components": Case("eupg", _eupg, Panel),
     "eupg_plain_rows": Case("eupg", EUPG(hidden=(8,), rows_per_member=2), DST, native=False),
     "sequoia": Case("sequoia", SEQUOIA(**_sequoia, l1=0.01, stability=0.01), RESTLESS),
     "sequoia_concave_double_prioritised_n_step": Case(
@@ -137,11 +133,6 @@ WRAPPERS = {
         ),
         DST,
     ),
-    "morld_components": Case(
-        "morld",
-        MORLD(solver=_dqn, num_members=3, exchange_period=25, cooperation=(SharedReplay(),), weight_adaptation=PSA()),
-        SmallPanel,
-    ),
     "morld_eupg": Case("morld", MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60), CORRIDOR),
     "morld_subpo": Case(
         "morld",
@@ -157,6 +148,19 @@ WRAPPERS = {
 """MORL/D around some of them."""
 
 CASES = LEAVES | WRAPPERS
+
+COMPONENTS = {
+    "moppo_components": Case("moppo", _ppo, Panel),
+    "mosac_components": Case("mosac", MOSAC(**_sac, extras=("unregularised_critic",), n_step=2), Panel),
+    "modqn_components": Case("modqn", _dqn, Panel),
+    "eupg_components": Case("eupg", _eupg, Panel),
+    "morld_components": Case(
+        "morld",
+        MORLD(solver=_dqn, num_members=3, exchange_period=25, cooperation=(SharedReplay(),), weight_adaptation=PSA()),
+        SmallPanel,
+    ),
+}
+"""Actions of several components. They change what is stored and how heads are read, so the checker and one device are enough."""
 
 ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust", "ewok"}
 """Solvers over transition models, which need an environment that has some: the same checker tries them in ``tests/robust``."""

@@ -15,10 +15,10 @@ from morl.solvers.mosac_extras import MOSACExtras
 from morl.task import Task
 from morl.testing import one_device
 from morl.testing.solver import difference, through_files
-from tests.conformance.cases import CASES, LEAVES, Case
+from tests.conformance.cases import CASES, COMPONENTS, LEAVES, Case
 
 META = torch.device("meta")
-NETWORKS = {name: case for name, case in LEAVES.items() if case.name not in ("moq", "sequoia")}
+NETWORKS = {name: case for name, case in (LEAVES | COMPONENTS).items() if case.name not in ("moq", "sequoia", "morld")}
 ON_HOST = {"updates"}  # counters that steer the host
 
 
