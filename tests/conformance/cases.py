@@ -160,7 +160,7 @@ COMPONENTS = {
         SmallPanel,
     ),
 }
-"""Actions of several components. They change what is stored and how heads are read, so the checker and one device are enough."""
+"""Actions of several components: they change what is stored and how heads are read, which the checker and one device show."""
 
 ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust", "ewok"}
 """Solvers over transition models, which need an environment that has some: the same checker tries them in ``tests/robust``."""
