@@ -93,22 +93,20 @@ class EWoK(WorstCaseJudgement, RunnableSolver):
             CapabilityError: The environment cannot give several next states of one state.
         """
         task = checked_task(task, env, device)
-        region = self.region(env)
         make_batched = getattr(env, "make_batched", None)
         if make_batched is None or not _can_copy(make_batched(1)):
             raise CapabilityError(
                 f"EWoK samples several next states of one state, which {env.spec.env_id} cannot give; environments that can: "
                 "classic control under 'parametric/' without wrappers, and the small worlds with settable dynamics under "
-                f"'tabular/'; here {alternative(env, region)}"
+                f"'tabular/'; here {alternative(env)}"
             )
         if not is_bounded_box(env.spec.action_space) and not isinstance(env.spec.action_space, spaces.Discrete):
             raise CapabilityError(
-                f"EWoK needs a bounded Box or a Discrete action space, found {shown(env.spec.action_space)}; "
-                f"{alternative(env, region)}"
+                f"EWoK needs a bounded Box or a Discrete action space, found {shown(env.spec.action_space)}; {alternative(env)}"
             )
         if isinstance(self.solver, MOSAC) and isinstance(env.spec.action_space, spaces.Discrete):
             raise CapabilityError("EWoK with discrete actions needs solver: modqn")
-        world = ResampledProblem(env, region, self, Appraiser(self.gamma))
+        world = ResampledProblem(env, self.region(env), self, Appraiser(self.gamma))
         learner: Learner = self.solver.make(world, task, seed=seed, device=device)
         world.appraiser.learner = learner
         return learner

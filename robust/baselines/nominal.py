@@ -52,12 +52,12 @@ class Nominal(WorstCaseJudgement, RunnableSolver):
         return learner
 
 
-def alternative(env: EnvFactory, region: Region) -> str:
+def alternative(env: EnvFactory, region: Region | None = None) -> str:
     """Which baselines work on a problem that a more demanding one cannot work on.
 
     Args:
         env: The problem.
-        region: The models that its environment may have.
+        region: The models that its environment may have, if that is known.
 
     Returns:
         The end of a message, without a full stop.
@@ -65,7 +65,7 @@ def alternative(env: EnvFactory, region: Region) -> str:
     space, seen = env.spec.action_space, env.spec.observation_space
     if is_bounded_box(space):
         is_vector = isinstance(seen, spaces.Box) and len(seen.shape) == 1
-        return f"use {'M2TD3 or ' if is_vector and region.candidates is None else ''}DomainRandomisation"
+        return f"use {'M2TD3 or ' if is_vector and region is not None and region.candidates is None else ''}DomainRandomisation"
     if is_real_box(space):
         return "use DomainRandomisation(solver=MOPPO())"
     if finite_actions(space) is not None:
