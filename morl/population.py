@@ -463,5 +463,5 @@ def require_ser(task: Task, solver: str) -> None:
     if task.utility.criterion == "esr" and not task.utility.scalarization.is_linear:
         raise CapabilityError(
             f"{solver} maximises the utility of the expected return (SER); "
-            "a non-linear utility under the ESR criterion needs EUPG"
+            "a non-linear utility under the ESR criterion needs EUPG, or SubPO(criterion='esr') where actions are a Box"
         )

@@ -231,7 +231,7 @@ class HasValues(Protocol):
 
         Args:
             observations: Raw observations ``(B, *space.shape)``.
-            actions: ``(B, a)`` or ``(B,)``.
+            actions: As the environment takes them, ``(B, *space.shape)``.
 
         Returns:
             ``(n, B, m)``, in return units.

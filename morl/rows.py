@@ -98,7 +98,8 @@ class PlainBatch:
         only = self._only
         rewards = np.empty((count, m), dtype=self._reward_dtype)
         terminated, truncated = np.empty(count, dtype=np.bool_), np.empty(count, dtype=np.bool_)
-        choices: Any = actions.tolist() if self._num_actions is not None else actions
+        # As their spaces sample them: Discrete actions are numbers, all others arrays, also those without an axis.
+        choices: Any = actions.tolist() if self._num_actions is not None else [np.asarray(action) for action in actions]
         for i, row in enumerate(rows.tolist()):
             try:
                 result: Any = self._envs[row].step(choices[i])

@@ -43,12 +43,14 @@ def space_to_json(space: gym.Space[Any]) -> dict[str, Any]:
             "shape": list(space.shape),
             "dtype": str(space.dtype),
         }
+    # Said only where it is not the usual one.
+    dtype = {} if space.dtype == np.int64 else {"dtype": str(space.dtype)}
     if isinstance(space, spaces.Discrete):
-        return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+        return {"type": "Discrete", "n": int(space.n), "start": int(space.start), **dtype}
     if isinstance(space, spaces.MultiDiscrete):
-        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist(), **dtype}
     if isinstance(space, spaces.MultiBinary):
-        return {"type": "MultiBinary", "n": space.shape[0] if len(space.shape) == 1 else list(space.shape)}
+        return {"type": "MultiBinary", "n": int(space.shape[0]) if len(space.shape) == 1 else list(space.shape)}
     if isinstance(space, spaces.Dict):
         # Pairs: the order of the entries is that of the components.
         return {"type": "Dict", "spaces": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
@@ -74,15 +76,16 @@ def space_from_json(data: dict[str, Any]) -> gym.Space[Any]:
     """
     try:
         kind = data["type"]
+        given = {"dtype": data["dtype"]} if "dtype" in data else {}
         if kind == "Box":
             dtype = np.dtype(data["dtype"])
             number = int if np.issubdtype(dtype, np.integer) else float
             low, high = (np.array([number(x) for x in data[key]], dtype).reshape(data["shape"]) for key in ("low", "high"))
             return spaces.Box(low, high, dtype=dtype.type)
         if kind == "Discrete":
-            return spaces.Discrete(data["n"], start=data["start"])
+            return spaces.Discrete(data["n"], start=data["start"], **given)
         if kind == "MultiDiscrete":
-            return spaces.MultiDiscrete(data["nvec"], start=data["start"])
+            return spaces.MultiDiscrete(data["nvec"], start=data["start"], **given)
         if kind == "MultiBinary":
             return spaces.MultiBinary(data["n"])
         if kind == "Dict":

@@ -21,7 +21,7 @@ class FrozenCritic:
     """Shape of frozen critics; their parameters are passed to every call.
 
     ``twin``: two networks on observation and action, the pessimistic one counts (MOSAC's unregularised critics).
-    ``twin_table``: the same for discrete actions, two networks with ``A * m`` outputs. ``table``: one such network (MODQN).
+    ``twin_table``: the same for finite actions, two networks with ``S * m`` outputs. ``table``: one such network (MODQN).
     """
 
     form: Literal["twin", "twin_table", "table"]
@@ -34,7 +34,8 @@ class FrozenCritic:
         Args:
             parameters: Each ``(q, ...)``.
             observations: Encoded, ``(q, B, d)``.
-            actions: As the networks see them: ``(q, B, a)``, one-hot for discrete actions.
+            actions: As the networks see them: ``(q, B, a)``; finite ones ``(q, B, S)`` with a one for every choice, whose
+                values add up.
             weights: By which the twin is chosen, ``(q, m)``.
 
         Returns:
@@ -78,7 +79,7 @@ def with_critic(solver: Any) -> Any:
         models = ", or SubPO(kernels=...) alone, which treats listed models as objectives" if isinstance(solver, SubPO) else ""
         raise CapabilityError(
             f"IWOCS asks its solver what an action is worth in every model found, and {type(solver).__name__} has no critic "
-            f"that can say so; use MOSAC, or MODQN for discrete actions{models}"
+            f"that can say so; use MOSAC, or MODQN for finite actions{models}"
         )
     if solver.n_step > 1:
         raise CapabilityError(f"IWOCS learns from single transitions; set n_step: 1 in {type(solver).__name__}")

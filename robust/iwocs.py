@@ -79,7 +79,7 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
     max_iterations: int = 1_000
     """Tables: ordinary processes to solve at most."""
     solver: Any = component_field("solver", default_factory=MOSAC)
-    """Trains the default policy and the specialists: MOSAC, or MODQN (discrete actions)."""
+    """Trains the default policy and the specialists: MOSAC, or MODQN (finite actions)."""
     uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
     """Models that the environment may have."""
     search: WorstCaseSearch = component_field("search", default=CornerSearch())

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from morl.action_spaces import FiniteActions
 from morl.errors import CapabilityError, CheckpointError, ShapeError
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.experiments.result import Certificate, Report
@@ -330,8 +331,9 @@ class IWOCSLearner:
     def _experience(self, member: int) -> Experience:
         stored = self.inner.ring.stored(member)
         actions = stored["action"]
-        if self.inner.is_discrete:
-            actions = torch.nn.functional.one_hot(actions[:, 0].long(), self.inner.num_actions).to(torch.float32)
+        finite: FiniteActions | None = self.inner.finite
+        if finite is not None:
+            actions = finite.one_hot(finite.stored_index(actions))
         return Experience(stored["observation"], actions, stored["next_observation"])
 
     def _linear_weights(self) -> Array:

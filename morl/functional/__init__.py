@@ -5,7 +5,7 @@ from morl.functional.marginal_gains import balance_heuristic, credited_gains, le
 from morl.functional.natural_gradient import conjugate_gradients, metric_product, natural_step
 from morl.functional.policy_gradient import clipped_surrogate, expected_utility_loss
 from morl.functional.returns import accrued_rewards, discounted_returns, rewards_to_go
-from morl.functional.targets import discrete_sac_target, double_q_target, pessimistic_values, sac_target
+from morl.functional.targets import discrete_sac_target, double_q_target, factored_sac_target, pessimistic_values, sac_target
 
 __all__ = [
     "accrued_rewards",
@@ -17,6 +17,7 @@ __all__ = [
     "discrete_sac_target",
     "double_q_target",
     "expected_utility_loss",
+    "factored_sac_target",
     "generalised_advantages",
     "leave_one_out",
     "marginal_gain_loss",

@@ -81,16 +81,51 @@ def discrete_sac_target(
     return rewards + discounts * (expected + (alpha.unsqueeze(-1) * entropy).unsqueeze(-1))
 
 
+def factored_sac_target(
+    rewards: Tensor, discounts: Tensor, next_q: Tensor, next_log_probs: Tensor, alpha: Tensor, weights: Tensor
+) -> Tensor:
+    r"""Soft actor-critic target for actions of several choices, with additive critics and the exact expectation over actions.
+
+    With :math:`\pi(a \mid s) = \prod_j \pi_j(a_j \mid s)` and :math:`Q_k(s, a) = \sum_j Q_{k,j}(s, a_j)` both the expected
+    value and the entropy :math:`H` are sums over choices:
+
+    .. math:: y = r + \gamma (1 - d) \left( V'_{k^*}(s') + \alpha H(\pi(\cdot \mid s')) \mathbf{1} \right), \quad
+        V'_k(s') = \sum_j \sum_{a_j} \pi_j(a_j \mid s')\, Q'_{k,j}(s', a_j), \quad k^* = \arg\min_k w^\top V'_k(s')
+
+    Args:
+        rewards: ``(n, B, m)``, reward units.
+        discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
+        next_q: Target critics at ``s'``, the options of all choices side by side, ``(n, c, B, S, m)``, return units.
+        next_log_probs: :math:`\log \pi_j(a_j \mid s')`, ``(n, B, S)``.
+        alpha: Temperature of each member, ``(n,)``.
+        weights: ``(n, m)`` on the simplex.
+
+    Returns:
+        ``(n, B, m)``.
+
+    Source:
+        As :func:`discrete_sac_target`. Deviation: the pessimistic critic is chosen per state, not per action, since only the
+        sum over choices is identified: single :math:`Q_{k,j}` of two critics cannot be compared.
+    """
+    probs = next_log_probs.exp()
+    expected = pessimistic_values((probs[:, None, :, :, None] * next_q).sum(-2), weights)
+    entropy = -(probs * next_log_probs).sum(-1)
+    return rewards + discounts * (expected + (alpha.unsqueeze(-1) * entropy).unsqueeze(-1))
+
+
 def double_q_target(rewards: Tensor, discounts: Tensor, next_utilities: Tensor, next_q: Tensor) -> Tensor:
     r"""Q-learning target of a vector critic: the online network chooses, the target network values.
 
     .. math:: y = r + \gamma (1 - d) Q'(s', a^*), \quad a^* = \arg\max_a u(Q(s', a))
 
+    An action may be made of ``J`` choices whose values add up, :math:`Q(s, a) = \sum_j Q_j(s, a_j)`; then the best action is
+    made of the best choices.
+
     Args:
         rewards: ``(n, B, m)``, reward units.
         discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
-        next_utilities: Scalarised values of the online network at ``s'``, ``(n, B, A)``; larger is better.
-        next_q: Target network at ``s'``, ``(n, B, A, m)``, return units.
+        next_utilities: Scalarised values of the online network at ``s'``, ``(n, B, A)`` or ``(n, B, J, A)``; larger is better.
+        next_q: Target network at ``s'``, ``(n, B, A, m)`` or ``(n, B, J, A, m)``, return units.
 
     Returns:
         ``(n, B, m)``.
@@ -100,4 +135,4 @@ def double_q_target(rewards: Tensor, discounts: Tensor, next_utilities: Tensor, 
     """
     best = next_utilities.argmax(-1, keepdim=True).unsqueeze(-1)
     chosen = next_q.gather(-2, best.expand(*best.shape[:-1], next_q.shape[-1])).squeeze(-2)
-    return rewards + discounts * chosen
+    return rewards + discounts * (chosen.sum(-2) if chosen.dim() > rewards.dim() else chosen)

@@ -17,6 +17,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import discrete_start
 from morl.errors import CheckpointError, ConfigurationError, ShapeError
 from morl.observations import Layout, Misfit, one_or_batch
 from morl.protocols import Memory
@@ -155,12 +156,13 @@ class BasePolicy(ABC):
             preference = preference.expand(len(batch), preference.shape[-1]).unsqueeze(0)
         with torch.inference_mode():
             actions = self.act_stacked(batch.unsqueeze(0), state, preference, deterministic, generator)[0]
-        actions = actions + int(self.action_space.start) if isinstance(self.action_space, spaces.Discrete) else actions
+        actions = actions + discrete_start(self.action_space)
         actions = actions[0] if single else actions
         if isinstance(observations, Tensor) or (self._layout.is_nested and _holds_tensors(observations)):
             return actions
         out = actions.cpu().numpy().astype(self.action_space.dtype, copy=False)
-        return out.item() if single and out.ndim == 0 else out
+        # A Discrete action is a Python integer; a single number of another space is what that space calls an action: an array.
+        return out.item() if single and isinstance(self.action_space, spaces.Discrete) else np.asarray(out)
 
     def observe(
         self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, next_observations: Tensor, done: Tensor
@@ -168,7 +170,7 @@ class BasePolicy(ABC):
         """Carry the memory over one step; see :meth:`morl.protocols.Policy.observe`."""
         del next_observations
         stacked = {key: value.unsqueeze(0) for key, value in memory.items()}
-        step = (part.unsqueeze(0) for part in (observations, actions, rewards, done))
+        step = (part.unsqueeze(0) for part in (observations, actions - discrete_start(self.action_space), rewards, done))
         following = self.observe_stacked(stacked, *step)
         return {key: value[0] for key, value in following.items()}
 

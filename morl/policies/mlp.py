@@ -7,13 +7,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
-import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError
-from morl.nn.distributions import categorical_sample, squashed_log_std
+from morl.action_spaces import MOST_OPTIONS, BoxActions, FiniteActions, box_actions, finite_actions
+from morl.nn.distributions import squashed_log_std
 from morl.nn.stacked import StackedMLP
 from morl.policies.base import BasePolicy
 from morl.protocols import Memory
@@ -29,7 +28,9 @@ class MLPPolicy(BasePolicy):
 
     Heads: ``squashed_gaussian`` (means and log standard deviations of a tanh-squashed Gaussian on a bounded box),
     ``gaussian`` (means, with a state-independent ``log_std`` tensor; actions are clipped to the box), ``categorical``
-    (logits) and ``greedy_q`` (``A * m`` vector values; the action with the best weighted sum).
+    (logits) and ``greedy_q`` (``A * m`` vector values; the action with the best weighted sum). An action of several finite
+    components is chosen component by component, the outputs of all of them side by side; or, with ``joint_actions``, among all
+    combinations, the last component fastest.
 
     A policy with ``accrued_gamma`` also sees the discounted reward accrued since the start of the episode, divided by
     the tensor ``accrued_scale`` ``(1, m)``.
@@ -47,15 +48,22 @@ class MLPPolicy(BasePolicy):
     """``log_std (p, a)``, ``weights (p, m)``, ``accrued_scale (p, m)``, ``mean`` and ``std (p, d)``, as needed."""
     accrued_gamma: float | None = None
     """Discount of the accrued reward among the inputs; None if it is not an input."""
+    joint_actions: bool = False
+    """Whether outputs stand for combinations of components; makes no difference to a Discrete space."""
 
     @cached_property
     def _encoder(self) -> ObservationEncoder:
         return ObservationEncoder(self.observation_space)
 
     @cached_property
-    def _box(self) -> tuple[Tensor, Tensor]:
+    def finite(self) -> FiniteActions | None:
+        """The choices of finite actions; None for a box of real numbers."""
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS if self.joint_actions else 0)
+
+    @cached_property
+    def _box(self) -> BoxActions:
         assert isinstance(self.action_space, spaces.Box)
-        return box_scale(self.action_space, self.parameters[0].device)
+        return box_actions(self.action_space, self.parameters[0].device)
 
     def act_stacked(
         self,
@@ -77,25 +85,25 @@ class MLPPolicy(BasePolicy):
     def _actions(
         self, outputs: Tensor, weights: Tensor | None, deterministic: bool, generator: torch.Generator | None
     ) -> Tensor:
-        if self.head == "categorical":
+        if (finite := self.finite) is not None:
+            if self.head == "greedy_q":
+                preference = self.extras["weights"].unsqueeze(1) if weights is None else weights
+                q: Tensor = outputs.unflatten(-1, (-1, preference.shape[-1]))
+                return finite.actions(finite.best((q * preference.unsqueeze(-2)).sum(-1)))
             if deterministic:
-                return outputs.argmax(-1)
-            return categorical_sample(outputs, torch.rand(outputs.shape[:-1], generator=generator, device=outputs.device))
-        if self.head == "greedy_q":
-            preference = self.extras["weights"].unsqueeze(1) if weights is None else weights
-            q: Tensor = outputs.unflatten(-1, (-1, preference.shape[-1]))
-            return (q * preference.unsqueeze(-2)).sum(-1).argmax(-1)
-        assert isinstance(self.action_space, spaces.Box)
-        scale, offset = self._box
+                return finite.actions(finite.best(outputs))
+            shape = finite.noise_shape(tuple(outputs.shape[:-1]))
+            return finite.actions(finite.sample(outputs, torch.rand(shape, generator=generator, device=outputs.device)))
+        box = self._box
         mean, raw = outputs.chunk(2, dim=-1) if self.head == "squashed_gaussian" else (outputs, None)
         if not deterministic:
             log_std = self.extras["log_std"].unsqueeze(1) if raw is None else squashed_log_std(raw)
             mean = mean + log_std.exp() * torch.randn(mean.shape, generator=generator, device=mean.device)
         if self.head == "squashed_gaussian":
-            flat = torch.addcmul(offset, torch.tanh(mean), scale)
+            flat = torch.addcmul(box.offset, torch.tanh(mean), box.scale)
         else:
-            flat = clip_to_box(mean * scale + offset, self.action_space)
-        actions: Tensor = flat.unflatten(-1, self.action_space.shape)
+            flat = box.clip(mean * box.scale + box.offset)
+        actions: Tensor = flat.reshape(*flat.shape[:-1], *(self.action_space.shape or ()))
         return actions
 
     def stacked_memory(self, policies: int, batch: int) -> Memory:
@@ -132,6 +140,8 @@ class MLPPolicy(BasePolicy):
             "network": network,
             "head": self.head,
             "accrued_gamma": self.accrued_gamma,
+            # Said only where it makes a difference.
+            **({"joint_actions": True} if self.joint_actions and not isinstance(self.action_space, spaces.Discrete) else {}),
         }
 
     def tensors(self) -> dict[str, Tensor]:
@@ -156,40 +166,5 @@ class MLPPolicy(BasePolicy):
             parameters=[tensors[f"parameters/{i}"] for i in range(count)],
             extras={name: tensor for name, tensor in tensors.items() if not name.startswith("parameters/")},
             accrued_gamma=config["accrued_gamma"],
+            joint_actions=config.get("joint_actions", False),
         )
-
-
-def box_scale(space: spaces.Box, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Half-width and centre of a box, flattened, ``(a,)`` each; 1 and 0 along unbounded components."""
-    low, high = (torch.as_tensor(b.reshape(-1), dtype=torch.float32) for b in (space.low, space.high))
-    bounded = torch.isfinite(low) & torch.isfinite(high)
-    scale = torch.where(bounded, (high - low) / 2, torch.ones_like(low))
-    offset = torch.where(bounded, (high + low) / 2, torch.zeros_like(low))
-    return scale.to(device), offset.to(device)
-
-
-def clip_to_box(actions: Tensor, space: spaces.Box) -> Tensor:
-    """Clip flat actions ``(..., a)`` into a box."""
-    low, high = (torch.as_tensor(b.reshape(-1), dtype=torch.float32, device=actions.device) for b in (space.low, space.high))
-    return torch.maximum(torch.minimum(actions, high), low)
-
-
-def require_bounded_box(space: gym.Space[Any], solver: str) -> spaces.Box:
-    """Check that an action space is a bounded real-valued box.
-
-    Args:
-        space: The action space.
-        solver: Name for the message.
-
-    Returns:
-        The space.
-
-    Raises:
-        CapabilityError: It is not.
-    """
-    if isinstance(space, spaces.Box) and space.is_bounded("both") and np.issubdtype(space.dtype, np.floating):
-        return space
-    raise CapabilityError(
-        f"{solver} needs a bounded Box or a Discrete action space, found {space}; bound the actions with "
-        "gymnasium.wrappers.RescaleAction or use MOPPO"
-    )

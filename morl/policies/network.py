@@ -11,10 +11,9 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.nn.distributions import categorical_sample
+from morl.action_spaces import MOST_OPTIONS, BoxActions, FiniteActions, box_actions, finite_actions
 from morl.nn.policy_networks import PolicyNetwork, network_from
 from morl.policies.base import BasePolicy
-from morl.policies.mlp import box_scale, clip_to_box
 from morl.protocols import Memory
 from morl.spaces import ComponentEncoder, space_from_json, space_to_json
 
@@ -23,8 +22,8 @@ from morl.spaces import ComponentEncoder, space_from_json, space_to_json
 class NetworkPolicy(BasePolicy):
     """A stacked :class:`~morl.nn.policy_networks.PolicyNetwork` with an action head.
 
-    Heads: ``categorical`` (logits) and ``gaussian`` (means, with a state-independent ``log_std`` tensor; actions are clipped to
-    the box).
+    Heads: ``categorical`` (logits; of all combinations if an action has several components, the last one fastest) and
+    ``gaussian`` (means, with a state-independent ``log_std`` tensor; actions are clipped to the box).
     """
 
     kind: ClassVar[str] = "network"
@@ -41,6 +40,15 @@ class NetworkPolicy(BasePolicy):
     @cached_property
     def _encoder(self) -> ComponentEncoder:
         return ComponentEncoder(self.observation_space)
+
+    @cached_property
+    def _finite(self) -> FiniteActions | None:
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS)
+
+    @cached_property
+    def _box(self) -> BoxActions:
+        assert isinstance(self.action_space, spaces.Box)
+        return box_actions(self.action_space, self.parameters[0].device)
 
     def _inputs(self, observations: Tensor) -> Tensor:
         inputs = self._encoder(observations)
@@ -59,16 +67,16 @@ class NetworkPolicy(BasePolicy):
         """See :meth:`BasePolicy.act_stacked`."""
         del weights
         outputs, _ = self.network.step(self.parameters, self._inputs(observations), memory)
-        if self.head == "categorical":
+        if (finite := self._finite) is not None:
             if deterministic:
-                return outputs.argmax(-1)
-            return categorical_sample(outputs, torch.rand(outputs.shape[:-1], generator=generator, device=outputs.device))
-        assert isinstance(self.action_space, spaces.Box)
+                return finite.actions(finite.best(outputs))
+            uniform = torch.rand(outputs.shape[:-1], generator=generator, device=outputs.device)
+            return finite.actions(finite.sample(outputs, uniform))
         if not deterministic:
             noise = torch.randn(outputs.shape, generator=generator, device=outputs.device)
             outputs = outputs + self.extras["log_std"].exp().unsqueeze(1) * noise
-        scale, offset = box_scale(self.action_space, outputs.device)
-        actions: Tensor = clip_to_box(outputs * scale + offset, self.action_space).unflatten(-1, self.action_space.shape)
+        flat = self._box.clip(outputs * self._box.scale + self._box.offset)
+        actions: Tensor = flat.reshape(*flat.shape[:-1], *(self.action_space.shape or ()))
         return actions
 
     def stacked_memory(self, policies: int, batch: int) -> Memory:

@@ -10,6 +10,7 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
+from morl.action_spaces import MOST_OPTIONS, FiniteActions, finite_actions
 from morl.policies.base import BasePolicy
 from morl.protocols import Memory
 from morl.spaces import StateIndexer, space_from_json, space_to_json
@@ -17,7 +18,7 @@ from morl.spaces import StateIndexer, space_from_json, space_to_json
 
 @dataclass(frozen=True, eq=False)
 class TabularPolicy(BasePolicy):
-    """Greedy in a table of actions, one per state."""
+    """Greedy in a table of actions, one per state; combinations of several components are numbered, the last one fastest."""
 
     kind: ClassVar[str] = "tabular"
 
@@ -30,6 +31,10 @@ class TabularPolicy(BasePolicy):
     def _indexer(self) -> StateIndexer:
         return StateIndexer(self.observation_space)
 
+    @cached_property
+    def _finite(self) -> FiniteActions | None:
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS)
+
     def act_stacked(
         self,
         observations: Tensor,
@@ -40,7 +45,8 @@ class TabularPolicy(BasePolicy):
     ) -> Tensor:
         """See :meth:`BasePolicy.act_stacked`; a table is deterministic."""
         del memory, weights, deterministic, generator
-        return self.actions.gather(1, self._indexer(observations))
+        chosen = self.actions.gather(1, self._indexer(observations))
+        return chosen if self._finite is None else self._finite.actions(chosen)
 
     def config(self) -> dict[str, Any]:
         """See :meth:`BasePolicy.config`."""

@@ -26,12 +26,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import FiniteActions, supported_actions
 from morl.errors import CapabilityError
 from morl.functional import accrued_rewards, expected_utility_loss, rewards_to_go
-from morl.nn.distributions import categorical_sample
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
 from morl.policies.mlp import MLPPolicy
@@ -45,7 +44,7 @@ from morl.task import Task, Utility
 
 @dataclass(frozen=True, kw_only=True)
 class EUPG(RunnableSolver):
-    """Expected utility policy gradient, for discrete actions.
+    """Expected utility policy gradient, for finite actions; several components are drawn independently, as in MOPPO.
 
     Utility: any scalarization under the ESR criterion, monotone or not; a weighted sum under SER is the same thing.
     """
@@ -73,29 +72,30 @@ class EUPG(RunnableSolver):
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> EUPGLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        finite = supported_actions(env.spec.action_space, "EUPG", boxes="none", joint="never")
+        assert finite is not None
         task = default_task(task, env.spec.num_objectives, device)
         if task.utility.criterion == "ser" and not task.utility.scalarization.is_linear:
             raise CapabilityError(
                 "EUPG maximises the expected utility of the return (ESR); "
                 "for a non-linear utility of the expected return (SER) use MOPPO, MOSAC or MODQN"
             )
-        if not isinstance(env.spec.action_space, spaces.Discrete):
-            raise CapabilityError(f"EUPG needs a Discrete action space, found {env.spec.action_space}; use MOSAC or MOPPO")
-        return EUPGLearner(self, env=env, task=task, seed=seed, device=device)
+        return EUPGLearner(self, finite, env=env, task=task, seed=seed, device=device)
 
 
 class EUPGLearner(PopulationLearner):
     """A live EUPG population."""
 
-    def __init__(self, solver: EUPG, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
-        """Build networks and stores; see :meth:`morl.protocols.Solver.make`."""
+    def __init__(
+        self, solver: EUPG, finite: FiniteActions, *, env: EnvFactory, task: Task, seed: int, device: torch.device
+    ) -> None:
+        """Build networks and stores for finite actions; see :meth:`morl.protocols.Solver.make`."""
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
-        self.solver = solver
-        space = env.spec.action_space
-        assert isinstance(space, spaces.Discrete)
-        self.network = StackedMLP(self.encoder.width + self.m, solver.hidden, int(space.n), activation="tanh", output_gain=0.01)
+        self.solver, self.finite = solver, finite
+        inputs = self.encoder.width + self.m
+        self.network = StackedMLP(inputs, solver.hidden, finite.width, activation="tanh", output_gain=0.01)
         self.actor = self.network.init([torch_stream(seed, "init/actor", uid) for uid in self.uids], device)
         self.adam = PopulationAdam(self.actor, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.accrued_scale = torch.ones(self.n, self.m, device=device)
@@ -104,7 +104,8 @@ class EUPGLearner(PopulationLearner):
 
     def _make_rollout(self) -> None:
         """Empty store of the present batch; a row that finished its episode waits until everybody has."""
-        fields: dict[str, tuple[int, ...]] = {"input": (self.network.inputs,), "action": (), "reward": (self.m,)}
+        action = self.finite.noise_shape(())
+        fields: dict[str, tuple[int, ...]] = {"input": (self.network.inputs,), "action": action, "reward": (self.m,)}
         horizon = self.spec.max_episode_steps or 128
         count = self.n * self.rows_per_member
         self.rollout = Rollout(fields, horizon=min(horizon, 1024), num_rows=count, device=self.device, grow=True)
@@ -127,25 +128,31 @@ class EUPGLearner(PopulationLearner):
         accrued = torch.as_tensor(self.returns[rows], dtype=torch.float32, device=self.device)
         owners = torch.from_numpy(self.row_member[rows]).to(self.device)
         self._inputs = torch.cat([self.encoder(observations), accrued / self.accrued_scale[owners]], -1)
-        uniform = torch.rand(len(rows), generator=self.acting, device=self.device)
+        uniform = torch.rand(self.finite.noise_shape((len(rows),)), generator=self.acting, device=self.device)
         with torch.no_grad():
             if len(rows) == len(self._all_rows):
-                inputs = self._inputs.view(self.n, self.rows_per_member, -1)
-                return self.act_tensors(self.actor, inputs, uniform.view(self.n, -1)).flatten()
-            # Where every member still has rows, padding to equal counts costs less than one network per row.
-            return self._act_ragged(rows, uniform)
+                shape = (self.n, self.rows_per_member)
+                inputs = self._inputs.unflatten(0, shape)
+                self._taken = self.act_tensors(self.actor, inputs, uniform.unflatten(0, shape)).flatten(0, 1)
+            else:
+                # Where every member still has rows, padding to equal counts costs less than one network per row.
+                self._taken = self._act_ragged(rows, uniform)
+        return self.finite.actions(self._taken)
 
     def _act_ragged(self, rows: Rows, uniform: Tensor) -> Tensor:
         inputs = torch.zeros(len(self._all_rows), self.network.inputs, device=self.device)
-        draws = torch.zeros(len(self._all_rows), device=self.device)
+        draws = torch.zeros(len(self._all_rows), *uniform.shape[1:], device=self.device)
         index = torch.from_numpy(rows).to(self.device)
         inputs[index], draws[index] = self._inputs, uniform
         shape = (self.n, self.rows_per_member)
-        return self.act_tensors(self.actor, inputs.view(*shape, -1), draws.view(shape)).flatten()[index]
+        return self.act_tensors(self.actor, inputs.unflatten(0, shape), draws.unflatten(0, shape)).flatten(0, 1)[index]
 
     def act_tensors(self, actor: Parameters, inputs: Tensor, uniform: Tensor) -> Tensor:
-        """Sample actions: a pure function of parameters, inputs ``(n, B, d + m)`` and uniform numbers ``(n, B)``."""
-        return categorical_sample(self.network(actor, inputs), uniform)
+        """Sample choices: a pure function of parameters, inputs ``(n, B, d + m)`` and uniform numbers ``(n, B)``.
+
+        With ``J`` components both the uniform numbers and the choices are ``(n, B, J)``.
+        """
+        return self.finite.sample(self.network(actor, inputs), uniform)
 
     def _remember(
         self,
@@ -157,8 +164,8 @@ class EUPGLearner(PopulationLearner):
         terminated: Tensor,
         truncated: Tensor,
     ) -> None:
-        del observations, next_observations
-        self.rollout.add(rows, input=self._inputs, action=actions.to(torch.float32), reward=rewards)
+        del observations, actions, next_observations
+        self.rollout.add(rows, input=self._inputs, action=self._taken.to(torch.float32), reward=rewards)
         self.waiting[rows] = (terminated | truncated).cpu().numpy()
 
     # ------------------------------------------------------------------ learning
@@ -209,7 +216,8 @@ class EUPGLearner(PopulationLearner):
 
         Args:
             members: Who is updated.
-            batch: ``input (n', E, T, d + m)``, ``action`` and ``mask (n', E, T)``, ``return (n', E, T, m)``.
+            batch: ``input (n', E, T, d + m)``, ``action (n', E, T)`` or ``(n', E, T, J)``, ``mask (n', E, T)``,
+                ``return (n', E, T, m)``.
             utility: Of those members.
         """
         mask = batch["mask"]
@@ -221,8 +229,8 @@ class EUPGLearner(PopulationLearner):
         spread = torch.maximum(u.std(1, keepdim=True), floor) if episodes > 1 else torch.ones_like(u)
         others = (u.sum(1, keepdim=True) - u) / max(episodes - 1, 1)
         leaves = [p.detach().requires_grad_() for p in select(self.actor, members)]
-        log_probs = self.network(leaves, batch["input"].flatten(1, 2)).log_softmax(-1).unflatten(1, mask.shape[1:])
-        taken = log_probs.gather(-1, batch["action"].long().unsqueeze(-1)).squeeze(-1)
+        log_probs = self.finite.log_softmax(self.network(leaves, batch["input"].flatten(1, 2))).unflatten(1, mask.shape[1:])
+        taken = self.finite.total(log_probs, self.finite.index(batch["action"].long()))
         loss = expected_utility_loss(
             taken,
             batch["return"],

@@ -4,7 +4,14 @@ Each member :math:`i` has a network :math:`Q(s, a) \in \mathbb{R}^m` and acts gr
 target is the vector :func:`morl.functional.double_q_target`: the action is chosen by the weighed online values and valued by
 the target network, every objective by itself, so the network stays valid when weights move.
 
+Actions of several components are listed, one value for each combination, where there are at most
+:data:`morl.action_spaces.SMALL` of them. Beyond that the network is factored, :math:`Q(s, a) = \sum_j Q_j(s, a_j)`, one vector
+for each value of each component: the best action for any weighted sum is made of the best values. Such a sum cannot say what
+components are worth together; each is credited with the average over what the others do.
+
 References:
+    A. Tavakoli, F. Pardo, P. Kormushev, "Action Branching Architectures for Deep Reinforcement Learning", AAAI 2018 (one output
+    layer per component; there the components' targets are averaged, here their values are added).
     H. van Hasselt, A. Guez, D. Silver, "Deep Reinforcement Learning with Double Q-learning", AAAI 2016.
     H. Mossalam et al., "Multi-Objective Deep Reinforcement Learning", arXiv 1610.02707 (2016) (vector outputs, weighed choice).
     T. Schaul et al., "Prioritized Experience Replay", ICLR 2016.
@@ -18,10 +25,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError
+from morl.action_spaces import FiniteActions, supported_actions
 from morl.functional import double_q_target
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
@@ -38,7 +44,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class MODQN(RunnableSolver):
-    """Multi-objective deep Q-learning, for discrete actions.
+    """Multi-objective deep Q-learning, for finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
     running return (a Frank-Wolfe step), which finds points of the convex hull only. The utility of Q itself is never taken: a
@@ -104,12 +110,12 @@ class MODQNLearner(OffPolicyLearner):
     """A live MODQN population."""
 
     solver: MODQN
+    finite: FiniteActions
 
     def __init__(self, solver: MODQN, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks, optimiser and store; see :meth:`morl.protocols.Solver.make`."""
-        if not isinstance(env.spec.action_space, spaces.Discrete):
-            raise CapabilityError(f"MODQN needs a Discrete action space, found {env.spec.action_space}; use MOSAC or MOPPO")
-        super().__init__(solver, env=env, task=task, seed=seed, device=device)
+        finite = supported_actions(env.spec.action_space, "MODQN", boxes="none")
+        super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=finite)
         self.net = StackedMLP(self.encoder.width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
         self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
         self.target = [p.clone() for p in self.online]
@@ -125,12 +131,12 @@ class MODQNLearner(OffPolicyLearner):
         owners = self.row_member[rows[::per_member]]
         members = member_slice(owners.tolist(), self.n)
         grouped = encoded.view(-1, per_member, encoded.shape[-1])
-        uniform = torch.rand((2, *grouped.shape[:2]), generator=self.acting, device=self.device)
+        uniform = torch.rand((1 + len(self.finite.sizes), *grouped.shape[:2]), generator=self.acting, device=self.device)
         epsilon = torch.from_numpy(self._epsilon(self.member_steps[owners])).to(self.device)
         with torch.no_grad():
             return self.act_tensors(
                 select(self.online, members), grouped, self.linear_weights[members], epsilon, uniform
-            ).flatten()
+            ).flatten(0, 1)
 
     def _epsilon(self, member_steps: Rows) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """Probability of a random action after some environment steps of a member."""
@@ -146,21 +152,25 @@ class MODQNLearner(OffPolicyLearner):
             encoded: ``(n, B, d)``.
             weights: ``(n, m)`` on the simplex.
             epsilon: Probability of a random action, ``(n,)``.
-            uniform: Uniform numbers in ``[0, 1)``, ``(2, n, B)``: whether to explore, and where.
+            uniform: Uniform numbers in ``[0, 1)``, ``(1 + J, n, B)``: whether to explore, and where, for each of the ``J``
+                choices that make an action.
 
         Returns:
-            ``(n, B)`` int64.
+            Choices, ``(n, B)`` or factored ``(n, B, J)``, int64.
         """
-        greedy = self._utilities(self._q(online, encoded), weights).argmax(-1)
-        return torch.where(uniform[0] < epsilon.unsqueeze(1), (uniform[1] * self.num_actions).long(), greedy)
+        greedy = self.finite.best(self._utilities(self._q(online, encoded), weights))
+        explore = uniform[0] < epsilon.unsqueeze(1)
+        if self.finite.is_joint:
+            return torch.where(explore, (uniform[1] * self.num_actions).long(), greedy)
+        return torch.where(explore.unsqueeze(-1), self.finite.scaled(uniform[1:].movedim(0, -1)), greedy)
 
     def _q(self, parameters: Parameters, encoded: Tensor) -> Tensor:
-        """Vector values of all actions, ``(n, B, A, m)``."""
+        """Vector values of all choices, ``(n, B, S, m)``; an action is worth the sum over its choices."""
         return self.net(parameters, encoded).reshape(*encoded.shape[:2], self.num_actions, self.m)
 
     @staticmethod
     def _utilities(q: Tensor, weights: Tensor) -> Tensor:
-        """Weighed values, ``(n, B, A)``."""
+        """Weighed values, ``(n, B, S)``."""
         return (q * weights[:, None, None, :]).sum(-1)
 
     # ------------------------------------------------------------------ learning
@@ -186,11 +196,11 @@ class MODQNLearner(OffPolicyLearner):
         weights = self.linear_weights[members]
         online, target = select(self.online, members), select(self.target, members)
         with torch.no_grad():
-            next_utilities = self._utilities(self._q(online, batch["next_observation"]), weights)
-            y = double_q_target(batch["reward"], batch["discount"], next_utilities, self._q(target, batch["next_observation"]))
+            next_utilities = self.finite.spread(self._utilities(self._q(online, batch["next_observation"]), weights))
+            next_q = self.finite.spread(self._q(target, batch["next_observation"]), -2)
+            y = double_q_target(batch["reward"], batch["discount"], next_utilities, next_q)
         leaves = [p.detach().requires_grad_() for p in online]
-        taken = batch["action"].long().unsqueeze(-1).expand(-1, -1, 1, self.m)
-        q = self._q(leaves, batch["observation"]).gather(-2, taken).squeeze(-2)
+        q = self.finite.total_values(self._q(leaves, batch["observation"]), self.finite.stored_index(batch["action"]))
         if self.solver.loss == "huber":
             errors = torch.nn.functional.smooth_l1_loss(q, y, reduction="none").mean(-1)
         else:
@@ -218,9 +228,9 @@ class MODQNLearner(OffPolicyLearner):
     def values(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Vector values by each member's network; see :class:`morl.protocols.HasValues`."""
         encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
-        index = actions.to(self.device).long().view(1, -1, 1, 1).expand(self.n, -1, 1, self.m)
+        index = self.finite.index(self._choices(actions)).expand(self.n, -1, -1)
         with torch.no_grad():
-            return self._q(self.online, encoded).gather(-2, index).squeeze(-2)
+            return self.finite.total_values(self._q(self.online, encoded), index)
 
     def policies(self, weights: Tensor | None = None) -> list[Policy]:
         """One greedy snapshot per member, with the weights it was trained for."""
@@ -229,6 +239,7 @@ class MODQNLearner(OffPolicyLearner):
             MLPPolicy(
                 self.spec.observation_space, self.spec.action_space, self.net, "greedy_q",
                 [p[i : i + 1].clone() for p in self.online], {"weights": self.linear_weights[i : i + 1].clone()},
+                joint_actions=self.finite.is_joint,
             )
             for i in range(self.n)
         ]  # fmt: skip

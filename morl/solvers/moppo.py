@@ -20,20 +20,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import gymnasium as gym
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError
+from morl.action_spaces import box_actions, supported_actions
 from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
-from morl.nn.distributions import categorical_sample, gaussian_entropy, gaussian_log_density
+from morl.nn.distributions import gaussian_entropy, gaussian_log_density
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
-from morl.policies.mlp import MLPPolicy, box_scale, clip_to_box
+from morl.policies.mlp import MLPPolicy
 from morl.population import PopulationLearner, default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
@@ -49,7 +48,10 @@ VALUE_MEMORY = 10
 
 @dataclass(frozen=True, kw_only=True)
 class MOPPO(RunnableSolver):
-    """Multi-objective proximal policy optimisation, for real-valued boxes (also unbounded ones) and discrete actions.
+    """Multi-objective proximal policy optimisation, for real-valued boxes (also unbounded ones) and finite actions.
+
+    With several components (MultiDiscrete, MultiBinary, boxes of integers) the policy is a product of independent categorical
+    distributions: log-probabilities and entropies add up.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
     running return (a Frank-Wolfe step): its stationary points include mixtures, and stochastic policies can realise them.
@@ -110,19 +112,19 @@ class MOPPOLearner(PopulationLearner):
 
     def __init__(self, solver: MOPPO, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
-        _require_actions(env.spec.action_space)
+        space = env.spec.action_space
+        finite = supported_actions(space, "MOPPO", boxes="any", joint="never")
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
         self.solver = solver
-        space = env.spec.action_space
-        self.is_discrete = isinstance(space, spaces.Discrete)
-        if isinstance(space, spaces.Box):
-            self.scale, self.offset = box_scale(space, device)
-            self.num_actions = len(self.scale)
+        self.finite, self.is_discrete = finite, finite is not None
+        if finite is not None:
+            self.num_actions = finite.width
         else:
-            assert isinstance(space, spaces.Discrete)
-            self.num_actions = int(space.n)
+            assert isinstance(space, spaces.Box)
+            self.box = box_actions(space, device)
+            self.num_actions = len(self.box.scale)
         d = self.encoder.width
         self.actor_net = StackedMLP(
             d, solver.hidden, self.num_actions, activation=solver.activation, hidden_gain=2**0.5, output_gain=0.01
@@ -153,7 +155,7 @@ class MOPPOLearner(PopulationLearner):
         )
 
     def _make_rollout(self) -> Rollout:
-        d, a, m = self.encoder.width, 1 if self.is_discrete else self.num_actions, self.m
+        d, a, m = self.encoder.width, self.num_actions if self.finite is None else len(self.finite.sizes), self.m
         fields: dict[str, tuple[int, ...]] = {
             "observation": (d,), "next_observation": (d,), "action": (a,), "log_prob": (),
             "reward": (m,), "terminated": (), "ended": (),
@@ -168,17 +170,18 @@ class MOPPOLearner(PopulationLearner):
         per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
         members = member_slice(self.row_member[rows[::per_member]].tolist(), self.n)
         grouped = encoded.view(-1, per_member, encoded.shape[-1])
-        shape = grouped.shape[:2] if self.is_discrete else (*grouped.shape[:2], self.num_actions)
-        draw = torch.rand if self.is_discrete else torch.randn
-        noise = draw(shape, generator=self.acting, device=self.device)
+        batch = (len(grouped), per_member)
+        if self.finite is None:
+            noise = torch.randn((*batch, self.num_actions), generator=self.acting, device=self.device)
+        else:
+            noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
         with torch.no_grad():
             taken, log_prob = self.act_tensors(select(self.actor, members), self._inputs(grouped, members), noise)
         self._pending = {"observation": encoded, "action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
-        if self.is_discrete:
-            return taken.reshape(-1)
-        space = self.spec.action_space
-        assert isinstance(space, spaces.Box)
-        return clip_to_box(self._pending["action"] * self.scale + self.offset, space).view(-1, *space.shape)
+        if self.finite is not None:
+            return self.finite.actions(taken.flatten(0, 1))
+        box, shape = self.box, self.spec.action_space.shape or ()
+        return box.clip(self._pending["action"] * box.scale + box.offset).view(-1, *shape)
 
     def act_tensors(self, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Sample actions: a pure function of parameters, network inputs and noise.
@@ -186,16 +189,16 @@ class MOPPOLearner(PopulationLearner):
         Args:
             actor: Actor parameters ``(n, ...)``.
             inputs: ``(n, B, d)``.
-            noise: Standard normal ``(n, B, a)``, or uniform ``(n, B)`` for discrete actions.
+            noise: Standard normal ``(n, B, a)``; for finite actions uniform, ``(n, B)`` or with ``J`` components ``(n, B, J)``.
 
         Returns:
-            Actions ``(n, B, a)`` in units of half the width of the box, before clipping, or ``(n, B)`` int64; and their
-            log-densities ``(n, B)``.
+            Actions ``(n, B, a)`` in units of half the width of the box, before clipping, or choices shaped like the noise,
+            int64; and their log-densities ``(n, B)``.
         """
-        if self.is_discrete:
-            log_probs = self.actor_net(actor, inputs).log_softmax(-1)
-            actions = categorical_sample(log_probs, noise)
-            return actions, log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+        if self.finite is not None:
+            log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
+            choices = self.finite.sample(log_probs, noise)
+            return choices, self.finite.total(log_probs, self.finite.index(choices))
         mean, log_std = self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1)
         actions = mean + log_std.exp() * noise
         return actions, gaussian_log_density(actions, mean, log_std)
@@ -337,9 +340,9 @@ class MOPPOLearner(PopulationLearner):
 
     def _log_density_and_entropy(self, actor: Parameters, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Log-density of taken actions and entropy, ``(n', B)`` each."""
-        if self.is_discrete:
-            log_probs = self.actor_net(actor, inputs).log_softmax(-1)
-            taken = log_probs.gather(-1, actions.long()).squeeze(-1)
+        if self.finite is not None:
+            log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
+            taken = self.finite.total(log_probs, self.finite.stored_index(actions))
             return taken, -(log_probs.exp() * log_probs).sum(-1)
         log_std = actor[-1].unsqueeze(1)
         log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
@@ -408,14 +411,6 @@ class MOPPOLearner(PopulationLearner):
                 restore_(p, state[f"{name}/{i}"])
         for name in ("actor_adam", "critic_adam", "observation_moments", "value_moments", "rollout"):
             getattr(self, name).load_state(unprefixed(name, state))
-
-
-def _require_actions(space: gym.Space[Any]) -> None:
-    real_box = isinstance(space, spaces.Box) and space.dtype.kind == "f"
-    if not (real_box or isinstance(space, spaces.Discrete)):
-        raise CapabilityError(
-            f"MOPPO needs a real-valued Box or a Discrete action space, found {space}; wrap the environment to take one"
-        )
 
 
 def _member_major(field: Tensor, members: int) -> Tensor:

@@ -17,10 +17,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
-from morl.errors import CapabilityError
+from morl.action_spaces import discrete_start, supported_actions
 from morl.nn.stacked import restore_
 from morl.policies.tabular import TabularPolicy
 from morl.population import PopulationLearner, default_task, require_ser
@@ -32,7 +31,7 @@ from morl.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class MOQLearning(RunnableSolver):
-    """Tabular vector Q-learning, for integral observations and discrete actions.
+    """Tabular vector Q-learning, for integral observations and finite actions; combinations of several components are listed.
 
     Utility: any weighted sum. A non-linear scalarization under SER is replaced by its linearisation at each member's running
     return, which finds points of the convex hull only; ESR with a non-linear utility is refused.
@@ -68,10 +67,6 @@ class MOQLearning(RunnableSolver):
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
         task = default_task(task, env.spec.num_objectives, device)
         require_ser(task, "MOQLearning")
-        if not isinstance(env.spec.action_space, spaces.Discrete):
-            raise CapabilityError(
-                f"MOQLearning needs a Discrete action space, found {env.spec.action_space}; use MOSAC or MOPPO"
-            )
         return MOQLearner(self, env=env, task=task, seed=seed, device=device)
 
 
@@ -80,14 +75,13 @@ class MOQLearner(PopulationLearner):
 
     def __init__(self, solver: MOQLearning, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build the tables; see :meth:`morl.protocols.Solver.make`."""
+        finite = supported_actions(env.spec.action_space, "MOQLearning", boxes="none", joint="always")
+        assert finite is not None
         self.indexer = StateIndexer(env.spec.observation_space)
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
-        self.solver = solver
-        space = env.spec.action_space
-        assert isinstance(space, spaces.Discrete)
-        self.num_actions = int(space.n)
+        self.solver, self.finite, self.num_actions = solver, finite, finite.width
         self.q = torch.full((self.n, self.indexer.num_states, self.num_actions, self.m), solver.initial_value, device=device)
         self.declare_statistics("td_error")
 
@@ -103,7 +97,8 @@ class MOQLearner(PopulationLearner):
         draws = torch.rand(2, len(rows), generator=self.acting, device=self.device)
         explore = draws[0] < torch.as_tensor(epsilon, dtype=torch.float32, device=self.device)
         random = (draws[1] * self.num_actions).long().clamp_max(self.num_actions - 1)
-        return torch.where(explore, random, self._greedy(torch.from_numpy(owners).to(self.device), self._states))
+        self._taken = torch.where(explore, random, self._greedy(torch.from_numpy(owners).to(self.device), self._states))
+        return self.finite.actions(self._taken)
 
     def _remember(
         self,
@@ -115,9 +110,9 @@ class MOQLearner(PopulationLearner):
         terminated: Tensor,
         truncated: Tensor,
     ) -> None:
-        del observations, truncated
+        del observations, actions, truncated
         owners = torch.from_numpy(self.row_member[rows]).to(self.device)
-        batch = (self._states, actions, rewards, self.indexer(next_observations), terminated)
+        batch = (self._states, self._taken, rewards, self.indexer(next_observations), terminated)
         if self.solver.replay == "per_member":
             self._noted["td_error"][self.row_member[rows]] = True
             self._learn(owners, *batch)
@@ -154,7 +149,8 @@ class MOQLearner(PopulationLearner):
 
     def values(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Entries of every member's table; see :class:`morl.protocols.HasValues`."""
-        return self.q[:, self.indexer(observations.to(self.device)), actions.to(self.device).long()]
+        taken = self.finite.choices(actions.to(self.device) - discrete_start(self.spec.action_space))
+        return self.q[:, self.indexer(observations.to(self.device)), taken]
 
     def policies(self, weights: Tensor | None = None) -> list[Policy]:
         """One greedy table per member."""

@@ -5,6 +5,12 @@ Each member :math:`i` maximises :math:`w_i^\top V` plus entropy. Its two critics
 when weights move. One gradient update of a member is one critic, one actor and one temperature step and one blend of the
 target networks; all members that are due do it together, as batched tensor operations.
 
+Finite actions of several components are listed, one value for each combination, where there are at most
+:data:`morl.action_spaces.SMALL` of them: everything is exact then. Beyond that policy and critics are factored,
+:math:`\pi(a \mid s) = \prod_j \pi_j(a_j \mid s)` and :math:`Q_k(s, a) = \sum_j Q_{k,j}(s, a_j)`
+(:func:`morl.functional.factored_sac_target`). Expectations over actions stay exact for such critics; what they cannot say is
+how components work together: of two that pay only when both are right, each is worth what it pays on average over the other.
+
 References:
     T. Haarnoja et al., "Soft Actor-Critic Algorithms and Applications", arXiv 1812.05905 (2018).
     P. Christodoulou, "Soft Actor-Critic for Discrete Action Settings", arXiv 1910.07207 (2019).
@@ -23,17 +29,17 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import FiniteActions, supported_actions
 from morl.errors import CapabilityError, ConfigurationError
-from morl.functional import discrete_sac_target, pessimistic_values, sac_target
+from morl.functional import discrete_sac_target, factored_sac_target, pessimistic_values, sac_target
 from morl.nn.captured import Captured
-from morl.nn.distributions import categorical_sample, tanh_gaussian, tanh_gaussian_action
+from morl.nn.distributions import tanh_gaussian, tanh_gaussian_action
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
-from morl.policies.mlp import MLPPolicy, box_scale, require_bounded_box
+from morl.policies.mlp import MLPPolicy
 from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
@@ -47,7 +53,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class MOSAC(RunnableSolver):
-    """Multi-objective soft actor-critic, for bounded continuous or discrete actions.
+    """Multi-objective soft actor-critic, for bounded continuous or finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
     running return (a Frank-Wolfe step), which finds points of the convex hull only. ESR with a non-linear utility is refused.
@@ -80,7 +86,7 @@ class MOSAC(RunnableSolver):
     temperature: float | None = None
     """Fixed entropy temperature; None adapts it."""
     target_entropy_scale: float | None = None
-    """Target entropy as a multiple of ``-dim(A)`` (continuous, default 1) or ``log |A|`` (discrete, default 0.89)."""
+    """Target entropy as a multiple of ``-dim(A)`` (continuous, default 1) or ``log |A|`` (finite, default 0.89)."""
     adam_eps: float = 1e-8
     """Adam's epsilon."""
     rows_per_member: int = 1
@@ -110,12 +116,14 @@ class ActionModel(NamedTuple):
 
     is_discrete: bool
     num_actions: int
-    """``|A|`` or ``dim(A)``."""
+    """Outputs of a head over finite actions (``|A|`` if they are listed), or ``dim(A)``."""
     scale: Tensor
-    """Half-width of the box, ``(a,)``; empty if discrete."""
+    """Half-width of the box, ``(a,)``; empty if finite."""
     offset: Tensor
-    """Centre of the box, ``(a,)``; empty if discrete."""
+    """Centre of the box, ``(a,)``; empty if finite."""
     target_entropy: float
+    finite: FiniteActions | None = None
+    """The choices of finite actions."""
 
 
 class UpdateEngine(Protocol):
@@ -162,10 +170,10 @@ class AutogradEngine:
         with torch.no_grad():
             y = self._target(target, actor, alpha, batch, noise, weights)
         leaves = [p.detach().requires_grad_() for p in critic]
-        if self.actions.is_discrete:
-            q = self.critic_net(leaves, batch["observation"]).unflatten(-1, (self.actions.num_actions, self.m))
-            taken = batch["action"].long().unsqueeze(1).unsqueeze(-1).expand(-1, q.shape[1], -1, 1, self.m)
-            q = q.gather(-2, taken).squeeze(-2)
+        if (finite := self.actions.finite) is not None:
+            q = self.critic_net(leaves, batch["observation"]).unflatten(-1, (finite.width, self.m))
+            taken = finite.stored_index(batch["action"]).unsqueeze(1).expand(-1, q.shape[1], -1, -1)
+            q = finite.total_values(q, taken)
         else:
             q = self.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
         loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
@@ -175,9 +183,12 @@ class AutogradEngine:
         self, target: Parameters, actor: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
     ) -> Tensor:
         outputs = self.actor_net(actor, batch["next_observation"])
-        if self.actions.is_discrete:
-            next_q = self.critic_net(target, batch["next_observation"]).unflatten(-1, (self.actions.num_actions, self.m))
-            return discrete_sac_target(batch["reward"], batch["discount"], next_q, outputs.softmax(-1), alpha, weights)
+        if (finite := self.actions.finite) is not None:
+            next_q = self.critic_net(target, batch["next_observation"]).unflatten(-1, (finite.width, self.m))
+            reward, discount = batch["reward"], batch["discount"]
+            if finite.is_joint:
+                return discrete_sac_target(reward, discount, next_q, outputs.softmax(-1), alpha, weights)
+            return factored_sac_target(reward, discount, next_q, finite.log_softmax(outputs), alpha, weights)
         next_actions, log_prob = tanh_gaussian(outputs, noise, self.actions.scale, self.actions.offset)
         next_q = self.critic_net(target, torch.cat([batch["next_observation"], next_actions], -1))
         return sac_target(batch["reward"], batch["discount"], next_q, log_prob, alpha, weights)
@@ -188,12 +199,17 @@ class AutogradEngine:
         """See :meth:`UpdateEngine.actor_gradients`. The critics are constants here: their gradients are never computed."""
         leaves = [p.detach().requires_grad_() for p in actor]
         outputs = self.actor_net(leaves, batch["observation"])
-        if self.actions.is_discrete:
-            with torch.no_grad():
-                q = self.critic_net(critic, batch["observation"]).unflatten(-1, (self.actions.num_actions, self.m))
-                utility = (q * weights[:, None, None, None, :]).sum(-1).amin(1)
-            log_probs = outputs.log_softmax(-1)
+        if (finite := self.actions.finite) is not None:
+            log_probs = finite.log_softmax(outputs)
             probs = log_probs.exp()
+            with torch.no_grad():
+                q = self.critic_net(critic, batch["observation"]).unflatten(-1, (finite.width, self.m))
+                utilities = (q * weights[:, None, None, None, :]).sum(-1)
+                if finite.is_joint:
+                    utility = utilities.amin(1)
+                else:  # as in the target: the critic that expects least of the policy, (n, 1, B, 1)
+                    least = (probs.unsqueeze(1) * utilities).sum(-1, keepdim=True).argmin(1, keepdim=True)
+                    utility = utilities.gather(1, least.expand(-1, -1, -1, finite.width)).squeeze(1)
             loss = (probs * (alpha[:, None, None] * log_probs - utility)).sum(-1).mean(-1)
             log_density = (probs * log_probs).sum(-1).mean(-1)
         else:
@@ -254,12 +270,10 @@ class MOSACLearner(OffPolicyLearner):
 
     def __init__(self, solver: MOSAC, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
-        space = env.spec.action_space
-        if not isinstance(space, spaces.Discrete):
-            require_bounded_box(space, "MOSAC")
-        super().__init__(solver, env=env, task=task, seed=seed, device=device)
+        finite = supported_actions(env.spec.action_space, "MOSAC", boxes="bounded")
+        super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=finite)
         d, m = self.encoder.width, self.m
-        self.actions = self._action_model(space)
+        self.actions = self._action_model()
         a = self.actions.num_actions
         if self.is_discrete:
             self.actor_net = StackedMLP(d, solver.hidden, a)
@@ -280,14 +294,13 @@ class MOSACLearner(OffPolicyLearner):
         self.engines = [self._make_engine() for _ in range(self.threads.count)]
         self.extras = MOSACExtras(solver, self) if solver.extras else None
 
-    def _action_model(self, space: object) -> ActionModel:
+    def _action_model(self) -> ActionModel:
         scale = self.solver.target_entropy_scale
-        if isinstance(space, spaces.Discrete):
-            empty = torch.zeros(0, device=self.device)
-            return ActionModel(True, int(space.n), empty, empty, (0.89 if scale is None else scale) * math.log(int(space.n)))
-        assert isinstance(space, spaces.Box)
-        half, centre = box_scale(space, self.device)
-        return ActionModel(False, len(half), half, centre, -(1.0 if scale is None else scale) * len(half))
+        if (finite := self.finite) is not None:
+            empty, entropy = torch.zeros(0, device=self.device), (0.89 if scale is None else scale) * finite.log_volume
+            return ActionModel(True, finite.width, empty, empty, entropy, finite)
+        box, size = self.box, self.num_actions
+        return ActionModel(False, size, box.scale, box.offset, -(1.0 if scale is None else scale) * size)
 
     def _init_streams(self, network: str) -> list[torch.Generator]:
         return [torch_stream(self.seed, f"init/{network}", uid) for uid in self.uids]
@@ -321,13 +334,15 @@ class MOSACLearner(OffPolicyLearner):
         else:
             # Some rows only: one network per row.
             networks, grouped = torch.from_numpy(self.row_member[rows]), encoded.unsqueeze(1)
-        shape = (*grouped.shape[:2],) if self.is_discrete else (*grouped.shape[:2], self.actions.num_actions)
-        draw = torch.rand if self.is_discrete else torch.randn
-        noise = draw(shape, generator=self.acting, device=self.device)
+        batch = (grouped.shape[0], grouped.shape[1])
+        if self.finite is None:
+            noise = torch.randn((*batch, self.actions.num_actions), generator=self.acting, device=self.device)
+        else:
+            noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
         with torch.no_grad():
             chosen = self.act_tensors(select(self.actor, networks), grouped, noise)
         flat = chosen.flatten(0, 1)
-        return flat if self.is_discrete else flat.view(-1, *(self.spec.action_space.shape or ()))
+        return flat.view(-1, *(self.spec.action_space.shape or ())) if self.finite is None else flat
 
     def act_tensors(self, actor: Parameters, encoded: Tensor, noise: Tensor) -> Tensor:
         """Sample actions: a pure function of parameters, encoded observations and noise.
@@ -335,14 +350,14 @@ class MOSACLearner(OffPolicyLearner):
         Args:
             actor: Actor parameters ``(n, ...)``.
             encoded: ``(n, B, d)``.
-            noise: Standard normal ``(n, B, a)``, or uniform ``(n, B)`` for discrete actions.
+            noise: Standard normal ``(n, B, a)``; for finite actions uniform, ``(n, B)`` or with ``J`` choices ``(n, B, J)``.
 
         Returns:
-            ``(n, B, a)`` in environment units, or ``(n, B)`` int64.
+            ``(n, B, a)`` in environment units, or choices shaped like the noise, int64.
         """
         outputs = self.actor_net(actor, encoded)
-        if self.is_discrete:
-            return categorical_sample(outputs, noise)
+        if self.finite is not None:
+            return self.finite.sample(outputs, noise)
         return tanh_gaussian_action(outputs, noise, self.actions.scale, self.actions.offset)
 
     # ------------------------------------------------------------------ learning
@@ -425,10 +440,9 @@ class MOSACLearner(OffPolicyLearner):
             return self._critic_values(critic, encoded, actions)
 
     def _critic_values(self, critic: Parameters, encoded: Tensor, actions: Tensor) -> Tensor:
-        if self.is_discrete:
-            q = self.critic_net(critic, encoded).unflatten(-1, (self.actions.num_actions, self.m))
-            index = actions.long().view(1, 1, -1, 1, 1).expand(self.n, 2, -1, 1, self.m)
-            q = q.gather(-2, index).squeeze(-2)
+        if self.finite is not None:
+            q = self.critic_net(critic, encoded).unflatten(-1, (self.finite.width, self.m))
+            q = self.finite.total_values(q, self.finite.index(self._choices(actions)).expand(self.n, 2, -1, -1))
         else:
             flat = actions.reshape(len(actions), -1).to(torch.float32).expand(self.n, -1, -1)
             q = self.critic_net(critic, torch.cat([encoded, flat], -1))
@@ -445,6 +459,7 @@ class MOSACLearner(OffPolicyLearner):
                 self.actor_net,
                 head,
                 [p[i : i + 1].clone() for p in self.actor],
+                joint_actions=self.finite is not None and self.finite.is_joint,
             )
             for i in range(self.n)
         ]

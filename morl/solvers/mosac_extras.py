@@ -82,10 +82,9 @@ class MOSACExtras:
         with torch.no_grad():
             y = batch["reward"] + batch["discount"] * self._next_values(target, members, batch["next_observation"])
         leaves = [p.detach().requires_grad_() for p in select(self.critic, members)]
-        if learner.is_discrete:
+        if (finite := learner.finite) is not None:
             q = self._table(leaves, batch["observation"])
-            taken = batch["action"].long().unsqueeze(1).unsqueeze(-1).expand(-1, q.shape[1], -1, 1, learner.m)
-            q = q.gather(-2, taken).squeeze(-2)
+            q = finite.total_values(q, finite.stored_index(batch["action"]).unsqueeze(1).expand(-1, q.shape[1], -1, -1))
         else:
             q = self.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
         loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
@@ -96,7 +95,7 @@ class MOSACExtras:
         learner.note_statistics(members, unregularised_critic_loss=loss)
 
     def _table(self, critic: Parameters, encoded: Tensor) -> Tensor:
-        """Values of all discrete actions, ``(n', 2, B, A, m)``."""
+        """Values of all choices of finite actions, ``(n', 2, B, S, m)``."""
         table: Tensor = self.critic_net(critic, encoded).unflatten(-1, (self.learner.actions.num_actions, self.learner.m))
         return table
 
@@ -104,8 +103,11 @@ class MOSACExtras:
         """Plain-return values of the policy at encoded observations ``(n', B, d)``, ``(n', B, m)``."""
         learner, actions = self.learner, self.learner.actions
         weights, outputs = learner.linear_weights[members], learner.actor_net(select(learner.actor, members), encoded)
-        if learner.is_discrete:
-            return (outputs.softmax(-1).unsqueeze(-1) * pessimistic_values(self._table(target, encoded), weights)).sum(-2)
+        if (finite := learner.finite) is not None:
+            table = self._table(target, encoded)
+            if finite.is_joint:
+                return (outputs.softmax(-1).unsqueeze(-1) * pessimistic_values(table, weights)).sum(-2)
+            return pessimistic_values((finite.log_softmax(outputs).exp()[:, None, :, :, None] * table).sum(-2), weights)
         noise = torch.randn((*encoded.shape[:2], actions.num_actions), generator=self.noise, device=learner.device)
         next_actions, _ = tanh_gaussian(outputs, noise, actions.scale, actions.offset)
         return pessimistic_values(self.critic_net(target, torch.cat([encoded, next_actions], -1)), weights)

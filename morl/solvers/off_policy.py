@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import BoxActions, FiniteActions, box_actions, discrete_start
 from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Rows, State, prefixed, unprefixed
 from morl.stores import Ring
@@ -24,7 +26,9 @@ class OffPolicyLearner(PopulationLearner):
     ``updates_per_step`` gradient updates per environment step of its own.
     """
 
-    def __init__(self, solver: Any, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, solver: Any, *, env: EnvFactory, task: Task, seed: int, device: torch.device, finite: FiniteActions | None
+    ) -> None:
         """Make rows and store.
 
         Args:
@@ -33,21 +37,21 @@ class OffPolicyLearner(PopulationLearner):
             task: What each member works on.
             seed: Seed of every stream.
             device: Where tensors live.
+            finite: The choices that name an action in the store and in the networks; None where they see the action itself.
         """
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
         self.solver = solver
-        action_space = env.spec.action_space
-        self.is_discrete = isinstance(action_space, spaces.Discrete)
-        self.num_actions = (
-            int(action_space.n) if isinstance(action_space, spaces.Discrete) else int(np.prod(action_space.shape or ()))
-        )
+        self.finite = finite
+        self.is_discrete = finite is not None
+        size = int(np.prod(env.spec.action_space.shape or ()))
+        self.num_actions = size if finite is None else finite.width
         d = self.encoder.width
         self.ring = Ring(
             {
                 "observation": d,
-                "action": 1 if self.is_discrete else self.num_actions,
+                "action": size if finite is None else len(finite.sizes),
                 "reward": self._reward_width,
                 "next_observation": d,
                 "discount": 1,
@@ -75,28 +79,40 @@ class OffPolicyLearner(PopulationLearner):
 
     @abstractmethod
     def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
-        """Exploring actions for encoded observations of some rows."""
+        """Exploring actions for encoded observations of some rows; choices where actions are finite."""
 
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         encoded = self.encoder(observations)
         self._encoded = encoded
         warm = self.member_steps[self.row_member[rows]] < self.solver.learning_starts
         if warm.all():
-            return self._random_actions(len(rows))
-        actions = self._policy_actions(rows, encoded)
-        if warm.any():
-            mask = torch.from_numpy(warm).to(self.device)
-            actions = torch.where(mask if self.is_discrete else mask.unsqueeze(1), self._random_actions(len(rows)), actions)
-        return actions
+            chosen = self._random_actions(len(rows))
+        else:
+            chosen = self._policy_actions(rows, encoded)
+            if warm.any():
+                mask = torch.from_numpy(warm).to(self.device).view(-1, *(1,) * (chosen.dim() - 1))
+                chosen = torch.where(mask, self._random_actions(len(rows)), chosen)
+        return chosen if self.finite is None else self.finite.actions(chosen)
 
     def _random_actions(self, count: int) -> Tensor:
-        """Uniform over the action space, ``(count, a)`` or ``(count,)``."""
-        if self.is_discrete:
-            return torch.randint(self.num_actions, (count,), generator=self.acting, device=self.device)
+        """Uniform over the action space, ``(count, *space.shape)``; choices where actions are finite."""
+        if self.finite is not None:
+            return self.finite.random(count, self.acting, self.device)
+        box, shape = self.box, self.spec.action_space.shape or ()
+        flat = box.low + (box.high - box.low) * torch.rand((count, len(box.low)), generator=self.acting, device=self.device)
+        return box.clip(flat).view(count, *shape)
+
+    @cached_property
+    def box(self) -> BoxActions:
+        """The units of actions that are a box of real numbers."""
         space = self.spec.action_space
         assert isinstance(space, spaces.Box)
-        low, high = (torch.as_tensor(bound, dtype=torch.float32, device=self.device) for bound in (space.low, space.high))
-        return low + (high - low) * torch.rand((count, *space.shape), generator=self.acting, device=self.device)
+        return box_actions(space, self.device)
+
+    def _choices(self, actions: Tensor) -> Tensor:
+        """Actions of a finite space ``(B, *space.shape)``, as the environment takes them, by choices."""
+        assert self.finite is not None
+        return self.finite.choices(actions.to(self.device) - discrete_start(self.spec.action_space))
 
     def _remember(
         self,
@@ -114,7 +130,7 @@ class OffPolicyLearner(PopulationLearner):
             rows,
             self.row_member[rows],
             observation=self._encoded,
-            action=actions.reshape(len(rows), -1).to(torch.float32),
+            action=(actions if self.finite is None else self.finite.choices(actions)).reshape(len(rows), -1).to(torch.float32),
             reward=rewards,
             next_observation=self.encoder(next_observations),
             terminated=terminated,

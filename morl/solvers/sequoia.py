@@ -32,6 +32,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import other_solvers, shown
 from morl.actions import MIP, ActionOptimizer, ActionProblem, LocalSearch
 from morl.errors import CapabilityError
 from morl.experiments.result import Report
@@ -177,9 +178,11 @@ class SEQUOIALearner(OffPolicyLearner):
         """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
         space = env.spec.action_space
         if not isinstance(space, spaces.MultiBinary) or len(space.shape) != 1:
-            raise CapabilityError(f"SEQUOIA needs a MultiBinary action space, found {space}; use MODQN, MOSAC or MOPPO")
+            raise CapabilityError(
+                f"SEQUOIA needs a MultiBinary action space of one axis, found {shown(space)}; {other_solvers(space)}"
+            )
         self.constraint = _constraint(env)
-        super().__init__(solver, env=env, task=task, seed=seed, device=device)
+        super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=None)
         self.net = ActionValueNet(
             self.num_actions, self.encoder.width, solver.hidden, self.m, solver.q_model,
             self._product_width(), solver.additive, self.parts,

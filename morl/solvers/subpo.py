@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from gymnasium import spaces
 
 from morl.errors import CapabilityError, ConfigurationError
 from morl.functional.marginal_gains import Credit
@@ -156,12 +155,6 @@ class SubPO(RunnableSolver):
         from morl.solvers.subpo_learner import SubPOLearner
 
         task = default_task(task, env.spec.num_objectives, device)
-        actions = env.spec.action_space
-        real_box = isinstance(actions, spaces.Box) and actions.dtype.kind == "f"
-        if not (real_box or isinstance(actions, spaces.Discrete)):
-            raise CapabilityError(
-                f"SubPO needs a Discrete or a real-valued Box action space, found {actions}; wrap the environment to take one"
-            )
         if self.share_rollouts and task.dynamics is not None:
             raise CapabilityError(
                 "share_rollouts: episodes in another member's transition model say nothing about one's own; switch it off"

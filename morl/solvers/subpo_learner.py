@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import box_actions, supported_actions
 from morl.errors import CapabilityError
 from morl.experiments.result import Report
 from morl.functional.advantages import generalised_advantages
@@ -29,7 +30,6 @@ from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, member_slice, restore_, select, write_
 from morl.planners.planner import Planner
-from morl.policies.mlp import box_scale, clip_to_box
 from morl.policies.network import NetworkPolicy
 from morl.population import RETURN_SMOOTHING, PopulationLearner, checked_members
 from morl.protocols import EnvFactory, Memory, Policy, Rows, State, prefixed, unprefixed
@@ -55,6 +55,8 @@ class SubPOLearner(PopulationLearner):
 
     def __init__(self, solver: SubPO, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks and stores; see :meth:`morl.protocols.Solver.make`."""
+        space = env.spec.action_space
+        self.finite = supported_actions(space, "SubPO", boxes="any", joint="always")
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
@@ -64,14 +66,13 @@ class SubPOLearner(PopulationLearner):
                 f"reward='modular' needs an environment that says what a visit is worth alone (modular_rewards), which "
                 f"{env.spec.env_id} does not; use a coverage environment, or reward='gain'"
             )
-        space = env.spec.action_space
-        self.is_discrete = isinstance(space, spaces.Discrete)
-        if isinstance(space, spaces.Box):
-            self.scale, self.offset = box_scale(space, device)
-            self.num_actions = len(self.scale)
+        self.is_discrete = self.finite is not None
+        if self.finite is not None:
+            self.num_actions = self.finite.width
         else:
-            assert isinstance(space, spaces.Discrete)
-            self.num_actions = int(space.n)
+            assert isinstance(space, spaces.Box)
+            self.box = box_actions(space, device)
+            self.num_actions = len(self.box.scale)
         self.components = ComponentEncoder(env.spec.observation_space)
         self.sizes = sizes = self.components.sizes
         shape: dict[str, Any] = {"inputs": self.components.width, "sizes": sizes, "hidden": solver.hidden}
@@ -236,14 +237,13 @@ class SubPOLearner(PopulationLearner):
                 owners = torch.from_numpy(self.row_member[rows]).to(self.device)
                 actions = self.act_on_states(self.actor, self._components_of(visited).unsqueeze(0), (owners, place), noise)
                 self._pending = {"state": states, "action": actions}
-                return actions
+                assert self.finite is not None
+                return self.finite.actions(actions)
             actions = self._act_padded(rows, inputs, noise)
         self._pending = {"input": inputs, "action": actions}
-        if self.is_discrete:
-            return actions
-        space = self.spec.action_space
-        assert isinstance(space, spaces.Box)
-        return clip_to_box(actions * self.scale + self.offset, space).view(-1, *space.shape)
+        if self.finite is not None:
+            return self.finite.actions(actions)
+        return self.box.clip(actions * self.box.scale + self.box.offset).view(-1, *(self.spec.action_space.shape or ()))
 
     def _noise(self, shape: tuple[int, ...]) -> Tensor:
         draw = torch.rand if self.is_discrete else torch.randn

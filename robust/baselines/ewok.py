@@ -30,6 +30,7 @@ from torch import Tensor
 from envs.parametric.native import NativeParametricEnv
 from envs.parametric.wrappers.base import BatchedWrapper
 from envs.protocols import Rows, Step
+from morl.action_spaces import is_bounded_box, shown
 from morl.errors import CapabilityError
 from morl.functional import pessimistic_values
 from morl.nn.stacked import select
@@ -41,7 +42,7 @@ from morl.solvers.base import RunnableSolver, require
 from morl.solvers.modqn import MODQN, MODQNLearner
 from morl.solvers.mosac import MOSAC, MOSACLearner
 from morl.task import Task
-from robust.baselines.nominal import checked_task
+from robust.baselines.nominal import alternative, checked_task
 from robust.evaluation import WorstCaseJudgement
 from robust.uncertainty import Box, UncertaintySet
 from robust.uncertainty.base import Array, Region
@@ -97,7 +98,11 @@ class EWoK(WorstCaseJudgement, RunnableSolver):
             raise CapabilityError(
                 f"EWoK samples several next states of one state, which {env.spec.env_id} cannot give; environments that can: "
                 "classic control under 'parametric/' without wrappers, and the small worlds with settable dynamics under "
-                "'tabular/'. Use M2TD3 or RARL"
+                f"'tabular/'; here {alternative(env)}"
+            )
+        if not is_bounded_box(env.spec.action_space) and not isinstance(env.spec.action_space, spaces.Discrete):
+            raise CapabilityError(
+                f"EWoK needs a bounded Box or a Discrete action space, found {shown(env.spec.action_space)}; {alternative(env)}"
             )
         if isinstance(self.solver, MOSAC) and isinstance(env.spec.action_space, spaces.Discrete):
             raise CapabilityError("EWoK with discrete actions needs solver: modqn")

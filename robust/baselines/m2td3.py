@@ -27,6 +27,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.action_spaces import shown
 from morl.errors import CapabilityError
 from morl.functional import pessimistic_values, sac_target
 from morl.nn.distributions import tanh_gaussian
@@ -38,8 +39,9 @@ from morl.registry import component_field
 from morl.seeding import stream
 from morl.solvers.base import RunnableSolver, require
 from morl.solvers.mosac import MOSAC, MOSACLearner, UpdateEngine
+from morl.spaces import ObservationEncoder
 from morl.task import Task
-from robust.baselines.nominal import checked_task
+from robust.baselines.nominal import checked_task, require_continuous
 from robust.evaluation import WorstCaseJudgement
 from robust.uncertainty import Box, UncertaintySet
 from robust.uncertainty.base import Array, Region
@@ -92,6 +94,7 @@ class M2TD3(WorstCaseJudgement, RunnableSolver):
             raise CapabilityError(
                 "M2TD3 moves its candidates through a continuous set, but this one is a list; use uncertainty: box"
             )
+        require_continuous(env, region, "M2TD3")
         return M2TD3Learner(self, env=env, region=region, task=task, seed=seed, device=device)
 
 
@@ -109,8 +112,11 @@ class InformedProblem:
 
         spec, k = self.problem.spec, self.region.dimension
         space = spec.observation_space
+        ObservationEncoder(space)  # what no solver takes is refused with what helps
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
-            raise CapabilityError(f"M2TD3 needs observations that are vectors of real numbers, found {space}")
+            raise CapabilityError(
+                f"M2TD3 needs observations that are vectors of real numbers, found {shown(space)}; use DomainRandomisation"
+            )
         low, high = np.concatenate([space.low, np.zeros(k)]), np.concatenate([space.high, np.ones(k)])
         return replace(spec, observation_space=spaces.Box(low.astype(np.float32), high.astype(np.float32)))
 
@@ -316,7 +322,7 @@ class M2TD3Learner(MOSACLearner):
     def values(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Values in the worst candidate of each state; see :meth:`morl.protocols.HasValues`."""
         plain = observations.to(self.device, torch.float32).flatten(1)
-        flat = actions.to(self.device, torch.float32).flatten(1)
+        flat = actions.to(self.device, torch.float32).reshape(len(actions), -1)
         n, count, batch = self.n, self.method.candidates, len(plain)
         inputs = torch.cat(
             [

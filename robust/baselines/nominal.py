@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from gymnasium import spaces
 
+from morl.action_spaces import finite_actions, is_bounded_box, is_real_box, other_solvers, shown
 from morl.errors import CapabilityError
 from morl.population import default_task
 from morl.protocols import EnvFactory, Learner
@@ -16,6 +18,7 @@ from morl.solvers.mosac import MOSAC
 from morl.task import Task
 from robust.evaluation import WorstCaseJudgement
 from robust.uncertainty import Box, UncertaintySet
+from robust.uncertainty.base import Region
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,45 @@ class Nominal(WorstCaseJudgement, RunnableSolver):
             task = Task(utility=task.utility, dynamics=models)
         learner: Learner = self.solver.make(env, task, seed=seed, device=device)
         return learner
+
+
+def alternative(env: EnvFactory, region: Region | None = None) -> str:
+    """Which baselines work on a problem that a more demanding one cannot work on.
+
+    Args:
+        env: The problem.
+        region: The models that its environment may have, if that is known.
+
+    Returns:
+        The end of a message, without a full stop.
+    """
+    space, seen = env.spec.action_space, env.spec.observation_space
+    if is_bounded_box(space):
+        is_vector = isinstance(seen, spaces.Box) and len(seen.shape) == 1
+        return f"use {'M2TD3 or ' if is_vector and region is not None and region.candidates is None else ''}DomainRandomisation"
+    if is_real_box(space):
+        return "use DomainRandomisation(solver=MOPPO())"
+    if finite_actions(space) is not None:
+        return "use DomainRandomisation(solver=MODQN())"
+    return other_solvers(space)
+
+
+def require_continuous(env: EnvFactory, region: Region, solver: str) -> None:
+    """Check that actions are a bounded box of real numbers.
+
+    Args:
+        env: The problem.
+        region: The models that its environment may have.
+        solver: Name for the message.
+
+    Raises:
+        CapabilityError: They are not.
+    """
+    if not is_bounded_box(env.spec.action_space):
+        raise CapabilityError(
+            f"{solver} needs a bounded Box of real numbers as action space, found {shown(env.spec.action_space)}; "
+            f"{alternative(env, region)}"
+        )
 
 
 def checked_task(task: Task | None, env: EnvFactory, device: torch.device) -> Task:

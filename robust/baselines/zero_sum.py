@@ -11,6 +11,7 @@ alone: policies are the agent's.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from morl.functional import pessimistic_values, sac_target
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, restore_, select
-from morl.policies.mlp import MLPPolicy, require_bounded_box
+from morl.policies.mlp import MLPPolicy
 from morl.problem import ProblemSpec
 from morl.protocols import EnvFactory, Policy, State, prefixed, unprefixed
 from morl.registry import component_field
@@ -35,7 +36,7 @@ from morl.rows import BatchedRows
 from morl.solvers.base import RunnableSolver, require
 from morl.solvers.mosac import MOSAC, ActionModel, MOSACLearner, UpdateEngine
 from morl.task import Task
-from robust.baselines.nominal import checked_task
+from robust.baselines.nominal import alternative, checked_task, require_continuous
 from robust.evaluation import WorstCaseJudgement
 from robust.uncertainty import Box, UncertaintySet
 from robust.uncertainty.base import Region
@@ -84,9 +85,9 @@ class ZeroSumSolver(WorstCaseJudgement, RunnableSolver):
         if make_batched is None:
             raise CapabilityError(
                 f"{type(self).__name__} acts inside the environment, which needs a native batched form; {env.spec.env_id} has "
-                "none. Use M2TD3 or DomainRandomisation"
+                f"none: {alternative(env, region)}"
             )
-        require_bounded_box(env.spec.action_space, type(self).__name__)
+        require_continuous(env, region, type(self).__name__)
         opponents = Opponents(env, lambda num_rows: self.adversarial(make_batched(num_rows), region))
         return ZeroSumLearner(self.solver, env=opponents, task=task, seed=seed, device=device)
 
@@ -173,7 +174,7 @@ class ZeroSumLearner(MOSACLearner):
         self.true_spec = env.problem.spec
         own = self.true_spec.action_space
         assert isinstance(own, spaces.Box)
-        self.agent_size = int(own.shape[0])
+        self.agent_size = math.prod(own.shape)
         super().__init__(solver, env=env, task=task, seed=seed, device=device)
         d, a = self.encoder.width, self.agent_size
         self.actor_net = StackedMLP(d, solver.hidden, 2 * a)
@@ -184,8 +185,8 @@ class ZeroSumLearner(MOSACLearner):
         self.adversary_adam = PopulationAdam(self.adversary, learning_rate=solver.learning_rate, eps=solver.adam_eps)
         self.acting_members: Selection = slice(0, self.n)
 
-    def _action_model(self, space: object) -> ActionModel:
-        joint = super()._action_model(space)
+    def _action_model(self) -> ActionModel:
+        joint = super()._action_model()
         # The temperature is about the agent's actions.
         return joint._replace(target_entropy=joint.target_entropy * self.agent_size / joint.num_actions)
 
@@ -232,7 +233,7 @@ class ZeroSumLearner(MOSACLearner):
     def values(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Values against the adversary's most likely answer; see :meth:`morl.protocols.HasValues`."""
         encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
-        mine = actions.to(self.device, torch.float32).flatten(1).expand(self.n, -1, -1)
+        mine = actions.to(self.device, torch.float32).reshape(len(actions), -1).expand(self.n, -1, -1)
         silence = torch.zeros(*encoded.shape[:2], self.actions.num_actions, device=self.device)
         with torch.no_grad():
             theirs, _ = self.adversary_actions(self.adversary, encoded, silence)

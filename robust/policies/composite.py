@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from morl.policies.base import BasePolicy, policy_from
+from morl.policies.mlp import MLPPolicy
 from morl.protocols import Memory
 from morl.spaces import ObservationEncoder, space_from_json, space_to_json
 from robust.critics import FrozenCritic
@@ -128,8 +128,9 @@ class CompositePolicy(BasePolicy):
 
     def _as_input(self, actions: Tensor) -> Tensor:
         """Actions ``(..., B, *space.shape)`` as the networks see them, ``(..., B, a)``."""
-        if isinstance(self.action_space, spaces.Discrete):
-            return torch.nn.functional.one_hot(actions.long(), int(self.action_space.n)).to(torch.float32)
+        actors = self._actors
+        if isinstance(actors, MLPPolicy) and (finite := actors.finite) is not None:
+            return finite.one_hot(finite.index(finite.choices(actions)))
         components = len(self.action_space.shape or ())
         return actions.flatten(actions.dim() - components) if components else actions.unsqueeze(-1)
 

@@ -26,7 +26,7 @@ class Experience:
     observations: Tensor
     """``(N, d)``, in the order in which they were met."""
     actions: Tensor
-    """``(N, a)``; one-hot for discrete actions."""
+    """``(N, a)``; for finite actions a one for every choice."""
     next_observations: Tensor
     """``(N, d)``."""
 

@@ -21,6 +21,7 @@ from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
 from morl.weights.adaptation import PSA
+from tests.panel import Panel, SmallPanel
 
 CPU = torch.device("cpu")
 DST, CORRIDOR, TARGETS = "deep-sea-treasure-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0"
@@ -147,6 +148,19 @@ WRAPPERS = {
 """MORL/D around some of them."""
 
 CASES = LEAVES | WRAPPERS
+
+COMPONENTS = {
+    "moppo_components": Case("moppo", _ppo, Panel),
+    "mosac_components": Case("mosac", MOSAC(**_sac, extras=("unregularised_critic",), n_step=2), Panel),
+    "modqn_components": Case("modqn", _dqn, Panel),
+    "eupg_components": Case("eupg", _eupg, Panel),
+    "morld_components": Case(
+        "morld",
+        MORLD(solver=_dqn, num_members=3, exchange_period=25, cooperation=(SharedReplay(),), weight_adaptation=PSA()),
+        SmallPanel,
+    ),
+}
+"""Actions of several components: they change what is stored and how heads are read, which the checker and one device show."""
 
 ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust", "ewok"}
 """Solvers over transition models, which need an environment that has some: the same checker tries them in ``tests/robust``."""

@@ -15,10 +15,10 @@ from morl.solvers.mosac_extras import MOSACExtras
 from morl.task import Task
 from morl.testing import one_device
 from morl.testing.solver import difference, through_files
-from tests.conformance.cases import CASES, LEAVES, Case
+from tests.conformance.cases import CASES, COMPONENTS, LEAVES, Case
 
 META = torch.device("meta")
-NETWORKS = {name: case for name, case in LEAVES.items() if case.name not in ("moq", "sequoia")}
+NETWORKS = {name: case for name, case in (LEAVES | COMPONENTS).items() if case.name not in ("moq", "sequoia", "morld")}
 ON_HOST = {"updates"}  # counters that steer the host
 
 
@@ -70,20 +70,18 @@ def zeros(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def act(learner: Any, n: int, batch: int) -> Any:
-    name, discrete = type(learner).__name__, getattr(learner, "is_discrete", True)
+    name, finite = type(learner).__name__, learner.finite
     d = learner.encoder.width
-    uniform = torch.zeros(n, batch, device=META)
     if name == "MODQNLearner":
-        epsilon = torch.zeros(n, device=META)
+        epsilon, uniform = torch.zeros(n, device=META), torch.zeros(1 + len(finite.sizes), n, batch, device=META)
         return learner.act_tensors(
-            learner.online, torch.zeros(n, batch, d, device=META), learner.linear_weights, epsilon, torch.stack([uniform] * 2)
+            learner.online, torch.zeros(n, batch, d, device=META), learner.linear_weights, epsilon, uniform
         )
     if name == "SubPOLearner":
         return act_subpo(learner, n, batch)
     inputs = torch.zeros(n, batch, d + (learner.m if name == "EUPGLearner" else 0), device=META)
-    if not discrete:
-        uniform = torch.zeros(n, batch, learner.spec.action_space.shape[0], device=META)
-    return learner.act_tensors(learner.actor, inputs, uniform)
+    shape = (n, batch, learner.num_actions) if finite is None else finite.noise_shape((n, batch))
+    return learner.act_tensors(learner.actor, inputs, torch.zeros(shape, device=META))
 
 
 def act_subpo(learner: Any, n: int, batch: int) -> Any:
@@ -117,8 +115,8 @@ def step_subpo(learner: Any, members: slice) -> None:
 
 def step(learner: Any, members: slice, batch: int) -> None:
     n, m, d = members.stop - members.start, learner.m, learner.encoder.width
-    name = type(learner).__name__
-    a = 1 if getattr(learner, "is_discrete", True) else learner.spec.action_space.shape[0]
+    name, finite = type(learner).__name__, learner.finite
+    a = learner.num_actions if finite is None else len(finite.sizes)
     if name == "SubPOLearner":
         step_subpo(learner, members)
     elif name == "EUPGLearner":
@@ -127,7 +125,8 @@ def step(learner: Any, members: slice, batch: int) -> None:
             object.__setattr__(utility, field, getattr(utility, field).to(META))
         episodes, length = 4, 5
         shape = (n, episodes, length)
-        fields = zeros(input=(*shape, d + m), action=shape) | {"return": torch.zeros((*shape, m), device=META)}
+        fields = zeros(input=(*shape, d + m), action=finite.noise_shape(shape))
+        fields |= {"return": torch.zeros((*shape, m), device=META)}
         mask = torch.ones(shape, dtype=torch.bool, device=META)
         learner.gradient_step(members, {**fields, "mask": mask}, utility)
     elif name == "MOPPOLearner":

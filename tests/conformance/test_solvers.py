@@ -14,14 +14,14 @@ from morl.population import PopulationLearner
 from morl.registry import names
 from morl.solvers.moq import MOQLearner, MOQLearning
 from morl.testing import check_policy, check_solver
-from tests.conformance.cases import CASES, CORRIDOR, ELSEWHERE
+from tests.conformance.cases import CASES, COMPONENTS, CORRIDOR, ELSEWHERE
 
 
 def test_every_registered_solver_is_tried() -> None:
     assert {case.name for case in CASES.values()} | ELSEWHERE == set(names("solver"))
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("case", (CASES | COMPONENTS).values(), ids=CASES | COMPONENTS)
 def test_solver(case: Any) -> None:
     check_solver(case.solver, env=case.problem(), rounds=24)
 

@@ -14,6 +14,7 @@ from morl.functional import (
     discrete_sac_target,
     double_q_target,
     expected_utility_loss,
+    factored_sac_target,
     generalised_advantages,
     normalised,
     pessimistic_values,
@@ -160,6 +161,37 @@ def test_discrete_sac_target() -> None:
     bonus = 2.0 * math.log(2.0)
     expected = torch.tensor([[[1 + 0.5 * (4 + bonus), -1 + 0.5 * (1 + bonus)]], [[4.0, 4.0]]])
     torch.testing.assert_close(target, expected)
+
+
+def test_factored_sac_target() -> None:
+    # Two choices of two options, two critics, one objective. Probabilities (3/4, 1/4) and (1/2, 1/2).
+    next_q = torch.tensor([[4.0, 0.0, 1.0, 3.0], [0.0, 8.0, 4.0, 0.0]]).view(1, 2, 1, 4, 1)
+    log_probs = torch.tensor([0.75, 0.25, 0.5, 0.5]).log().view(1, 1, 4)
+    # Critic 0 expects 3 + 2 = 5, critic 1 expects 2 + 2 = 4, although it is the larger one in two of four options.
+    entropy = -0.75 * math.log(0.75) - 0.25 * math.log(0.25) + math.log(2.0)
+    target = factored_sac_target(
+        torch.tensor([[[1.0]]]), torch.tensor([[[0.5]]]), next_q, log_probs, torch.tensor([2.0]), torch.ones(1, 1)
+    )
+    torch.testing.assert_close(target, torch.tensor([[[1 + 0.5 * (4 + 2 * entropy)]]]))
+
+
+def test_factored_sac_target_is_that_of_all_combinations() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rewards, discounts = torch.randn(2, 3, 2, generator=generator), torch.rand(2, 3, 1, generator=generator)
+    first, second = (torch.randn(2, 1, 3, size, 2, generator=generator).expand(2, 2, 3, size, 2) for size in (3, 2))
+    logits = [torch.randn(2, 3, size, generator=generator).log_softmax(-1) for size in (3, 2)]
+    alpha, weights = torch.tensor([0.3, 0.7]), torch.tensor([[0.2, 0.8], [0.5, 0.5]])
+    found = factored_sac_target(rewards, discounts, torch.cat([first, second], -2), torch.cat(logits, -1), alpha, weights)
+    every = (first.unsqueeze(-2) + second.unsqueeze(-3)).flatten(-3, -2)
+    probs = (logits[0].exp().unsqueeze(-1) * logits[1].exp().unsqueeze(-2)).flatten(-2)
+    torch.testing.assert_close(found, discrete_sac_target(rewards, discounts, every, probs, alpha, weights))
+
+
+def test_double_q_target_of_several_choices_adds_up() -> None:
+    next_q = torch.tensor([[1.0, 2.0], [10.0, 20.0]]).view(1, 1, 2, 2, 1)
+    utilities = torch.tensor([[0.0, 1.0], [5.0, 4.0]]).view(1, 1, 2, 2)
+    target = double_q_target(torch.tensor([[[1.0]]]), torch.tensor([[[0.5]]]), utilities, next_q)
+    torch.testing.assert_close(target, torch.tensor([[[1 + 0.5 * (2 + 10)]]]))
 
 
 def test_double_q_target_chooses_online_and_values_with_the_target_network() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from morl.action_spaces import discrete_start
 from morl.archives import ArchiveEntry, ParetoArchive
 from morl.errors import CheckpointError, ShapeError
 from morl.policies.base import BasePolicy, load_policy
@@ -91,7 +92,7 @@ def test_stacked_policies_act_as_each_alone(case: Case) -> None:
 
 
 def start(policy: Any) -> int:
-    return int(getattr(policy.action_space, "start", 0))
+    return discrete_start(policy.action_space)
 
 
 def test_policies_of_different_shapes_are_not_stacked() -> None:

@@ -254,12 +254,12 @@ class Unbounded(OneStep):
     action_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
 
-class Integers(OneStep):
-    action_space = spaces.Box(0, 3, (2,), np.int64)
+class HalfBounded(OneStep):
+    action_space = spaces.Box(0.0, np.inf, (2,), np.float32)
 
 
-class Binary(OneStep):
-    action_space = spaces.MultiBinary(3)
+class TooWideForFloat32(OneStep):
+    action_space = spaces.Box(-1e300, 1e300, (2,), np.float64)
 
 
 def test_boxes_of_any_shape_and_bounds() -> None:
@@ -270,9 +270,27 @@ def test_boxes_of_any_shape_and_bounds() -> None:
     assert learner.spec.action_space.contains(action)
 
 
-@pytest.mark.parametrize("env", [Unbounded, Integers, Binary])
+class OneNumber(OneStep):
+    action_space = spaces.Box(2.0, 10.0, ())
+
+
+@pytest.mark.parametrize("env", [OneStep, OneNumber])
+def test_members_that_warm_up_do_not_mix_with_others(env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = made(env=env)
+    shape = (learner.rows.num_rows, *env.action_space.shape)
+    monkeypatch.setattr(learner, "_random_actions", lambda count: torch.full(shape, 9.0))
+    monkeypatch.setattr(learner, "_policy_actions", lambda rows, encoded: torch.full(shape, 3.0))
+    learner.member_steps[0] = learner.solver.learning_starts
+    acted = learner._act(learner._all_rows, torch.zeros(shape[0], 2))
+    assert acted.shape == shape
+    expected = torch.where(torch.from_numpy(learner.row_member == 0), 3.0, 9.0)
+    assert torch.equal(acted.reshape(shape[0], -1).amin(1), expected)
+    assert torch.equal(acted.reshape(shape[0], -1).amax(1), expected)
+
+
+@pytest.mark.parametrize("env", [Unbounded, HalfBounded, TooWideForFloat32])
 def test_action_spaces_that_do_not_fit_are_refused(env: Any) -> None:
-    with pytest.raises(CapabilityError, match=r"bounded Box or a Discrete.*MOPPO") as caught:
+    with pytest.raises(CapabilityError, match=r"bounded Box or a Discrete.*TransformAction.*MOPPO") as caught:
         made(env=env)
     assert "\n" not in str(caught.value)
 

@@ -624,8 +624,8 @@ def test_modpo_where_nobody_says_what_a_visit_is_worth_is_refused() -> None:
 
 def test_unusable_actions_are_refused() -> None:
     problem = make_problem("tabular/treasure-corridor-v0")
-    object.__setattr__(problem.spec, "action_space", spaces.MultiBinary(3))
-    with pytest.raises(CapabilityError, match="Discrete or a real-valued Box"):
+    object.__setattr__(problem.spec, "action_space", spaces.MultiBinary(13))
+    with pytest.raises(CapabilityError, match=r"real-valued Box or a Discrete.*4,096 combinations.*use MODQN, MOSAC or MOPPO"):
         SubPO().make(problem, None, seed=0, device=CPU)
 
 
