@@ -49,3 +49,23 @@ def closest(name: str, known: Iterable[str]) -> str:
     """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+_SHOWN = 80
+"""Characters of a value that a message shows."""
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: its ``repr`` in one line, cut where it is long.
+
+    Args:
+        value: What was found.
+
+    Returns:
+        At most about 80 characters.
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not write whole numbers of thousands of digits
+        return f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

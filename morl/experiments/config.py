@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import yaml
 from omegaconf import OmegaConf
@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from morl.errors import ConfigurationError, MorlError, closest
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.shipped import find_config
+from morl.fields import Count, Positive, Range, Seed, Share, bare, check_fields, field_types
 from morl.protocols import Solver
 from morl.registry import KIND, component, component_field, load_plugins, name_of, names
 
@@ -43,16 +44,19 @@ class TaskConfig:
     MORL/D and other solvers that choose sub-problems themselves take none.
     """
 
-    weights: tuple[tuple[float, ...], ...] | tuple[float, ...] | None = None
+    weights: tuple[tuple[Share, ...], ...] | tuple[Share, ...] | None = None
     """Preference of the one member ``(m,)`` or of each member ``(n, m)``; None means equal weights."""
     scalarization: Any = component_field("scalarization", default=None)
     """How a vector value becomes a number; None means the weighted sum."""
-    ideal_point: tuple[float, ...] | None = None
+    ideal_point: tuple[Annotated[float, Range(finite=False)], ...] | None = None
     """Best value per objective ``(m,)``, return units, for scalarizations that measure a distance."""
-    scale: tuple[float, ...] | None = None
+    scale: tuple[Positive, ...] | None = None
     """Unit of each objective ``(m,)``, positive, return units; None means 1."""
     criterion: Literal["ser", "esr"] | None = None
     """Utility of the expected return, or expected utility of the return; None means the solver's."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "task.")
 
     def make(self, spec: ProblemSpec, criterion: Literal["ser", "esr"]) -> Task:
         """Build the live task for a problem.
@@ -101,13 +105,13 @@ class RunConfig:
     """Environment: a gymnasium id, or a mapping with ``id`` and the arguments to make it with."""
     solver: Solver = component_field("solver")
     """What trains."""
-    env_steps: int
+    env_steps: Count
     """Environment steps to train for, summed over the members; searches count, evaluation does not."""
-    seed: int = 0
+    seed: Seed = 0
     """Every random stream of the run derives from it."""
     device: str = "auto"
     """``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
-    threads: int | None = None
+    threads: Annotated[int, Range(ge=1, le=_MOST_THREADS)] | None = None
     """Computing threads; None: one for tables and narrow networks, whose operations are too small to share, else all."""
     evaluation: Evaluation = Evaluation()
     """How policies are judged."""
@@ -117,14 +121,7 @@ class RunConfig:
     """What the members work on, for solvers that leave the choice to the user."""
 
     def __post_init__(self) -> None:
-        if self.env_steps < 1:
-            raise ConfigurationError(f"env_steps must be at least 1, found {self.env_steps}")
-        if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
-            raise ConfigurationError(
-                f"threads must be from 1 to {_MOST_THREADS}, found {self.threads}; more than the machine's cores help nobody"
-            )
-        if self.seed < 0:
-            raise ConfigurationError(f"seed must be nonnegative, found {self.seed}")
+        check_fields(self, "")
         if isinstance(self.env, Mapping) and not isinstance(self.env.get("id"), str):
             raise ConfigurationError("env: a mapping needs the key 'id' (the environment's id) beside its arguments")
 
@@ -233,6 +230,7 @@ def _found(value: Any) -> str:
 
 def _describe(hint: Any) -> str:
     """A type as a person would say it."""
+    hint = bare(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(repr(a) for a in arguments)
@@ -251,11 +249,8 @@ def _describe(hint: Any) -> str:
 
 def _fields(cls: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
     """Constructor fields of a dataclass with their types."""
-    try:
-        hints = typing.get_type_hints(cls)
-    except NameError as error:
-        raise ConfigurationError(f"{cls.__name__}: the types of its fields must be importable at run time ({error})") from error
-    return {f.name: (f, hints[f.name]) for f in dataclasses.fields(cls) if f.init}
+    types_of = field_types(cls)
+    return {f.name: (f, types_of[f.name]) for f in dataclasses.fields(cls) if f.init}
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -346,6 +341,7 @@ _NO = object()
 
 
 def _try_convert(hint: Any, value: Any, path: _Path, default: Any = dataclasses.MISSING) -> Any:
+    hint = bare(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is object:
         return value

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import CapabilityError, ShapeError
+from morl.fields import CheckedFields
 from morl.registry import name_of
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planner(ABC):
+class Planner(CheckedFields, ABC):
     """Base of the planners."""
 
     def plan(self, env: Any, weights: Sequence[float] | None = None) -> Plan:

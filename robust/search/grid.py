@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from morl.errors import ConfigurationError
+from morl.fields import GridPoints
 from robust.search.base import Proposals, WorstCaseSearch
 from robust.uncertainty.base import Array, Region
 
@@ -15,14 +15,10 @@ from robust.uncertainty.base import Array, Region
 class GridSearch(WorstCaseSearch):
     """Evaluates a regular grid, or every model of a list."""
 
-    points_per_dimension: int = 10
+    points_per_dimension: GridPoints = 10
     """Points along each free parameter; a list of models is evaluated whole."""
     half_open: bool = False
     """Leave out the upper end of every range, as some published evaluations do."""
-
-    def __post_init__(self) -> None:
-        if self.points_per_dimension < 1:
-            raise ConfigurationError(f"GridSearch.points_per_dimension must be at least 1, found {self.points_per_dimension}")
 
     def points(self, region: Region) -> Array:
         """The grid as points of the cube, ``(N, d)``; the last parameter changes fastest."""
