@@ -91,9 +91,9 @@ def test_what_a_message_says(key: str, fields: dict[str, Any], message: str) -> 
 def test_what_is_nested_is_checked_too() -> None:
     for text, message in {
         "name: iwocs\nvalidity: {hidden: [0]}": "validity: PredictiveCoding.hidden must be at least 1",
-        "name: iwocs\nuncertainty: {name: ball, radii: {mass: .nan}}": "uncertainty: Ball.radii must be a finite number, positive",
+        "name: iwocs\nuncertainty: {name: ball, radii: {mass: .nan}}": "Ball.radii must be a finite number, positive",
         "name: iwocs\nuncertainty: {name: box, bounds: {mass: [0, .inf]}}": "uncertainty: Box.bounds must be a finite number",
-        "name: morld\nsolver: {name: eupg, max_gradient_norm: -1}": "solver: EUPG.max_gradient_norm must be positive, found -1.0",
+        "name: morld\nsolver: {name: eupg, max_gradient_norm: -1}": "EUPG.max_gradient_norm must be positive, found -1.0",
         "name: morld\nneighbourhood: {k: -1}": "neighbourhood: KNearest.k must not be negative, found -1",
     }.items():
         with pytest.raises(ConfigurationError, match=message):
