@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,13 @@ import torch
 from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError, EnvironmentFault, closest
 from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.memory import require_memory
 from morl.rows import BatchedRows, PlainBatch
 
 _log = logging.getLogger(__name__)
+
+_COPY_BYTES = 10_000
+"""Of a plain copy of an environment, at least."""
 
 EnvLike: TypeAlias = "str | Mapping[str, Any] | Callable[[], gym.Env[Any, Any]]"
 """What a user may give as environment: an id, a mapping with ``id`` and its arguments, or a callable that makes one."""
@@ -71,8 +76,17 @@ class Problem:
         Returns:
             Rows that were never reset.
         """
+        self._require_memory(num_rows, device)
         batch = PlainBatch(self.make_env, num_rows) if self.make_batched is None else self.make_batched(num_rows)
         return BatchedRows(batch, device=device)
+
+    def _require_memory(self, num_rows: int, device: torch.device) -> None:
+        # Observations, before and after, and the actions of an episode's beginning (rows.BatchedRows); a copy in Python has
+        # spaces, wrappers and a generator of its own.
+        numbers = 2 * math.prod(self.spec.observation_space.shape or ()) + 64 * math.prod(self.spec.action_space.shape or ())
+        size = num_rows * (8 * numbers + (_COPY_BYTES if self.make_batched is None else 0))
+        what = f"{num_rows:,} environments (members times rows_per_member, or evaluation.max_rows)"
+        require_memory(size, what, "use fewer", device=torch.device("cpu"))
 
     def evaluator(self, *, gamma: float, device: torch.device) -> Evaluator:
         """The evaluator of this problem's policies.
