@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from morl.memory import require_parameters
 from morl.nn.stacked import Parameters
 from morl.protocols import Memory
 
@@ -74,7 +72,6 @@ class PolicyNetwork(ABC):
         Returns:
             Parameters ``(n, ...)``.
         """
-        require_parameters(len(generators) * sum(a * b for a, b in pairwise(self.hidden)), device)
         members = [self.init_member(generator) for generator in generators]
         return [torch.stack(parts).to(device) for parts in zip(*members, strict=True)]
 
