@@ -112,7 +112,8 @@ def _environments() -> tuple[list[Row], list[str]]:
         for env_id, spec in gymnasium.registry.items()
         if isinstance(spec.entry_point, str) and spec.entry_point.startswith("mo_gymnasium.")
     }
-    rows, left_out = [], []
+    rows: list[Row] = []
+    left_out = []
     for env_id, where in (OWN_IDS | theirs).items():
         missing = sorted(package for package in _packages(where.partition(":")[0]) if importlib.util.find_spec(package) is None)
         if missing:

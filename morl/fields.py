@@ -20,7 +20,7 @@ import typing
 from collections.abc import Mapping
 from functools import cache
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple
 
 from morl.errors import ConfigurationError, shown
 
@@ -119,8 +119,7 @@ def check_fields(obj: Any, label: str | None = None) -> None:
         ConfigurationError: A value is out of range; names the field, what it must be, and what was found.
     """
     prefix = f"{type(obj).__name__}." if label is None else label
-    cls: type[object] = type(obj)
-    for name, hint in checked_types(cls).items():
+    for name, hint in checked_types(type(obj)).items():
         value = getattr(obj, name)
         if (complaint := _complaint(hint, value)) is not None:
             inside = "" if complaint.culprit is value else f" in {shown(value)}"
@@ -128,7 +127,7 @@ def check_fields(obj: Any, label: str | None = None) -> None:
 
 
 @cache
-def field_types(cls: type[object]) -> dict[str, Any]:
+def field_types(cls: Any) -> dict[str, Any]:
     """Types of the constructor's fields of a dataclass, with their ranges.
 
     Args:
@@ -144,11 +143,11 @@ def field_types(cls: type[object]) -> dict[str, Any]:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise ConfigurationError(f"{cls.__name__}: the types of its fields must be importable at run time ({error})") from error
-    return {field.name: hints[field.name] for field in dataclasses.fields(cast(Any, cls)) if field.init}
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
 
 
 @cache
-def checked_types(cls: type[object]) -> dict[str, Any]:
+def checked_types(cls: Any) -> dict[str, Any]:
     """Those of :func:`field_types` that hold numbers or choices somewhere."""
     return {name: hint for name, hint in field_types(cls).items() if _is_checked(hint)}
 

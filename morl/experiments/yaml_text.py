@@ -121,7 +121,7 @@ def parse(text: str, source: str) -> Any:
             node = loader.get_single_node()
             if node is None:
                 return {}
-            _check(node, {}, 0)
+            _check(node, {})
             return loader.construct_document(node)
         finally:
             loader.dispose()
@@ -129,7 +129,9 @@ def parse(text: str, source: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark and "\n" in text.strip() else ""
         spaces = "; indent with spaces, not with tabs" if mark and "\t" in _line(text, mark.line) else ""
-        raise ConfigurationError(f"{source}{line}: not valid YAML: {error.problem or error.context}{spaces}") from error
+        raise ConfigurationError(
+            f"{source}{line}: not valid YAML: {', '.join(filter(None, (error.context, error.problem)))}{spaces}"
+        ) from error
     except yaml.reader.ReaderError as error:
         raise ConfigurationError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from error
     except UnicodeError as error:  # half a character, from bytes on the command line
@@ -141,23 +143,25 @@ def _line(text: str, number: int) -> str:
     return lines[number] if number < len(lines) else ""
 
 
-def _check(node: Any, sizes: dict[Any, int | None], level: int) -> int:
-    """Refuse what is no configuration; returns the number of nodes with aliases unfolded."""
+_Size = tuple[int, int]
+"""Nodes with aliases unfolded, and levels."""
+
+
+def _check(node: Any, sizes: dict[Any, _Size | None]) -> _Size:
+    """Refuse what is no configuration."""
     if node in sizes:
-        size = sizes[node]
-        if size is None:
+        known = sizes[node]
+        if known is None:
             raise _refuse("an alias that contains itself", node)
-        return size
-    if level > _MOST_LEVELS:
-        raise _refuse(f"more than {_MOST_LEVELS} levels of nesting", node)
+        return known
     sizes[node] = None
-    size = 1
     pattern = _VALUES.get(node.tag)
     if node.tag not in _PLAIN_TAGS or (pattern is not None and not pattern.match(node.value)):
         what = f"{shown(node.value)} as {node.tag}" if isinstance(node, yaml.ScalarNode) else f"the tag {node.tag}"
         raise _refuse(f"{what.replace(_TAG, '!!')} is no value of a configuration; leave out the tag", node)
+    inner: list[_Size] = []
     if isinstance(node, yaml.SequenceNode):
-        size += sum(_check(item, sizes, level + 1) for item in node.value)
+        inner = [_check(item, sizes) for item in node.value]
     elif isinstance(node, yaml.MappingNode):
         keys = set()
         for key, value in node.value:
@@ -165,11 +169,15 @@ def _check(node: Any, sizes: dict[Any, int | None], level: int) -> int:
                 if (key.tag, key.value) in keys and key.tag != f"{_TAG}merge":
                     raise _refuse(f"duplicate key {shown(key.value)}", key)
                 keys.add((key.tag, key.value))
-            size += _check(key, sizes, level + 1) + _check(value, sizes, level + 1)
+            inner += [_check(key, sizes), _check(value, sizes)]
+    size = sum(count for count, _ in inner) + 1
+    levels = max((level for _, level in inner), default=-1) + 1
     if size > _MOST_NODES:
         raise _refuse(f"aliases that unfold to more than {_MOST_NODES:,} values", node)
-    sizes[node] = size
-    return size
+    if levels > _MOST_LEVELS:
+        raise _refuse(f"more than {_MOST_LEVELS} levels of nesting", node)
+    sizes[node] = size, levels
+    return size, levels
 
 
 def resolve(node: Any, source: str) -> Any:
