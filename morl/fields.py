@@ -119,7 +119,8 @@ def check_fields(obj: Any, label: str | None = None) -> None:
         ConfigurationError: A value is out of range; names the field, what it must be, and what was found.
     """
     prefix = f"{type(obj).__name__}." if label is None else label
-    for name, hint in checked_types(type(obj)).items():
+    cls: Any = type(obj)
+    for name, hint in checked_types(cls).items():
         value = getattr(obj, name)
         if (complaint := _complaint(hint, value)) is not None:
             inside = "" if complaint.culprit is value else f" in {shown(value)}"

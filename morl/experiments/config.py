@@ -254,7 +254,7 @@ def _describe(hint: Any) -> str:
 
 def _fields(cls: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
     """Constructor fields of a dataclass with their types."""
-    types_of = field_types(cls)
+    types_of = field_types(cast(Any, cls))
     return {f.name: (f, types_of[f.name]) for f in dataclasses.fields(cls) if f.init}
 
 

@@ -129,9 +129,8 @@ def parse(text: str, source: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark and "\n" in text.strip() else ""
         spaces = "; indent with spaces, not with tabs" if mark and "\t" in _line(text, mark.line) else ""
-        raise ConfigurationError(
-            f"{source}{line}: not valid YAML: {', '.join(filter(None, (error.context, error.problem)))}{spaces}"
-        ) from error
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigurationError(f"{source}{line}: not valid YAML: {problem}{spaces}") from error
     except yaml.reader.ReaderError as error:
         raise ConfigurationError(f"{source}: not valid YAML: {str(error).splitlines()[0]}") from error
     except UnicodeError as error:  # half a character, from bytes on the command line
