@@ -2,6 +2,8 @@ r"""Log-determinant of a kernel: the information that noisy measurements give ab
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -37,7 +39,7 @@ class LogDet(SetFunction):
             raise ValueError(f"kernel has shape {matrix.shape}; expected (V, V)")
         if not np.isfinite(matrix).all():
             raise ValueError("kernel must be finite")
-        if not noise_variance > 0:
+        if not 0 < noise_variance < math.inf:
             raise ValueError(
                 f"noise_variance is {noise_variance}; expected a positive number: without noise a repeated visit makes the "
                 "kernel matrix singular and the information infinite"
