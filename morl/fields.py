@@ -28,8 +28,7 @@ _EXACT = 2**53
 """Whole numbers up to here are the same as floats; nothing that is counted here goes beyond."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """What a number may be; as metadata of its type, such as ``Annotated[float, Range(gt=0)]``."""
 
     ge: float = -math.inf
@@ -42,6 +41,12 @@ class Range:
     """Less than this."""
     finite: bool = True
     """Whether infinity is refused."""
+
+    def __repr__(self) -> str:
+        given = (
+            f"{name}={getattr(self, name)!r}" for name in self._fields if getattr(self, name) != self._field_defaults[name]
+        )
+        return f"Range({', '.join(given)})"
 
     def holds(self, value: float) -> bool:
         """Whether a number is in the range; NaN never is."""
@@ -67,8 +72,7 @@ class Range:
         return f"{'above' if self.gt >= self.ge else 'at least'} {low:g}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Length:
+class Length(NamedTuple):
     """How many entries a list may have; as metadata of its type."""
 
     least: int = 1
@@ -94,7 +98,7 @@ BatchSize = Annotated[int, Range(ge=1, le=2**20)]
 UpdatesPerStep = Annotated[float, Range(gt=0.0, le=1_000.0)]
 GridPoints = Annotated[int, Range(ge=1, le=1_000)]
 """Per parameter."""
-Widths = Annotated[tuple[Annotated[int, Range(ge=1, le=16_384)], ...], Length(least=1, most=100)]
+Widths = Annotated[tuple[Annotated[int, Range(ge=1, le=4_096)], ...], Length(least=1, most=100)]
 """Width of each hidden layer of a network."""
 
 
