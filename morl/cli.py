@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from morl import __version__
-from morl.errors import MorlError
+from morl.errors import MorlError, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -74,7 +74,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 _SHOWN_COLUMNS, _SHOWN_TABLE_ROWS = 6, 12
 _ALWAYS_SHOWN = ("lower", "verified", "upper", "bound", "status")
 """Columns of proofs and estimates, for which a table is made."""
-_LONGEST_MESSAGE = 1_500
 _FILES_ONLY = ("population", "instances", "walks")
 _SHOWN_ROWS = 25
 _PIPE_WIDTH = 200
@@ -96,13 +95,6 @@ def _console() -> Console:
     return console if console.is_terminal else _Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
 
 
-def _line(error: BaseException) -> str:
-    """What an error says, in one line that a terminal can show."""
-    text = " ".join(str(error).split())
-    half = _LONGEST_MESSAGE // 2
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} … {text[-half:]}"
-
-
 def _reported(command: Callable[P, None]) -> Callable[P, None]:
     """Report the project's errors as one line and exit code 2, Ctrl-C as exit code 130, and what nobody foresaw as 1."""
 
@@ -111,7 +103,7 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt as interruption:
-            typer.echo(_line(interruption) or "interrupted", err=True)
+            typer.echo(one_line(str(interruption)) or "interrupted", err=True)
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
@@ -122,7 +114,7 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             if _settings["debug"]:
                 raise
-            text = _line(error)
+            text = one_line(str(error))
             if isinstance(error, (MorlError, OSError)):
                 typer.echo(f"error: {text}", err=True)
                 raise typer.Exit(2) from None

@@ -10,7 +10,10 @@ from collections.abc import Iterable
 
 
 class MorlError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose; its message is one line, whatever it quotes."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class ConfigurationError(MorlError, ValueError):
@@ -49,6 +52,17 @@ def closest(name: str, known: Iterable[str]) -> str:
     """
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+_LONGEST = 1_500
+"""Characters of a message."""
+
+
+def one_line(text: str) -> str:
+    """A message in one line, its middle left out where it is long."""
+    line = " ".join(text.split()) if "\n" in text else text
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} … {line[-half:]}"
 
 
 _SHOWN = 80

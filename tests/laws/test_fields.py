@@ -126,3 +126,11 @@ def test_types_that_hold_several_things() -> None:
     ):
         with pytest.raises(ConfigurationError, match=message):
             check_fields(Several(**fields))
+
+
+def test_a_message_is_one_line_whatever_it_quotes() -> None:
+    text = str(ConfigurationError("expected\n    a thing, " + "found " * 2_000 + "nothing; do this"))
+    assert text.startswith("expected a thing, found")
+    assert text.endswith("nothing; do this")
+    assert "\n" not in text
+    assert len(text) < 1_600
