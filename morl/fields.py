@@ -115,6 +115,8 @@ class CheckedFields:
 def check_fields(obj: Any, label: str | None = None) -> None:
     """Check numbers, choices, and numbers inside lists and mappings, against the types of a dataclass's fields.
 
+    Where a whole number is expected, ``1e4`` becomes one.
+
     Args:
         obj: An instance of a dataclass.
         label: What to call it before the name of a field; by default the name of its class and a dot.
@@ -126,6 +128,9 @@ def check_fields(obj: Any, label: str | None = None) -> None:
     cls: Any = type(obj)
     for name, hint in checked_types(cls).items():
         value = getattr(obj, name)
+        if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT and _is_whole(hint):
+            value = int(value)
+            object.__setattr__(obj, name, value)
         if (complaint := _complaint(hint, value)) is not None:
             inside = "" if complaint.culprit is value else f" in {shown(value)}"
             raise ConfigurationError(f"{prefix}{name} must {complaint.must}, found {shown(complaint.culprit)}{inside}")
@@ -155,6 +160,12 @@ def field_types(cls: Any) -> dict[str, Any]:
 def checked_types(cls: Any) -> dict[str, Any]:
     """Those of :func:`field_types` that hold numbers or choices somewhere."""
     return {name: hint for name, hint in field_types(cls).items() if _is_checked(hint)}
+
+
+def _is_whole(hint: Any) -> bool:
+    """Whether a number of this type is a whole one."""
+    alternatives = {bare(each) for each in (hint, *typing.get_args(hint))}
+    return int in alternatives and float not in alternatives
 
 
 def _is_checked(hint: Any) -> bool:

@@ -302,7 +302,7 @@ def _meant(cls: type[Any], node: Mapping[str, Any], base: Any, path: _Path, key:
     nested = sorted(_nested_keys(cls, node, base), key=len)
     if exact := [inner for inner in nested if inner[-1] == key]:
         return f" Did you mean {' or '.join(repr(_key(*path, *inner)) for inner in exact[:3])}?"
-    if path and key in _fields(RunConfig):
+    if path and key != "solver" and key in _fields(RunConfig):
         return f" Did you mean {key!r}?"
     # Of equally close ones, what is here comes first; what is deeper must be closer.
     candidates = [(name,) for name in own] + nested

@@ -76,7 +76,7 @@ def test_every_number_has_a_range_and_the_range_is_kept(cls: Any) -> None:
         ("mosac", {"hidden": 64}, "MOSAC.hidden must be a list, found 64"),
         ("mosac", {"temperature": math.nan}, "MOSAC.temperature must be a finite number, not negative, found nan"),
         ("mosac", {"replay": "everybody"}, "MOSAC.replay must be one of 'per_member', 'shared', found 'everybody'"),
-        ("mosac", {"batch_size": 64.0}, "MOSAC.batch_size must be a whole number, found 64.0"),
+        ("mosac", {"batch_size": 64.5}, "MOSAC.batch_size must be a whole number, found 64.5"),
         ("mosac", {"capacity": 2**60}, "MOSAC.capacity must be at most 9007199254740992, found 1152921504606846976"),
         ("moppo", {"gamma": -0.1}, r"MOPPO.gamma must be in \[0, 1\], found -0.1"),
         ("morld", {"weights": ((0.5, math.nan),) * 6}, r"MORLD.weights must be a finite number in \[0, 1\], found nan in \(\("),
@@ -134,3 +134,11 @@ def test_a_message_is_one_line_whatever_it_quotes() -> None:
     assert text.endswith("nothing; do this")
     assert "\n" not in text
     assert len(text) < 1_600
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    mosac = component("solver", "mosac")
+    assert mosac(batch_size=64.0) == mosac(batch_size=64)
+    assert type(mosac(batch_size=64.0).batch_size) is int
+    assert type(mosac(tau=1.0).tau) is float
+    assert type(RunConfig(env="a", solver=mosac(), env_steps=1e4, threads=1.0).threads) is int

@@ -61,7 +61,7 @@ RAW = [
 ]
 """Values as they stand in the text, which no data can be."""
 
-HOW = ("number",) * 3 + ("scale",) * 6 + ("other", "delete", "unknown", "component", "twin", "nest", "raw")
+HOW = ("number",) * 4 + ("scale", "other", "delete", "unknown", "component", "twin", "nest", "raw")
 """What happens to a place."""
 
 Path = tuple[Any, ...]
@@ -100,15 +100,15 @@ def change(name: str, rng: random.Random) -> Case:
     plain = to_plain(load_config(name))
     written: dict[Path, Any] = {}
     raw: dict[str, str] = {}
+    mild = rng.random() < 0.4
     for number in range(rng.choice((1, 1, 1, 2, 3))):
-        place = rng.choice(list(paths(plain)) or [("env",)])
+        places = [path for path in paths(plain) if not mild or isinstance(at(plain, path), (int, float))]
+        place = rng.choice(places or [("env",)])
         parent = at(plain, place[:-1]) if place[:-1] else plain
         if not (isinstance(parent, list) or place[-1] in parent):
             continue
         old = parent[place[-1]]
-        how = rng.choice(
-            ("number", "number", "number", "number", "other", "delete", "unknown", "component", "twin", "nest", "raw")
-        )
+        how = "scale" if mild else rng.choice(HOW)
         if how == "number":
             parent[place[-1]] = written[place] = rng.choice(NUMBERS)
         elif how == "scale" and isinstance(old, (int, float)):
