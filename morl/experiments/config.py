@@ -21,7 +21,7 @@ from morl.errors import ConfigurationError, MorlError, closest, shown
 from morl.experiments import yaml_text
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.shipped import find_config
-from morl.fields import Count, Positive, Range, Seed, Share, bare, check_fields, field_types
+from morl.fields import Count, NonNegative, Positive, Range, Seed, bare, check_fields, field_types
 from morl.protocols import Solver
 from morl.registry import KIND, component, component_field, load_plugins, name_of, names
 
@@ -46,7 +46,7 @@ class TaskConfig:
     MORL/D and other solvers that choose sub-problems themselves take none.
     """
 
-    weights: tuple[tuple[Share, ...], ...] | tuple[Share, ...] | None = None
+    weights: tuple[tuple[NonNegative, ...], ...] | tuple[NonNegative, ...] | None = None
     """Preference of the one member ``(m,)`` or of each member ``(n, m)``; None means equal weights."""
     scalarization: Any = component_field("scalarization", default=None)
     """How a vector value becomes a number; None means the weighted sum."""

@@ -32,7 +32,7 @@ from morl.cooperation.neighbourhood import KNearest, Neighbourhood
 from morl.errors import CapabilityError, ConfigurationError
 from morl.experiments.assessment import Assessment, Assessor
 from morl.experiments.result import HasReport, Report
-from morl.fields import Count, NonNegative, Number, Range, RepeatsOrNone, Share
+from morl.fields import Count, NonNegative, Number, Range, RepeatsOrNone
 from morl.protocols import EnvFactory, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
@@ -60,7 +60,7 @@ class MORLD(RunnableSolver):
     """Size of the population."""
     scalarization: Scalarization = component_field("scalarization", default=WeightedSum())
     """Combines the objectives."""
-    weights: str | tuple[tuple[Share, ...], ...] = "riesz"
+    weights: str | tuple[tuple[NonNegative, ...], ...] = "riesz"
     """Initial weights: a generator's name (``riesz``, ``simplex_lattice``, ``dirichlet``, ``extrema``) or the vectors."""
     weight_adaptation: WeightAdaptation | None = component_field("weight_adaptation", default=None)
     """Moves the weights at every exchange; None keeps them."""

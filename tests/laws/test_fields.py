@@ -79,7 +79,11 @@ def test_every_number_has_a_range_and_the_range_is_kept(cls: Any) -> None:
         ("mosac", {"batch_size": 64.5}, "MOSAC.batch_size must be a whole number, found 64.5"),
         ("mosac", {"capacity": 2**60}, "MOSAC.capacity must be at most 9007199254740992, found 1152921504606846976"),
         ("moppo", {"gamma": -0.1}, r"MOPPO.gamma must be in \[0, 1\], found -0.1"),
-        ("morld", {"weights": ((0.5, math.nan),) * 6}, r"MORLD.weights must be a finite number in \[0, 1\], found nan in \(\("),
+        (
+            "morld",
+            {"weights": ((0.5, math.nan),) * 6},
+            r"weights must be a finite number, not negative, found nan in \(\(",
+        ),
         ("morld", {"ideal_point": (0.0, math.inf)}, "MORLD.ideal_point must be a finite number, found inf in"),
     ],
 )
