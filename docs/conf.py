@@ -109,7 +109,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|npt|gymnasium|gym|matplotlib|omegaconf|rich|typer|mo_gymnasium|moocore|pymoo|scipy)(\..*)?"),
     (r"py:.*", r"(collections\.abc|pathlib|typing|types|abc|dataclasses|os|datetime|enum|functools)(\..*)?"),
-    (r"py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Literal|Mapping|MutableMapping|Path|Protocol|Sequence|Tensor|Self)"),
+    (
+        r"py:.*",
+        r"(Annotated|Range|Length|Any|Callable|ClassVar|Iterable|Iterator|Literal|Mapping|MutableMapping|Path|Protocol|Sequence|Tensor|Self)",
+    ),
     (r"py:.*", r"(NDArray|ArrayLike|Generator|device|optional|ndarray|Space|Env|Box|float32|float64|int64|bool_|dtype|Size)"),
     # Names that stay text where a module imports them for type checkers only, and local aliases of array types.
     (r"py:class", r"(Array|Batch|Builder|Figure|Floats|IntArray|LayerBounds|Parameters|Selection|Table|spaces\.Box|tuple\[.*)"),

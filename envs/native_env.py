@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import whole
 from envs.protocols import Rows, Step
 from envs.randomness import Keys, episode_keys, uniforms
 
@@ -124,5 +125,10 @@ class NativeEnv(ABC):
 
 
 def shorter(limit: int | None, other: int | None) -> int | None:
-    """The smaller of two episode limits, where None means no limit."""
+    """The smaller of two episode limits, where None means no limit.
+
+    Raises:
+        ValueError: The first one, an environment's horizon, is no whole number of at least 1.
+    """
+    limit = None if limit is None else whole("horizon", limit, least=1)
     return limit if other is None else other if limit is None else min(limit, other)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from time import perf_counter, strftime
@@ -17,12 +20,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from morl.errors import MorlError
+from morl import __version__
+from morl.errors import MorlError, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from morl.experiments.result import RunResult
+    from morl.experiments.result import Certificate, RunResult
 
 P = ParamSpec("P")
 
@@ -31,35 +35,64 @@ app = typer.Typer(
     help="Train populations of policies for trade-offs between objectives, and look at what they learned.",
     epilog="Start here: morl run quickstart",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(name="config", help="Look at configurations.", no_args_is_help=True)
 app.add_typer(config_app)
 
+
+def _completed_configs(incomplete: str) -> list[str]:
+    from morl.experiments.shipped import shipped_configs
+
+    here = (str(path) for path in Path().glob("*.yaml"))
+    return [name for name in (*shipped_configs(), *here) if name.startswith(incomplete)]
+
+
+def _completed_kinds(incomplete: str) -> list[str]:
+    from morl.catalogue import every_kind
+
+    return [kind for kind in every_kind() if kind.startswith(incomplete)]
+
+
 Config = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a shipped configuration (morl list configs).")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, or the name of a shipped configuration (morl list configs).",
+        autocompletion=_completed_configs,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Changes to the configuration, such as seed=1 solver.gamma=0.98."),
+    typer.Argument(metavar="KEY=VALUE", help="Changes to the configuration, such as seed=1 evaluation.episodes=10."),
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the run directory only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else, for scripts.")]
 
 _SHOWN_COLUMNS, _SHOWN_TABLE_ROWS = 6, 12
+_ALWAYS_SHOWN = ("lower", "verified", "upper", "bound", "status")
+"""Columns of proofs and estimates, for which a table is made."""
 _FILES_ONLY = ("population", "instances", "walks")
 _SHOWN_ROWS = 25
 _PIPE_WIDTH = 200
 _settings = {"debug": False}
 
 
+class _Console(Console):
+    """A console that says when nobody reads it any more, instead of leaving the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the :class:`BrokenPipeError` is handled."""
+        self.quiet = True
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def _console() -> Console:
-    console = Console(highlight=False, soft_wrap=True)
+    console = _Console(highlight=False, soft_wrap=True)
     # A file or a pipe has no width: leave the tables in one piece.
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
+    return console if console.is_terminal else _Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
 
 
 def _reported(command: Callable[P, None]) -> Callable[P, None]:
@@ -70,7 +103,7 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt as interruption:
-            typer.echo(str(interruption) or "interrupted", err=True)
+            typer.echo(one_line(str(interruption)) or "interrupted", err=True)
             raise typer.Exit(130) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
@@ -81,7 +114,7 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             if _settings["debug"]:
                 raise
-            text = " ".join(str(error).split())
+            text = one_line(str(error))
             if isinstance(error, (MorlError, OSError)):
                 typer.echo(f"error: {text}", err=True)
                 raise typer.Exit(2) from None
@@ -91,10 +124,20 @@ def _reported(command: Callable[P, None]) -> Callable[P, None]:
     return reported
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"morl {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
 ) -> None:
+    del version  # its callback has printed it
     _settings["debug"] = debug
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
@@ -109,6 +152,9 @@ def run(
     config: Config,
     overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Run directory; by default runs/CONFIG/TIME-SEED.")] = None,
+    env_steps: Annotated[
+        str | None, typer.Option(metavar="N", help="Environment steps to train for; the same as env_steps=N.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +162,8 @@ def run(
     from morl.experiments.config import load_config
     from morl.experiments.runner import run_config
 
-    loaded = load_config(config, overrides or ())
+    more = [] if env_steps is None else [f"env_steps={env_steps}"]
+    loaded = load_config(config, [*(overrides or ()), *more])
     out = out or _free(Path("runs") / Path(config).stem / f"{strftime('%Y%m%d-%H%M%S')}-{loaded.seed}")
     _report(run_config(loaded, out=out, progress=_Watcher(quiet or as_json)), quiet, as_json)
 
@@ -178,36 +225,37 @@ def plot(run: RunPath) -> None:
         typer.echo(path)
 
 
-@app.command("list", epilog="Example: morl list scalarization")
+@app.command("list", epilog="Example: morl list solvers")
 @_reported
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help="One kind of component, or configs, or benchmarks.")
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="A kind of component, or configs, benchmarks or environments.",
+            autocompletion=_completed_kinds,
+        ),
     ] = None,
 ) -> None:
-    """List components, shipped configurations and known environments."""
-    from morl.experiments.shipped import describe_config, shipped_configs
-    from morl.registry import kinds, names, target
+    """List components, shipped configurations and environments: names, or the entries of one kind with a description.
 
-    if kind == "configs":
-        for name, path in shipped_configs().items():
-            typer.echo(f"{name}\t{describe_config(path)}")
-    elif kind == "benchmarks":
-        from morl.benchmarks import benchmark, benchmark_ids
+    Every gymnasium environment can be trained on whose spaces a solver takes; those listed are installed here.
+    """
+    from morl.catalogue import entries
+    from morl.experiments.shipped import shipped_configs
+    from morl.registry import kinds, names
 
-        for env_id in benchmark_ids():
-            known = benchmark(env_id)
-            assert known is not None
-            point = ", ".join(f"{x:g}" for x in known.reference_point())
-            typer.echo(f"{env_id}\t{', '.join(known.objective_names)}\t({point})")
-    elif kind is not None:
-        for name in names(kind):
-            typer.echo(f"{name}\t{target(kind, name)}")
-    else:
+    if kind is None:
         for each in kinds():
             typer.echo(f"{each}: {', '.join(names(each))}")
         typer.echo(f"configs: {', '.join(shipped_configs()) or 'none'}")
-        typer.echo("benchmarks: see morl list benchmarks")
+        typer.echo("environments: see morl list environments; with reference points: morl list benchmarks")
+        return
+    rows, left_out = entries(kind)
+    for row in rows:
+        typer.echo("\t".join(row).rstrip("\t"))
+    if left_out:
+        typer.echo(f"left out: {'; '.join(left_out)}", err=True)
 
 
 @app.command(epilog="Example: morl doctor")
@@ -226,7 +274,7 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@config_app.command("show", epilog="Example: morl config show quickstart solver.gamma=0.98")
+@config_app.command("show", epilog="Example: morl config show quickstart solver.solver.gamma=0.98")
 @_reported
 def config_show(config: Config, overrides: Overrides = None) -> None:
     """Print a configuration with everything spelled out."""
@@ -237,6 +285,10 @@ def config_show(config: Config, overrides: Overrides = None) -> None:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character must not end a run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         arguments = ["--debug", *(a for a in arguments if a != "--debug")]
@@ -264,7 +316,16 @@ def _number(value: Any) -> str:
 
 def _measured(value: float, error: float) -> str:
     # Equal numbers have a standard error of rounding noise.
-    return f"{_number(value)} ± {error:.2g}" if error > 1e-9 * abs(value) else _number(value)
+    return f"{_number(value)} {_plus_minus()} {error:.2g}" if error > 1e-9 * abs(value) else _number(value)
+
+
+def _plus_minus() -> str:
+    """The sign, in letters that the output has."""
+    try:
+        "±".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "+/-"
+    return "±"
 
 
 class _Watcher:
@@ -337,6 +398,15 @@ def _report(result: RunResult, quiet: bool, as_json: bool) -> None:
     """Print the front and where everything lies."""
     path = result.path
     assert path is not None
+    try:
+        _print_report(result, path, quiet, as_json)
+    except BrokenPipeError:
+        with suppress(OSError):
+            typer.echo(f"nobody reads the report any more; the run is finished: {path}", err=True)
+        raise
+
+
+def _print_report(result: RunResult, path: Path, quiet: bool, as_json: bool) -> None:
     if as_json:
         from morl.experiments.run_directory import summary_of
 
@@ -349,7 +419,9 @@ def _report(result: RunResult, quiet: bool, as_json: bool) -> None:
     several = len(result.objectives) > 1
     front, errors, weights = result.front, result.standard_errors, result.weights
     count = "1 policy" if len(front) == 1 else f"{len(front)} policies"
-    table = Table(title=f"Front: {count} (mean discounted return ± standard error)", title_justify="left")
+    table = Table(
+        title=f"Front: {count} (simulated: mean discounted return {_plus_minus()} standard error)", title_justify="left"
+    )
     table.add_column("policy")
     for name, unit in zip(result.objectives, result.units, strict=True):
         table.add_column(f"{name}\n[{unit}]" if unit else name, justify="right", header_style="bold")
@@ -370,6 +442,8 @@ def _report(result: RunResult, quiet: bool, as_json: bool) -> None:
     if "hypervolume" in result.indicators:
         point = ", ".join(f"{x:g}" for x in result.summary["reference_point"])
         console.print(f"Hypervolume {_number(result.indicators['hypervolume'])} from reference point ({point})")
+    if result.certificate is not None:
+        console.print(_certificate(result.certificate))
     seconds = result.manifest["wall_time"]
     shares = ", ".join(
         f"{name} {share:.0%}"
@@ -386,10 +460,23 @@ def _report(result: RunResult, quiet: bool, as_json: bool) -> None:
     console.print(f"Run directory: {path}")
 
 
+def _certificate(found: Certificate) -> str:
+    """What is proven or estimated beside what was simulated, and how sure that is."""
+    if math.isinf(found.lower) and math.isinf(found.upper):
+        return f"Bounds: none; {found.semantics}"
+    kind = "Proven" if found.proven else "Estimated, not proven"
+    return (
+        f"{kind}: lower bound {_number(found.lower)}, upper bound {_number(found.upper)}, gap {_number(found.gap)} "
+        f"({found.status}); {found.semantics}"
+    )
+
+
 def _report_table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The first columns of a small table that the solver wrote; the file has all of them."""
+    """Some columns of a small table that the solver wrote, bounds among them; the file has all of them."""
     columns = [column for column in rows[0] if any(row.get(column) is not None for row in rows)]
-    shown = columns[:_SHOWN_COLUMNS]
+    always = [column for column in columns if column in _ALWAYS_SHOWN]
+    others = [column for column in columns if column not in always][: max(0, _SHOWN_COLUMNS - len(always))]
+    shown = [column for column in columns if column in others or column in always]
     left = f", {len(columns) - len(shown)} more columns there" if len(columns) > len(shown) else ""
     table = Table(title=f"{name.capitalize()} (tables/{name}.csv{left})", title_justify="left")
     for column in shown:

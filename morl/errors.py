@@ -11,7 +11,10 @@ from collections.abc import Iterable
 
 
 class MorlError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose; its message is one line, whatever it quotes."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class ConfigurationError(MorlError, ValueError):
@@ -69,3 +72,34 @@ def described(error: BaseException) -> str:
         return f"{name}: {text}" if text else name
     last = frames[-1]
     return f"{name} without a message, from line {last.lineno} of {last.filename}: {last.line}"
+
+
+_LONGEST = 1_500
+"""Characters of a message."""
+
+
+def one_line(text: str) -> str:
+    """A message in one line, its middle left out where it is long."""
+    line = " ".join(text.split()) if "\n" in text else text
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} … {line[-half:]}"
+
+
+_SHOWN = 80
+"""Characters of a value that a message shows."""
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: its ``repr`` in one line, cut where it is long.
+
+    Args:
+        value: What was found.
+
+    Returns:
+        At most about 80 characters.
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not write whole numbers of thousands of digits
+        return f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,11 +18,15 @@ from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError, EnvironmentFault, closest, described
 from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.layers import num_objectives, outermost
+from morl.memory import require_memory
 from morl.objectives import declared_objectives
 from morl.rows import BatchedRows, PlainBatch
 from morl.wrapping import Wrap, wrapping
 
 _log = logging.getLogger(__name__)
+
+_COPY_BYTES = 10_000
+"""Of a plain copy of an environment, at least."""
 
 EnvLike: TypeAlias = "str | Mapping[str, Any] | Callable[[], gym.Env[Any, Any]]"
 """What a user may give as environment: an id, a mapping with ``id``, its arguments and perhaps ``wrappers``, or a callable that
@@ -81,10 +86,19 @@ class Problem:
         Returns:
             Rows that were never reset.
         """
+        self._require_memory(num_rows, device)
         if self.make_batched is not None:
             return BatchedRows(self.make_batched(num_rows), device=device)
         copies = PlainBatch(partial(checked_env, self.spec.env_id, self.make_env), num_rows, self.spec.num_objectives)
         return BatchedRows(copies, device=device)
+
+    def _require_memory(self, num_rows: int, device: torch.device) -> None:
+        # Observations, before and after, and the actions of an episode's beginning (rows.BatchedRows); a copy in Python has
+        # spaces, wrappers and a generator of its own.
+        numbers = 2 * math.prod(self.spec.observation_space.shape or ()) + 64 * math.prod(self.spec.action_space.shape or ())
+        size = num_rows * (8 * numbers + (_COPY_BYTES if self.make_batched is None else 0))
+        what = f"{num_rows:,} environments (members times rows_per_member, or evaluation.max_rows)"
+        require_memory(size, what, "use fewer", device=torch.device("cpu"))
 
     def evaluator(self, *, gamma: float, device: torch.device) -> Evaluator:
         """The evaluator of this problem's policies.

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
-from morl.errors import ConfigurationError, closest
+from morl.errors import ConfigurationError, closest, shown
 
 ENTRY_POINT_GROUP = "morl.plugins"
 """Entry-point group through which installed packages add components."""
@@ -83,6 +84,9 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     },
 }
 
+_LONGEST_NAME = 200
+"""Characters of a module's name."""
+
 _added: dict[str, dict[str, str]] = {}
 _origins: dict[str, str] = {}
 """Which module, imported because a configuration or a program named it, declares a target."""
@@ -91,11 +95,17 @@ _origins: dict[str, str] = {}
 def _add(components: object, origin: str) -> None:
     """Add a plug-in's table; the same entry twice is fine, another target for a taken name is not."""
     if not isinstance(components, Mapping):
-        raise ConfigurationError(f"{origin}: COMPONENTS must be a mapping kind -> name -> 'module:Class', found {components!r}")
+        raise ConfigurationError(
+            f"{origin}: COMPONENTS must be a mapping kind -> name -> 'module:Class', found {shown(components)}"
+        )
     for kind, table in components.items():
-        if not isinstance(table, Mapping) or not all(isinstance(t, str) and t.count(":") == 1 for t in table.values()):
+        if (
+            not isinstance(table, Mapping)
+            or not all(isinstance(text, str) for name, target in table.items() for text in (kind, name, target))
+            or not all(target.count(":") == 1 for target in table.values())
+        ):
             raise ConfigurationError(
-                f"{origin}: COMPONENTS[{kind!r}] must map names to strings 'module:Class', found {table!r}"
+                f"{origin}: COMPONENTS[{kind!r}] must map names to strings 'module:Class', found {shown(table)}"
             )
         for name, target in table.items():
             taken = _COMPONENTS.get(kind, {}).get(name) or _added.get(kind, {}).get(name)
@@ -122,17 +132,26 @@ def load_plugins(modules: Iterable[str]) -> None:
     """Import modules that a configuration names and add the components they declare.
 
     Args:
-        modules: Importable module names, each with ``COMPONENTS = {kind: {name: "module:Class"}}``.
+        modules: Importable module names, also of the current folder, each with ``COMPONENTS = {kind: {name: "module:Class"}}``.
 
     Raises:
         ConfigurationError: A module cannot be imported, declares nothing, or takes a name that exists.
     """
     for module in modules:
+        if len(module) > _LONGEST_NAME or not all(part.isidentifier() for part in module.split(".")):
+            raise ConfigurationError(f"plugins: {shown(module)} is no name of a module; expected one such as my_lab.components")
+        # Behind everything else, so that nothing there hides an installed module.
+        if not {"", (here := str(Path.cwd()))} & set(sys.path):
+            sys.path.append(here)
         try:
             imported = importlib.import_module(module)
         except ImportError as error:
             raise ConfigurationError(
-                f"plugins: cannot import {module!r} ({error}); is it installed or on PYTHONPATH?"
+                f"plugins: cannot import {shown(module)} ({error}); is it installed, on PYTHONPATH or in the current folder?"
+            ) from error
+        except (Exception, SystemExit) as error:
+            raise ConfigurationError(
+                f"plugins: importing {shown(module)} failed: {type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
         if not hasattr(imported, "COMPONENTS"):
             raise ConfigurationError(f"plugins: {module!r} declares no COMPONENTS = {{kind: {{name: 'module:Class'}}}}")
@@ -165,7 +184,7 @@ def _table(kind: str) -> dict[str, str]:
     _load_entry_points()
     if kind not in _COMPONENTS and kind not in _added:
         raise ConfigurationError(
-            f"unknown kind of component {kind!r}.{closest(kind, kinds())} Known kinds: {', '.join(kinds())}"
+            f"unknown kind of component {shown(kind)}.{closest(kind, kinds())} Known kinds: {', '.join(kinds())}"
         )
     return {**_COMPONENTS.get(kind, {}), **_added.get(kind, {})}
 
@@ -206,7 +225,7 @@ def target(kind: str, name: str) -> str:
     """
     table = _table(kind)
     if name not in table:
-        raise ConfigurationError(f"unknown {kind} {name!r}.{closest(name, table)} Known: {', '.join(table)}")
+        raise ConfigurationError(f"unknown {kind} {shown(name)}.{closest(name, table)} Known: {', '.join(table)}")
     return table[name]
 
 
@@ -227,8 +246,9 @@ def component(kind: str, name: str) -> Any:
     module, _, attribute = where.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"the {kind} {name!r} ({where}) cannot be imported: {error}") from error
+    except Exception as error:
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigurationError(f"the {kind} {name!r} ({where}) cannot be imported: {cause}") from error
 
 
 def name_of(obj: object, kind: str | None = None) -> tuple[str, str] | None:

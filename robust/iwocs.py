@@ -18,12 +18,13 @@ Deviations: see the page of IWOCS in the documentation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy.typing as npt
 import torch
 
 from morl.errors import CapabilityError, ConfigurationError
+from morl.fields import Count, GridPoints, NonNegative, Positive, Repeats, RepeatsOrNone, Share
 from morl.population import default_task
 from morl.protocols import EnvFactory, Solver
 from morl.registry import component_field
@@ -74,9 +75,9 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
 
     aggregator: Aggregator | None = None
     """How the kernels found are combined; None: ``hull`` on tables, ``actor_min`` in simulators."""
-    tolerance: float = 1e-6
+    tolerance: Positive = 1e-6
     """Gap at which the run has converged, return units."""
-    max_iterations: int = 1_000
+    max_iterations: Repeats = 1_000
     """Tables: ordinary processes to solve at most."""
     solver: Any = component_field("solver", default_factory=MOSAC)
     """Trains the default policy and the specialists: MOSAC, or MODQN (finite actions)."""
@@ -89,51 +90,35 @@ class IWOCS(WorstCaseJudgement, RunnableSolver):
     init: Literal["dr", "nominal"] = "dr"
     """The default policy is trained over models drawn anew for every episode (`dr`, as in the paper's experiments), or in
     the nominal model, which then is the first kernel (`nominal`, as in the paper's algorithm)."""
-    default_steps: int = 20_000
+    default_steps: Count = 20_000
     """Environment steps to train the default policy, per preference."""
-    steps_per_iteration: int = 20_000
+    steps_per_iteration: Count = 20_000
     """Environment steps to train each specialist."""
-    iterations: int = 3
+    iterations: RepeatsOrNone = 3
     """Times that specialists are trained, at most."""
-    total_steps: int | None = None
+    total_steps: Count | None = None
     """Environment steps per preference, training and searches together: the specialists of the last iteration train for what is
     left but for the last search, instead of for ``steps_per_iteration``. None: a run takes what its parts add up to."""
-    kernels_per_iteration: int = 1
+    kernels_per_iteration: Repeats = 1
     """Specialists trained side by side: the worst models that the search met."""
-    rollouts: int = 4
+    rollouts: Repeats = 4
     """Episodes in which a search judges a policy in one model, the same ones for all."""
-    search_gamma: float = 1.0
+    search_gamma: Share = 1.0
     """Discount of the returns that searches compare and bounds state."""
-    kernel_distance: float = 1e-3
+    kernel_distance: NonNegative = 1e-3
     """Models this close, in shares of the parameters' ranges, count as one."""
     on_stall: Literal["stop", "second_worst"] = "stop"
     """What if the worst model is a known one: stop, or take the worst unknown one that the search met."""
-    grid_points: int = 5
+    grid_points: GridPoints = 5
     """Policies are judged, and the lower bound is verified, on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        if self.aggregator is not None and self.aggregator not in get_args(Aggregator):
-            known = " or ".join(map(repr, get_args(Aggregator)))
-            raise ConfigurationError(f"IWOCS(aggregator={self.aggregator!r}): expected {known}")
-        if not self.tolerance > 0:
-            raise ConfigurationError(f"IWOCS(tolerance={self.tolerance!r}): expected a positive gap in return units")
-        for name in (
-            "max_iterations",
-            "default_steps",
-            "steps_per_iteration",
-            "kernels_per_iteration",
-            "rollouts",
-            "grid_points",
-        ):
-            require(getattr(self, name) >= 1, f"IWOCS.{name} must be at least 1, found {getattr(self, name)}")
+        super().__post_init__()
         require(
             self.total_steps is None or self.total_steps > self.default_steps,
             f"IWOCS.total_steps must be above default_steps ({self.default_steps}), found {self.total_steps}",
         )
-        require(self.iterations >= 0, f"IWOCS.iterations must not be negative, found {self.iterations}")
-        require(0.0 <= self.search_gamma <= 1.0, f"IWOCS.search_gamma must be in [0, 1], found {self.search_gamma}")
-        require(self.kernel_distance >= 0.0, f"IWOCS.kernel_distance must not be negative, found {self.kernel_distance}")
         if type(self.solver).__name__ in ("MORLD", "IWOCS"):
             raise CapabilityError(
                 f"{type(self.solver).__name__} inside IWOCS is not supported: a specialist is one policy; use MOSAC or MODQN, "

@@ -546,7 +546,10 @@ class IWOCSLearner:
                 upper=np.inf,
                 gap=np.inf,
                 status="budget",
-                semantics="nothing is known: no search fitted into the budget",
+                semantics=(
+                    "nothing is known: the budget ended before the first search, which comes after default_steps "
+                    f"({self.solver.default_steps:,} environment steps per preference); raise env_steps or lower default_steps"
+                ),
             )
             return Report(certificate=nothing, tables=tables)
         evaluator = self.solver.evaluator(self.env, device=self.device)

@@ -92,6 +92,7 @@ class TabularLearner:
             gap=found.gap,
             status=found.status,
             semantics=f"{found.semantics}: exact, {len(self.models)} models, discount {self.gamma:g}, from the start state",
+            proven=True,
         )
         return Report(certificate=certificate, tables={"iterations": rows})
 

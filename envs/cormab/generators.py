@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import whole
 from envs.cormab.constraints import Budget, Capacity, Constraint, ExactCount, Path, Scheduling
-from envs.cormab.constraints.base import whole
 from envs.cormab.graphs import underground
 from envs.cormab.instance import Instance
 
@@ -41,15 +41,16 @@ def up_down(up: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return p * higher + (1.0 - p) * lower
 
 
+_MOST_ARMS = 100_000
+"""Of a generated instance; larger ones can be given."""
+
+
 def _streams(seed: int, num_arms: int, budget: int) -> list[np.random.Generator]:
-    if num_arms < 1:
-        raise ValueError(f"num_arms is {num_arms}; expected at least 1")
+    whole("num_arms", num_arms, least=1, most=_MOST_ARMS)
     if not 0 <= budget <= num_arms:
         raise ValueError(f"budget is {budget} for {num_arms} arms; expected 0 to num_arms")
-    for name, value in (("num_arms", num_arms), ("budget", budget)):
-        whole(name, value, least=0)
-    if seed < 0:
-        raise ValueError(f"instance_seed is {seed}; expected a nonnegative integer")
+    whole("budget", budget, least=0)
+    whole("instance_seed", seed, least=0)
     # Arms, constraint and order come from streams of their own.
     return [np.random.default_rng([seed, stream]) for stream in range(3)]
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.arguments import whole
 from envs.coverage.grids import GridMap
 from envs.coverage.pictures import explain_shades, left_to_gain, value_lines
 from envs.coverage.set_functions.coverage import Coverage
@@ -65,8 +66,7 @@ class Ant(MuJoCoBatch):
         Raises:
             ValueError: An argument is out of range.
         """
-        if horizon < 1:
-            raise ValueError(f"horizon is {horizon}; expected at least 1 step")
+        horizon = whole("horizon", horizon, least=1)
         if anchor not in ("corner", "centre"):
             raise ValueError(f"anchor is {anchor!r}; expected corner or centre")
         if observation not in ("markov", "summary"):

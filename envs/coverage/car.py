@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.arguments import whole
 from envs.coverage.pictures import explain_shades, left_to_gain, value_lines
 from envs.coverage.race_track import RaceTrack
 from envs.coverage.set_functions.facility_location import FacilityLocation
@@ -95,8 +96,7 @@ class Car(DrawnEnv):
         """
         from gymnasium.spaces import Box
 
-        if horizon < 1:
-            raise ValueError(f"horizon is {horizon}; expected at least 1 step")
+        horizon = whole("horizon", horizon, least=1)
         super().__init__(num_envs, num_actions=None, max_episode_steps=max_episode_steps)
         self.track = RaceTrack.random(instance_seed, length=length, half_width=half_width)
         self.horizon = horizon

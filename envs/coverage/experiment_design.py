@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import instance_generator
 from envs.coverage.gaussian_process import posterior
 from envs.coverage.gp import VARIANCE
 from envs.coverage.graph_world import GraphWorld, Observation
@@ -58,7 +59,7 @@ class ExperimentDesign(GraphWorld):
         grid = GridMap.without_walls(rows, columns)
         self.grid = grid
         """Cells and walls."""
-        known = np.random.default_rng(instance_seed).uniform(0.0, _SPAN, size=(_KNOWN, 2))
+        known = instance_generator(instance_seed).uniform(0.0, _SPAN, size=(_KNOWN, 2))
         _, covariance = posterior(
             np.asarray(1.0 + 0.1 * grid.cells, np.float64),
             known,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import instance_generator
 from envs.coverage.gaussian_process import posterior, sample
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.grids import Disc, GridMap
@@ -74,9 +75,14 @@ class GP(GraphWorld):
         )
 
 
+_MOST_POINTS = 10_000
+
+
 def _field(rows: int, columns: int, instance_seed: int) -> npt.NDArray[np.float64]:
-    rng = np.random.default_rng(instance_seed)
+    rng = instance_generator(instance_seed)
     points = np.asarray(1.0 + 0.1 * GridMap.without_walls(rows, columns).cells, np.float64)
+    if len(points) > _MOST_POINTS:
+        raise ValueError(f"the field has {len(points):,} cells, each correlated with all; expected at most {_MOST_POINTS:,}")
     known = 1.0 + 0.1 * rng.uniform(size=(1, 2)) * [rows - 1, columns - 1]
     mean, covariance = posterior(points, known, np.zeros(1), variance=VARIANCE, length_scale=1.0, noise_variance=_NOISE)
     drawn = 3.0 + sample(mean, covariance, rng)

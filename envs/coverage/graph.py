@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import whole
 from envs.arrays import is_sparse
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction
 from envs.drawing import graph_places
+
+_MOST_NODES = 100_000
+"""Of a random graph; larger ones can be given."""
 
 
 class Graph(GraphWorld):
@@ -66,7 +70,9 @@ class Graph(GraphWorld):
         if graph is None:
             if num_nodes < 5:
                 raise ValueError(f"num_nodes is {num_nodes}; expected at least 5 for a random graph")
-            graph = networkx.connected_watts_strogatz_graph(num_nodes, 4, 0.1, tries=1000, seed=instance_seed)
+            whole("num_nodes", num_nodes, least=5, most=_MOST_NODES)
+            seed = whole("instance_seed", instance_seed, least=0, most=2**32 - 1)
+            graph = networkx.connected_watts_strogatz_graph(num_nodes, 4, 0.1, tries=1000, seed=seed)
         else:
             graph = _as_networkx(graph)
         self.graph = graph

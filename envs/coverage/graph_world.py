@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.arguments import whole
 from envs.arrays import read_whole
 from envs.coverage.pictures import draw_cells, draw_graph, explain_shades, left_to_gain, value_lines
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
@@ -27,6 +28,10 @@ Chooser: TypeAlias = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64
 """Maps nodes and the number of the step to actions."""
 
 _OBSERVATIONS = ("markov", "index", "history", "summary")
+
+
+_LONGEST = 1_000_000
+"""Steps of an episode, whose visits are remembered."""
 
 
 class GraphWorld(DrawnParametricEnv):
@@ -97,6 +102,7 @@ class GraphWorld(DrawnParametricEnv):
         require_set_function(set_function, number)
         if not hasattr(horizon, "__index__") or horizon < 1:
             raise ValueError(f"horizon is {horizon!r}; expected at least 1 step, in whole numbers")
+        whole("horizon", horizon, least=1, most=_LONGEST)
         if observation not in _OBSERVATIONS:
             raise ValueError(f"observation is {observation!r}; expected one of {', '.join(_OBSERVATIONS)}")
         if set_function.num_elements != number:

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import whole
+
 Disc: TypeAlias = Literal["cell", "block", "large"]
 """What a position sees: its own cell; the block of 2 x 2 cells with the position in its upper left corner; 3 x 3 likewise."""
 
@@ -15,6 +17,9 @@ MOVES = np.array([[0, 0], [0, 1], [1, 0], [0, -1], [-1, 0]])
 """Row and column steps of the five actions: stay, right, down, left, up."""
 
 _DISC_SIZES = {"cell": 1, "block": 2, "large": 3}
+
+
+_MOST_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class GridMap:
             rows: At least 1.
             columns: At least 1.
         """
+        if whole("rows", rows, least=0) * whole("columns", columns, least=0) > _MOST_CELLS:
+            raise ValueError(f"the grid has {rows * columns:,} cells; expected at most {_MOST_CELLS:,}")
         if rows < 1 or columns < 1:
             raise ValueError(f"the grid has {rows} rows and {columns} columns; expected at least 1 of each")
         return GridMap(np.ones((rows, columns), np.bool_))

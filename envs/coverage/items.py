@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import instance_generator
 from envs.arrays import read_whole
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.grids import GridMap
@@ -68,7 +69,7 @@ class Items(GraphWorld):
         self.groups = np.full(rows * columns, -1)
         """Kind of the item in each cell, -1 for none, ``(V,)``."""
         placed = np.repeat(np.arange(len(group_sizes)), group_sizes)
-        self.groups[np.random.default_rng(instance_seed).permutation(rows * columns)[: placed.size]] = placed
+        self.groups[instance_generator(instance_seed).permutation(rows * columns)[: placed.size]] = placed
         super().__init__(
             num_envs,
             successors=grid.successors,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from envs.arguments import instance_generator
+
 Floats = npt.NDArray[np.float64]
 
 _SAMPLES = 4096
@@ -37,9 +39,9 @@ class RaceTrack:
         Raises:
             ValueError: A number is not positive, or the track is too wide for its bends.
         """
-        if not (length > 0 and half_width > 0):
+        if not (0 < length < np.inf and 0 < half_width < np.inf):
             raise ValueError(f"length is {length} and half_width {half_width}; expected positive numbers of metres")
-        rng = np.random.default_rng(seed)
+        rng = instance_generator(seed)
         angle = np.linspace(0.0, 2.0 * np.pi, _SAMPLES, endpoint=False)
         waves = np.array([2, 3, 4])
         sizes, phases = rng.uniform(0.3, 1.0, 3) * [0.22, 0.09, 0.04], rng.uniform(0, 2 * np.pi, 3)

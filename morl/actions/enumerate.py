@@ -11,21 +11,18 @@ from torch import Tensor
 
 from morl.actions.base import ActionProblem
 from morl.errors import CapabilityError, ConfigurationError
+from morl.fields import CheckedFields, Count
 
 _BLOCK = 1 << 21
 """Numbers of one layer's output that are held at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enumerate:
+class Enumerate(CheckedFields):
     """Try every feasible action."""
 
-    limit: int = 200_000
+    limit: Count = 200_000
     """Largest set that is listed."""
-
-    def __post_init__(self) -> None:
-        if self.limit < 1:
-            raise ConfigurationError(f"Enumerate.limit must be at least 1, found {self.limit}")
 
     def make(self, constraint: Any) -> EnumerateMaximizer:
         """List the set.

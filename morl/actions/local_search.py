@@ -17,23 +17,20 @@ from torch import Tensor
 
 from morl.actions.base import ActionProblem, as_tensor
 from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, Repeats, RepeatsOrNone
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalSearch:
+class LocalSearch(CheckedFields):
     """Linear rounds, then single exchanges; finds good actions fast and proves nothing."""
 
-    rounds: int = 2
+    rounds: Repeats = 2
     """Linear models at most."""
-    swaps: int = 0
+    swaps: RepeatsOrNone = 0
     """Exchanges of one component for another (or additions or removals) at most, each the best of all."""
     oracle: Literal["exact", "greedy"] = "exact"
     """Who rounds: the set's exact linear maximiser, or adding components in order of their coefficient while that stays
     feasible. Greedy is for sets that hold all parts of their actions, and whose exact maximiser is an integer program."""
-
-    def __post_init__(self) -> None:
-        if self.rounds < 1 or self.swaps < 0:
-            raise ConfigurationError(f"LocalSearch needs rounds >= 1 and swaps >= 0, found {self.rounds} and {self.swaps}")
 
     def make(self, constraint: Any) -> LocalSearchMaximizer:
         """Prepare for an action set.

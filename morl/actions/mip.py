@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from morl.actions.base import ActionOptimizer, ActionProblem, as_tensor
 from morl.actions.local_search import LocalSearch
 from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, CountOrZero, NonNegative, Range
 from morl.mip import Maximizer, MIPResult, pieces
 from morl.mip.bounds import Bounds
 from morl.mip.folded import check_networks
@@ -22,14 +23,14 @@ from morl.registry import component_field
 
 
 @dataclass(frozen=True, kw_only=True)
-class MIP:
+class MIP(CheckedFields):
     """Exact answers, or answers with a proven gap; see :class:`morl.mip.Maximizer`. Members share the solver's model."""
 
-    gap: float = 0.02
+    gap: NonNegative = 0.02
     """Relative gap at which a search may stop."""
-    node_limit: int | None = None
+    node_limit: CountOrZero | None = None
     """Nodes of a search tree; reproducible."""
-    time_limit: float | None = None
+    time_limit: Annotated[float, Range(ge=0.0, finite=False)] | None = None
     """Seconds per decision; what is found then depends on the machine, so keep it for deployment."""
     formulation: Formulation = "big_m"
     """How units become rows."""
@@ -39,17 +40,9 @@ class MIP:
     """Whether small sets are tried action by action."""
     start: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the action that the search begins with."""
-    workers: int = 1
+    workers: Annotated[int, Range(ge=1, le=1_024)] = 1
     """Threads that solve side by side, of use where programs are needed: the solver runs outside Python. Answers do not depend
     on it."""
-
-    def __post_init__(self) -> None:
-        for name in ("gap", "node_limit", "time_limit"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ConfigurationError(f"MIP.{name} must not be negative, found {value}")
-        if self.workers < 1:
-            raise ConfigurationError(f"MIP.workers must be at least 1, found {self.workers}")
 
     def make(self, constraint: Any) -> MIPMaximizer:
         """Prepare for an action set."""

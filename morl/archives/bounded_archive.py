@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from morl.archives.archive import Archive, hashable
 from morl.archives.entry import Status
-from morl.errors import ConfigurationError, ShapeError
+from morl.errors import ShapeError
+from morl.fields import Count, Number, check_fields
 from morl.functional.dominance import non_dominated
 from morl.indicators.convention import hypervolume_contributions
 from morl.indicators.volume import contributions_are_quick, thinned
@@ -32,18 +33,15 @@ class BoundedArchive(Archive):
         [True, True, False]
     """
 
-    capacity: int = 100
+    capacity: Count = 100
     """Largest number of entries, ``>= 1``."""
-    reference_point: tuple[float, ...] | None = None
+    reference_point: tuple[Number, ...] | None = None
     """Point from which hypervolume is measured, ``(m,)``, return units. None: a tenth of the front's range below its worst
     corner, so that the extremes stay."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.capacity < 1:
-            raise ConfigurationError(
-                f"BoundedArchive: capacity is {self.capacity}, expected at least 1; for no bound use ParetoArchive"
-            )
+        check_fields(self)
 
     def keep(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Mark at most ``capacity`` points of the Pareto front of ``values`` ``(p, m)``."""

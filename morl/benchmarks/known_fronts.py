@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from morl.functional.dominance import non_dominated
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KnownFront:
@@ -26,6 +24,8 @@ class KnownFront:
 
 
 def _front(points: Any, *, exact: bool, source: str) -> KnownFront:
+    from morl.functional.dominance import non_dominated  # needs torch, which a list of environments does without
+
     values = np.asarray(points, dtype=np.float64)
     values = values[non_dominated(values)]
     return KnownFront(values=values[np.lexsort(values.T[::-1])], exact=exact, source=source)

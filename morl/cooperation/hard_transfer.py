@@ -8,9 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from morl.fields import CheckedFields
+
 
 @dataclass(frozen=True, kw_only=True)
-class HardTransfer:
+class HardTransfer(CheckedFields):
     """Copy the parameters of the member whose turn it is into its neighbours with a higher index.
 
     During the first sweep that gives each member a start from its trained predecessor instead of from scratch.

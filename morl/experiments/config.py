@@ -3,26 +3,25 @@
 A component's constructor is its configuration. Where a component is expected, YAML has a mapping whose ``name`` picks the
 class in the registry and whose other keys are the fields of that class; the bare name stands for all defaults; a mapping
 without ``name`` changes some fields of the default. An override that changes the name starts from the new component's own
-defaults. OmegaConf reads YAML, overrides and interpolations; the types are checked here, against the dataclass itself.
+defaults. What a number means is :mod:`morl.experiments.yaml_text`'s; the types are checked here, against the dataclass itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
-import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from morl.errors import ConfigurationError, MorlError, closest
+from morl.errors import ConfigurationError, MorlError, closest, shown
+from morl.experiments import yaml_text
 from morl.experiments.evaluation import Evaluation
 from morl.experiments.shipped import find_config
+from morl.fields import Count, NonNegative, Positive, Range, Seed, bare, check_fields, field_types
 from morl.protocols import Solver
 from morl.registry import KIND, component, component_field, load_plugins, name_of, names
 
@@ -34,6 +33,10 @@ T = TypeVar("T")
 
 _MOST_THREADS = 1024
 """Thread pools of some builds crash the process when they are asked for many more."""
+_MOST_KEYS = 20
+"""Of an override, one below the other."""
+_SHOWN_KEY = 80
+"""Characters of a key that a message shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +46,19 @@ class TaskConfig:
     MORL/D and other solvers that choose sub-problems themselves take none.
     """
 
-    weights: tuple[tuple[float, ...], ...] | tuple[float, ...] | None = None
+    weights: tuple[tuple[NonNegative, ...], ...] | tuple[NonNegative, ...] | None = None
     """Preference of the one member ``(m,)`` or of each member ``(n, m)``; None means equal weights."""
     scalarization: Any = component_field("scalarization", default=None)
     """How a vector value becomes a number; None means the weighted sum."""
-    ideal_point: tuple[float, ...] | None = None
+    ideal_point: tuple[Annotated[float, Range(finite=False)], ...] | None = None
     """Best value per objective ``(m,)``, return units, for scalarizations that measure a distance."""
-    scale: tuple[float, ...] | None = None
+    scale: tuple[Positive, ...] | None = None
     """Unit of each objective ``(m,)``, positive, return units; None means 1."""
     criterion: Literal["ser", "esr"] | None = None
     """Utility of the expected return, or expected utility of the return; None means the solver's."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "task.")
 
     def make(self, spec: ProblemSpec, criterion: Literal["ser", "esr"]) -> Task:
         """Build the live task for a problem.
@@ -101,13 +107,13 @@ class RunConfig:
     """Environment: a gymnasium id, or a mapping with ``id`` and the arguments to make it with."""
     solver: Solver = component_field("solver")
     """What trains."""
-    env_steps: int
+    env_steps: Count
     """Environment steps to train for, summed over the members; searches count, evaluation does not."""
-    seed: int = 0
+    seed: Seed = 0
     """Every random stream of the run derives from it."""
     device: str = "auto"
     """``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
-    threads: int | None = None
+    threads: Annotated[int, Range(ge=1, le=_MOST_THREADS)] | None = None
     """Computing threads; None: one for tables and narrow networks, whose operations are too small to share, else all."""
     evaluation: Evaluation = Evaluation()
     """How policies are judged."""
@@ -117,14 +123,7 @@ class RunConfig:
     """What the members work on, for solvers that leave the choice to the user."""
 
     def __post_init__(self) -> None:
-        if self.env_steps < 1:
-            raise ConfigurationError(f"env_steps must be at least 1, found {self.env_steps}")
-        if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
-            raise ConfigurationError(
-                f"threads must be from 1 to {_MOST_THREADS}, found {self.threads}; more than the machine's cores help nobody"
-            )
-        if self.seed < 0:
-            raise ConfigurationError(f"seed must be nonnegative, found {self.seed}")
+        check_fields(self, "")
         if isinstance(self.env, Mapping) and not isinstance(self.env.get("id"), str):
             raise ConfigurationError("env: a mapping needs the key 'id' (the environment's id) beside its arguments")
 
@@ -146,8 +145,10 @@ def load_config(config: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigurationError: Missing file, unknown key or name, wrong type, impossible value; names the key and the remedy.
     """
     path = find_config(config)
+    if path.stat().st_size > yaml_text.MOST_CHARACTERS:
+        raise ConfigurationError(f"{config} has {path.stat().st_size:,} bytes, which no configuration has; is it another file?")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{config} is not a text file: byte {error.start} is not UTF-8; expected YAML, saved as UTF-8"
@@ -174,17 +175,11 @@ def from_yaml(text: str, *, kind: str | None = None, overrides: Sequence[str] = 
     Raises:
         ConfigurationError: See :func:`load_config`.
     """
-    try:
-        node = OmegaConf.to_container(OmegaConf.create(text), resolve=False) if text.strip() else {}
-        if isinstance(node, dict):
-            for override in overrides:
-                node = _merged(node, _parse_override(override), ())
-            node = OmegaConf.to_container(OmegaConf.create(node), resolve=True)
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigurationError(f"{source}{line}: not valid YAML: {error.problem}") from error
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{source}: {str(error).splitlines()[0]}") from error
+    node = yaml_text.parse(text, source)
+    if isinstance(node, dict):
+        for override in overrides:
+            node = _merged(node, _parse_override(override), ())
+    node = yaml_text.resolve(node, source)
     if kind is not None:
         return _component(kind, Any, node, (), dataclasses.MISSING)
     if not isinstance(node, dict):
@@ -194,13 +189,14 @@ def from_yaml(text: str, *, kind: str | None = None, overrides: Sequence[str] = 
 
 
 def _parse_override(text: str) -> dict[str, Any]:
-    key, equals, _ = text.partition("=")
-    if not equals or not key.strip("."):
-        raise ConfigurationError(f"override {text!r}: expected KEY=VALUE, such as seed=1 or solver.gamma=0.98")
-    try:
-        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.from_dotlist([text]), resolve=False))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigurationError(f"override {text!r}: {str(error).splitlines()[0]}") from error
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts) or len(parts) > _MOST_KEYS:
+        raise ConfigurationError(f"override {shown(text)}: expected KEY=VALUE, such as seed=1 or solver.gamma=0.98")
+    node = yaml_text.parse(value, f"override {shown(text)}") if value.strip() else None
+    for part in reversed(parts):
+        node = {part: node}
+    return cast("dict[str, Any]", node)
 
 
 def _merged(base: Any, override: Any, path: tuple[str, ...]) -> Any:
@@ -220,19 +216,26 @@ def _merged(base: Any, override: Any, path: tuple[str, ...]) -> Any:
 _Path = tuple[str, ...]
 
 
+def _key(*path: str) -> str:
+    """A key as a message shows it."""
+    key = ".".join(path)
+    return key if len(key) <= _SHOWN_KEY else f"{key[: _SHOWN_KEY - 1]}…"
+
+
 def _where(path: _Path) -> str:
-    return ".".join(path) + ": " if path else ""
+    return _key(*path) + ": " if path else ""
 
 
 def _found(value: Any) -> str:
     kind = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "null", str: "text"}.get(
         type(value), type(value).__name__
     )
-    return kind if isinstance(value, (dict, type(None))) else f"{value!r} ({kind})"
+    return kind if isinstance(value, (dict, type(None))) else f"{shown(value)} ({kind})"
 
 
 def _describe(hint: Any) -> str:
     """A type as a person would say it."""
+    hint = bare(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(repr(a) for a in arguments)
@@ -251,11 +254,8 @@ def _describe(hint: Any) -> str:
 
 def _fields(cls: type[Any]) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
     """Constructor fields of a dataclass with their types."""
-    try:
-        hints = typing.get_type_hints(cls)
-    except NameError as error:
-        raise ConfigurationError(f"{cls.__name__}: the types of its fields must be importable at run time ({error})") from error
-    return {f.name: (f, hints[f.name]) for f in dataclasses.fields(cls) if f.init}
+    types_of = field_types(cast(Any, cls))
+    return {f.name: (f, types_of[f.name]) for f in dataclasses.fields(cls) if f.init}
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -269,9 +269,9 @@ def _build(cls: type[T], node: Mapping[str, Any], path: _Path, base: T | None = 
     for key, value in node.items():
         if key not in fields:
             of = f" of {label}" if label else ""
+            meant = _meant(cls, node, base, path, str(key))
             raise ConfigurationError(
-                f"{'.'.join((*path, str(key)))}: unknown key{of}.{closest(str(key), fields)} "
-                f"Valid keys: {', '.join(fields) or 'none'}"
+                f"{_key(*path, str(key))}: unknown key{of}.{meant} Valid keys: {', '.join(fields) or 'none'}"
             )
         field, hint = fields[key]
         place = (*path, str(key))
@@ -285,13 +285,50 @@ def _build(cls: type[T], node: Mapping[str, Any], path: _Path, base: T | None = 
             if key not in arguments and _default(field) is dataclasses.MISSING:
                 kind = field.metadata.get(KIND)
                 expected = f"a {kind}: {', '.join(names(kind))}" if kind else _describe(hint)
-                raise ConfigurationError(f"{'.'.join((*path, key))}: missing; expected {expected}")
+                raise ConfigurationError(f"{_key(*path, key)}: missing; expected {expected}")
     try:
         return cls(**arguments) if base is None else dataclasses.replace(cast("Any", base), **arguments)
     except MorlError as error:
         raise type(error)(f"{_where(path)}{error}") from error
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{_where(path)}{error}") from error
+
+
+def _meant(cls: type[Any], node: Mapping[str, Any], base: Any, path: _Path, key: str) -> str:
+    """Say which key is meant by one that a dataclass does not have: deeper, misspelt, or higher up."""
+    own, value = _fields(cls), node.get(key)
+    if isinstance(value, dict) and value and set(value) <= set(own):  # one level too deep
+        return f" Did you mean {_key(*path, str(next(iter(value))))!r}?"
+    nested = sorted(_nested_keys(cls, node, base), key=len)
+    if exact := [inner for inner in nested if inner[-1] == key]:
+        return f" Did you mean {' or '.join(repr(_key(*path, *inner)) for inner in exact[:3])}?"
+    if path and key != "solver" and key in _fields(RunConfig):
+        return f" Did you mean {key!r}?"
+    # Of equally close ones, what is here comes first; what is deeper must be closer.
+    candidates = [(name,) for name in own] + nested
+    closeness = [difflib.SequenceMatcher(None, key, inner[-1]).ratio() for inner in candidates]
+    best = max(range(len(candidates)), key=lambda i: (closeness[i], -len(candidates[i])), default=None)
+    if best is None or closeness[best] < (0.5 if best < len(own) else 0.75):
+        return closest(key, own)
+    return f" Did you mean {_key(*(path if best >= len(own) else ()), *candidates[best])!r}?"
+
+
+def _nested_keys(cls: type[Any], node: Mapping[str, Any], base: Any) -> Iterator[_Path]:
+    """Paths of the fields of the parts that a dataclass holds, and of theirs."""
+    for name, (field, hint) in _fields(cls).items():
+        part = getattr(base, name, None) if base is not None else _default(field)
+        inner = node.get(name)
+        chosen = inner.get("name") if isinstance(inner, dict) else inner
+        of_kind = field.metadata.get(KIND)
+        if of_kind and isinstance(chosen, str) and chosen in names(of_kind):
+            inner_cls, part = component(of_kind, chosen), None
+        else:
+            inner_cls = next((h for h in (hint, *typing.get_args(hint)) if h in (Evaluation, TaskConfig)), type(part))
+        if isinstance(inner_cls, type) and dataclasses.is_dataclass(inner_cls):
+            for key in _fields(inner_cls):
+                yield name, key
+            for path in _nested_keys(inner_cls, inner if isinstance(inner, dict) else {}, part):
+                yield name, *path
 
 
 def _component(kind: str, hint: Any, node: Any, path: _Path, default: Any) -> Any:
@@ -313,7 +350,7 @@ def _component(kind: str, hint: Any, node: Any, path: _Path, default: Any) -> An
         if dataclasses.is_dataclass(default) and not isinstance(default, type):
             registered = name_of(default, kind)
             return _build(type(default), own, path, default, registered[1] if registered else type(default).__name__)
-        raise ConfigurationError(f"{'.'.join((*path, 'name'))}: missing; expected a {kind}: {', '.join(names(kind))}")
+        raise ConfigurationError(f"{_key(*path, 'name')}: missing; expected a {kind}: {', '.join(names(kind))}")
     if isinstance(node, (list, tuple)) and several:
         if all(isinstance(item, (str, dict)) for item in node):
             return tuple(_component(kind, Any, item, (*path, str(i)), dataclasses.MISSING) for i, item in enumerate(node))
@@ -327,10 +364,14 @@ def _instance(kind: str, name: str, node: Mapping[str, Any], path: _Path) -> Any
         found = component(kind, name)
     except ConfigurationError as error:
         raise ConfigurationError(f"{_where(path)}{error}") from error
-    if isinstance(found, type):
+    if isinstance(found, type) and dataclasses.is_dataclass(found):
         return _build(found, node, path, label=name)
+    if isinstance(found, type) or not callable(found):
+        raise ConfigurationError(f"{_where(path)}the {kind} {name!r} is {shown(found)}; expected a dataclass")
     if node:
-        raise ConfigurationError(f"{_where(path)}the {kind} {name!r} has no keys of its own, found {', '.join(node)}")
+        raise ConfigurationError(
+            f"{_where(path)}the {kind} {name!r} has no keys of its own, found {_key(', '.join(map(str, node)))}"
+        )
     return found
 
 
@@ -346,6 +387,7 @@ _NO = object()
 
 
 def _try_convert(hint: Any, value: Any, path: _Path, default: Any = dataclasses.MISSING) -> Any:
+    hint = bare(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is object:
         return value
@@ -378,9 +420,10 @@ def _try_convert(hint: Any, value: Any, path: _Path, default: Any = dataclasses.
     if isinstance(origin or hint, type) and issubclass(origin or hint, Mapping):
         return dict(value) if isinstance(value, Mapping) else _NO
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return float(value)  # text of at most a hundred digits
     if hint is int and not isinstance(value, bool):
-        if isinstance(value, float) and value.is_integer():
+        # From 2**53 on a float may no longer be the whole number that was written.
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             return int(value)
         return value if isinstance(value, int) else _NO
     return value if isinstance(hint, type) and type(value) is hint else _NO
@@ -402,7 +445,7 @@ def to_yaml(obj: Any) -> str:
         ConfigurationError: It holds something that YAML cannot (a callable, a component that is not registered).
     """
     plain = to_plain(obj)
-    return OmegaConf.to_yaml(OmegaConf.create(plain if isinstance(plain, dict) else {"name": plain}))
+    return yaml_text.dump(plain if isinstance(plain, dict) else {"name": plain})
 
 
 def to_plain(obj: Any, path: tuple[str, ...] = ()) -> Any:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.fields import Count, Number, Repeats, RepeatsOrNone, Seed, Share, check_fields
 from morl.policies.base import BasePolicy
 from morl.protocols import EnvFactory, EnvRows, Policy
 from morl.seeding import stream_seed, torch_stream
@@ -31,38 +31,27 @@ _log = logging.getLogger(__name__)
 class Evaluation:
     """How policies are judged."""
 
-    episodes: int = 5
+    episodes: Repeats = 5
     """Episodes per policy and transition model."""
-    period: int | None = None
+    period: Count | None = None
     """Environment steps between evaluations; None: the solver's exchange period, else a twentieth of the budget."""
-    gamma: float | None = None
+    gamma: Share | None = None
     """Discount of the reported values; None for the solver's."""
     deterministic: bool = True
     """Judge the most likely action instead of sampled ones."""
-    reference_point: tuple[float, ...] | None = None
+    reference_point: tuple[Number, ...] | None = None
     """Point from which hypervolume is measured, return units; None for the benchmark registry's, or one estimated once."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the evaluation episodes: the same for every run and method, so that all are compared on common random numbers."""
-    max_episode_steps: int = 10_000
+    max_episode_steps: Count = 10_000
     """Episodes are cut here, in environment steps, whatever the environment's own limit."""
-    max_rows: int = 256
+    max_rows: Count = 256
     """Environments alive at once."""
-    final_episodes: int = 0
+    final_episodes: RepeatsOrNone = 0
     """Judge the final archive again in this many fresh episodes and report both figures (0: do not)."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "max_episode_steps", "max_rows"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"evaluation.{name} must be at least 1, found {getattr(self, name)}")
-        if self.period is not None and self.period < 1:
-            raise ConfigurationError(f"evaluation.period must be at least 1 environment step, found {self.period}")
-        if self.gamma is not None and not 0.0 <= self.gamma <= 1.0:
-            raise ConfigurationError(f"evaluation.gamma must be in [0, 1], found {self.gamma}")
-        for name in ("final_episodes", "seed"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"evaluation.{name} must not be negative, found {getattr(self, name)}")
-        if self.reference_point is not None and not np.isfinite(self.reference_point).all():
-            raise ConfigurationError(f"evaluation.reference_point must hold finite numbers, found {list(self.reference_point)}")
+        check_fields(self, "evaluation.")
 
 
 @dataclass(frozen=True)

@@ -26,18 +26,20 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """Bounds on the value of what was found, where a solver can prove them."""
+    """Bounds on the value of what was found, where a solver can prove or estimate them."""
 
     lower: float
-    """Proven lower bound, return units."""
+    """Lower bound, return units."""
     upper: float
-    """Proven upper bound, return units."""
+    """Upper bound, return units."""
     gap: float
     """``upper - lower``, return units."""
     status: str
     """How the solver stopped."""
     semantics: str
     """What exactly lies between the bounds."""
+    proven: bool = False
+    """Whether the bounds are exact; else they are estimated from simulated episodes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

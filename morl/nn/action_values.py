@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import ConfigurationError
+from morl.memory import require_parameters
 from morl.nn.stacked import Parameters
 
 if TYPE_CHECKING:
@@ -191,6 +192,9 @@ class ActionValueNet:
         Returns:
             Parameters ``(n, ...)``.
         """
+        inputs = self.num_actions + self.observation
+        count = sum((before + sees * inputs + 1) * size for before, size, sees in self._layers)
+        require_parameters(len(generators) * count, device)
         members = [self._init_member(generator) for generator in generators]
         return [torch.stack(parts).to(device) for parts in zip(*members, strict=True)]
 

@@ -7,6 +7,7 @@ Twin networks (two critics per member) are one more axis behind the members, ``(
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import CheckpointError, ConfigurationError
+from morl.memory import require_parameters
 
 Parameters = list[Tensor]
 """Weights and biases in layer order: ``[W1, b1, W2, b2, ...]``."""
@@ -92,6 +94,8 @@ class StackedMLP:
         Returns:
             Parameters ``(n, ...)`` or ``(n, copies, ...)``.
         """
+        count = len(generators) * (self.copies or 1) * sum(math.prod(shape) for shape in self.shapes)
+        require_parameters(count, device)
         members = [self._init_member(generator) for generator in generators]
         return [torch.stack(parts).to(device) for parts in zip(*members, strict=True)]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.fields import NonNegative, Repeats
 from morl.planners.modular_policy import backward_induction
 from morl.planners.planner import Planner, Walks, walk
 
@@ -18,22 +18,11 @@ from morl.planners.planner import Planner, Walks, walk
 class BeamSearch(Planner):
     """Keep the best ``width`` partial walks of each length; of walks that are the same for all that follows, one."""
 
-    width: int = 300
+    width: Repeats = 300
     """Partial walks that are kept."""
-    lookahead: float = 0.0
+    lookahead: NonNegative = 0.0
     """Weight of what is to come, in the judgement of partial walks: the largest sum of gains of which each remembers only the
     node before, an optimistic guess that leads to worth far away. 0 judges by what was gained."""
-
-    def __post_init__(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            ConfigurationError: The width is below 1, or the weight is negative.
-        """
-        if self.lookahead < 0:
-            raise ConfigurationError(f"lookahead is {self.lookahead}; expected a nonnegative weight")
-        if self.width < 1:
-            raise ConfigurationError(f"width is {self.width}; expected at least 1 walk")
 
     def _plan(self, walks: Walks) -> dict[str, Any]:
         walks.require_deterministic("beam search")

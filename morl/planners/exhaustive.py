@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from morl.errors import CapabilityError
+from morl.fields import Count
 from morl.planners.beam_search import distinct
 from morl.planners.planner import Planner, Walks, walk
 
@@ -21,7 +22,7 @@ class Exhaustive(Planner):
     its size can grow exponentially with the horizon.
     """
 
-    limit: int = 200_000
+    limit: Count = 200_000
     """Most histories of one length that are told apart."""
 
     def _plan(self, walks: Walks) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from envs.coverage.set_functions import (
 )
 from envs.highs import is_worth_it, quiet_highs, run, trouble
 from morl.errors import CapabilityError, ConfigurationError
+from morl.fields import NonNegative, Range, Repeats
 from morl.planners.beam_search import BeamSearch
 from morl.planners.planner import Planner, Walks, walk
 
@@ -47,23 +48,14 @@ class MixedInteger(Planner):
     can be written in this way; others are refused. The walk of :class:`BeamSearch` is the first incumbent.
     """
 
-    time_limit: float = 60.0
+    time_limit: Annotated[float, Range(gt=0.0, finite=False)] = 60.0
     """Seconds for HiGHS; after that the best walk and bound so far are returned, with status ``limit``."""
-    gap: float = 1e-6
+    gap: NonNegative = 1e-6
     """Relative difference of bound and value at which the optimum counts as proved."""
     relaxation: bool = False
     """Solve the linear relaxation only: the bound, and the walk of the beam search."""
-    width: int = 300
+    width: Repeats = 300
     """Of the beam search."""
-
-    def __post_init__(self) -> None:
-        """Check the limits.
-
-        Raises:
-            ConfigurationError: A limit is not positive.
-        """
-        if not (self.time_limit > 0 and self.gap >= 0):
-            raise ConfigurationError(f"time_limit is {self.time_limit} and gap {self.gap}; expected positive numbers")
 
     def _plan(self, walks: Walks) -> dict[str, Any]:
         walks.require_deterministic("the mixed-integer program")

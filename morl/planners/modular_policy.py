@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from morl.fields import Repeats, Seed
 from morl.planners.closed_loop import play
 from morl.planners.planner import Planner, Walks
 
@@ -42,9 +43,9 @@ class ModularPolicy(Planner):
     the same guarantee.
     """
 
-    episodes: int = 1000
+    episodes: Repeats = 1000
     """Episodes that estimate the value in a world that slips."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the slips."""
 
     def _plan(self, walks: Walks) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from envs.arrays import read_floats, read_whole
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
+from morl.fields import CheckedFields
 from morl.registry import name_of
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planner(ABC):
+class Planner(CheckedFields, ABC):
     """Base of the planners."""
 
     def plan(self, env: Any, weights: Sequence[float] | None = None) -> Plan:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, NonNegative
 from morl.scalarizations.base import distance, largest
 
 _SMALLEST_WEIGHT = 1e-10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Achievement:
+class Achievement(CheckedFields):
     r"""Smallest lead over an aspiration point, each objective in units of its weight.
 
     The weights act as tolerances: an objective with a small weight must come close to the point first. The point
@@ -31,15 +31,11 @@ class Achievement:
         -4.0
     """
 
-    rho: float = 0.0
+    rho: NonNegative = 0.0
     """Factor of the sum, per return unit, ``>= 0``; a small positive one excludes weakly dominated points."""
 
     is_linear: ClassVar[bool] = False
     needs_ideal_point: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.rho < float("inf"):
-            raise ConfigurationError(f"Achievement: rho is {self.rho}, expected a finite number >= 0; 0 or 0.05 is usual")
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
         """Scalarise vector values.

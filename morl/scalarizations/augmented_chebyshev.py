@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, NonNegative
 from morl.scalarizations.base import distance, largest
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentedChebyshev:
+class AugmentedChebyshev(CheckedFields):
     r"""Chebyshev plus a small weighted sum.
 
     The sum breaks the ties in which one objective could still be improved at no cost to the largest shortfall, so the
@@ -27,15 +27,11 @@ class AugmentedChebyshev:
         -3.5
     """
 
-    rho: float = 0.05
+    rho: NonNegative = 0.05
     """Factor of the sum, unitless, ``>= 0``."""
 
     is_linear: ClassVar[bool] = False
     needs_ideal_point: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.rho < float("inf"):
-            raise ConfigurationError(f"AugmentedChebyshev: rho is {self.rho}, expected a finite number >= 0; 0.05 is usual")
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
         """Scalarise vector values.

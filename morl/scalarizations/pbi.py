@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, NonNegative
 from morl.scalarizations.base import distance, norm
 
 
 @dataclass(frozen=True, kw_only=True)
-class PBI:
+class PBI(CheckedFields):
     r"""Distance to the ideal point along the preference, plus a penalty for leaving that direction.
 
     With :math:`d = z - v`, :math:`\hat w = w / \lVert w \rVert`:
@@ -36,15 +36,11 @@ class PBI:
         (-5.0, -25.0)
     """
 
-    theta: float = 5.0
+    theta: NonNegative = 5.0
     """Penalty factor, unitless, ``>= 0``. Default from Zhang and Li 2007."""
 
     is_linear: ClassVar[bool] = False
     needs_ideal_point: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.theta < float("inf"):
-            raise ConfigurationError(f"PBI: theta is {self.theta}, expected a finite number >= 0; 5 is usual")
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
         """Scalarise vector values.

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, Positive
 from morl.scalarizations.base import aligned, distance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saturate:
+class Saturate(CheckedFields):
     r"""Weighted sum of truncated objectives: what exceeds its target is not paid for.
 
     .. math:: g(v \mid w, z) = \sum_j w_j \min(v_j, \ell z_j)
@@ -32,15 +32,11 @@ class Saturate:
         4.5
     """
 
-    level: float = 1.0
+    level: Positive = 1.0
     """Target of every objective as a part of the ideal point, ``> 0``."""
 
     is_linear: ClassVar[bool] = False
     needs_ideal_point: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.level < float("inf"):
-            raise ConfigurationError(f"Saturate: level is {self.level}, expected a finite number > 0, usually at most 1")
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
         """Scalarise vector values.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from morl.errors import ConfigurationError
+from morl.fields import CheckedFields, Positive
 from morl.scalarizations.base import distance, log_sum_exp
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothChebyshev:
+class SmoothChebyshev(CheckedFields):
     r"""Chebyshev with a smooth maximum: differentiable everywhere, every objective keeps a gradient.
 
     It lies below :class:`Chebyshev` by at most :math:`\mu \ln m`.
@@ -27,17 +27,11 @@ class SmoothChebyshev:
         -5.0
     """
 
-    mu: float = 0.1
+    mu: Positive = 0.1
     """Smoothing, in (scaled) return units, ``> 0``; smaller is closer to the maximum."""
 
     is_linear: ClassVar[bool] = False
     needs_ideal_point: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.mu < float("inf"):
-            raise ConfigurationError(
-                f"SmoothChebyshev: mu is {self.mu}, expected a finite number > 0; for mu = 0 use Chebyshev"
-            )
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
         """Scalarise vector values.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morl.errors import ConfigurationError
+from morl.fields import CheckedFields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from morl.scalarizations import Scalarization
 
 
-class RunnableSolver:
+class RunnableSolver(CheckedFields):
     """Mixin of the solver dataclasses: trains from Python in one call."""
 
     def run(
@@ -97,37 +98,3 @@ def require(condition: bool, message: str) -> None:
     """Raise a :class:`~morl.errors.ConfigurationError` unless a condition on solver fields holds."""
     if not condition:
         raise ConfigurationError(message)
-
-
-def check_common(solver: Any) -> None:
-    """Check the ranges of the fields that solvers have in common.
-
-    Args:
-        solver: A solver dataclass; fields that it lacks are skipped.
-
-    Raises:
-        ConfigurationError: A field is out of range.
-    """
-    name = type(solver).__name__
-    require(0.0 <= solver.gamma <= 1.0, f"{name}.gamma must be in [0, 1], found {solver.gamma}")
-    for field in ("learning_rate", "critic_learning_rate", "updates_per_step"):
-        value = getattr(solver, field, 1.0)
-        require(value > 0, f"{name}.{field} must be positive, found {value}")
-    for field in (
-        "batch_size",
-        "rows_per_member",
-        "capacity",
-        "n_step",
-        "target_period",
-        "horizon",
-        "epochs",
-        "minibatch_size",
-    ):
-        value = getattr(solver, field, 1)
-        require(value >= 1, f"{name}.{field} must be at least 1, found {value}")
-    require(getattr(solver, "learning_starts", 0) >= 0, f"{name}.learning_starts must not be negative")
-    hidden = getattr(solver, "hidden", (1,))
-    require(
-        len(hidden) > 0 and min(hidden) > 0, f"{name}.hidden must name at least one layer of positive width, found {hidden}"
-    )
-    require(0.0 < getattr(solver, "tau", 1.0) <= 1.0, f"{name}.tau must be in (0, 1]")

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from morl.action_spaces import FiniteActions, supported_actions
 from morl.errors import CapabilityError
+from morl.fields import Count, NonNegative, Positive, Share, Widths
 from morl.functional import accrued_rewards, expected_utility_loss, rewards_to_go
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
@@ -37,7 +38,7 @@ from morl.policies.mlp import MLPPolicy
 from morl.population import PopulationLearner, default_task
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, check_common, require, waiting_for_episodes
+from morl.solvers.base import RunnableSolver, waiting_for_episodes
 from morl.stores import Rollout
 from morl.task import Task, Utility
 
@@ -51,24 +52,18 @@ class EUPG(RunnableSolver):
 
     criterion: ClassVar[Literal["esr"]] = "esr"
 
-    hidden: tuple[int, ...] = (64,)
+    hidden: Widths = (64,)
     """Width of each hidden layer (tanh)."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Adam's step size."""
-    gamma: float = 0.99
+    gamma: Share = 0.99
     """Discount factor, the same for accrued and future reward."""
-    rows_per_member: int = 16
+    rows_per_member: Count = 16
     """Environment rows of each member: the episodes of one batch."""
-    entropy_coefficient: float = 0.01
+    entropy_coefficient: NonNegative = 0.01
     """Weight of the policy's entropy, in units of the utility's standard deviation over the batch."""
-    max_gradient_norm: float = 10.0
+    max_gradient_norm: Positive = 10.0
     """Each member's gradient is clipped to this Euclidean norm."""
-
-    def __post_init__(self) -> None:
-        check_common(self)
-        require(
-            self.entropy_coefficient >= 0, f"EUPG.entropy_coefficient must not be negative, found {self.entropy_coefficient}"
-        )
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> EUPGLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from morl.action_spaces import FiniteActions, supported_actions
+from morl.fields import BatchSize, Count, CountOrZero, Positive, PositiveShare, Share, UpdatesPerStep, Widths
 from morl.functional import double_q_target
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
@@ -35,7 +36,7 @@ from morl.policies.mlp import MLPPolicy
 from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.base import RunnableSolver, require
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.task import Task
 
@@ -51,53 +52,49 @@ class MODQN(RunnableSolver):
     greedy choice by a non-linear utility of future returns optimises no criterion. ESR with a non-linear utility is refused.
     """
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Widths = (64, 64)
     """Width of each hidden layer."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Of the network."""
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     """Transitions per member and update."""
-    learning_starts: int = 1_000
+    learning_starts: CountOrZero = 1_000
     """Random environment steps per member before the first update."""
-    updates_per_step: float = 1.0
+    updates_per_step: UpdatesPerStep = 1.0
     """Gradient updates per member and environment step of that member."""
-    gamma: float = 0.99
+    gamma: Share = 0.99
     """Discount factor."""
-    tau: float = 0.01
+    tau: PositiveShare = 0.01
     """Blend of the target network per target update."""
-    target_period: int = 1
+    target_period: Count = 1
     """Updates between target updates."""
-    epsilon_start: float = 1.0
+    epsilon_start: Share = 1.0
     """Probability of a random action at a member's first step."""
-    epsilon_end: float = 0.05
+    epsilon_end: Share = 0.05
     """Probability of a random action after the decay."""
-    epsilon_decay_steps: int = 20_000
+    epsilon_decay_steps: Count = 20_000
     """Environment steps per member over which the probability falls linearly."""
-    capacity: int = 100_000
+    capacity: Count = 100_000
     """Transitions kept: of each member, or of all together if shared."""
     replay: Literal["per_member", "shared"] = "per_member"
     """Whether members learn from their own transitions or from everybody's."""
     prioritised: bool = False
     """Draw transitions in proportion to their last scalarised temporal-difference error instead of uniformly."""
-    n_step: int = 1
+    n_step: Count = 1
     """Length of the return before bootstrapping, environment steps; beyond 1, exploring actions inside it bias the values."""
     loss: Literal["huber", "mse"] = "mse"
     """Of each objective's temporal-difference error; Huber's bends at 1 reward unit and then estimates medians, not means."""
-    max_gradient_norm: float = 10.0
+    max_gradient_norm: Positive = 10.0
     """Each member's gradient is clipped to this Euclidean norm."""
-    rows_per_member: int = 1
+    rows_per_member: Count = 1
     """Environment rows of each member."""
 
     def __post_init__(self) -> None:
-        check_common(self)
+        super().__post_init__()
         require(
-            0.0 <= self.epsilon_end <= self.epsilon_start <= 1.0,
-            f"MODQN needs 0 <= epsilon_end <= epsilon_start <= 1, found {self.epsilon_end} and {self.epsilon_start}",
+            self.epsilon_end <= self.epsilon_start,
+            f"MODQN needs epsilon_end <= epsilon_start, found {self.epsilon_end} and {self.epsilon_start}",
         )
-        require(
-            self.epsilon_decay_steps >= 1, f"MODQN.epsilon_decay_steps must be at least 1, found {self.epsilon_decay_steps}"
-        )
-        require(self.max_gradient_norm > 0, f"MODQN.max_gradient_norm must be positive, found {self.max_gradient_norm}")
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MODQNLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""

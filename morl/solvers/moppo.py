@@ -27,6 +27,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.action_spaces import box_actions, supported_actions
+from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
 from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
 from morl.nn.distributions import gaussian_entropy, gaussian_log_density
 from morl.nn.population_adam import PopulationAdam
@@ -36,7 +37,7 @@ from morl.policies.mlp import MLPPolicy
 from morl.population import PopulationLearner, default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.base import RunnableSolver
 from morl.stores import Rollout
 from morl.task import Task
 
@@ -58,47 +59,38 @@ class MOPPO(RunnableSolver):
     ESR with a non-linear utility is refused. Data are used once, so replay cannot be shared.
     """
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Widths = (64, 64)
     """Width of each hidden layer of the actor and the critic."""
     activation: Literal["tanh", "relu"] = "tanh"
     """Of the hidden layers."""
-    learning_rate: float = 3e-4
+    learning_rate: Positive = 3e-4
     """Of the actor."""
-    critic_learning_rate: float = 1e-3
+    critic_learning_rate: Positive = 1e-3
     """Of the critic."""
-    gamma: float = 0.99
+    gamma: Share = 0.99
     """Discount factor."""
-    gae_lambda: float = 0.95
+    gae_lambda: Share = 0.95
     """Weight of longer horizons in the advantages, in [0, 1]."""
-    rows_per_member: int = 8
+    rows_per_member: Count = 8
     """Environment rows of each member."""
-    horizon: int = 256
+    horizon: Count = 256
     """Steps of each row between improvements."""
-    epochs: int = 4
+    epochs: Repeats = 4
     """Passes over a rollout per improvement."""
-    minibatch_size: int = 256
+    minibatch_size: BatchSize = 256
     """Steps per member and gradient update."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """Largest change of a probability ratio that is rewarded."""
-    entropy_coefficient: float = 0.0
+    entropy_coefficient: NonNegative = 0.0
     """Weight of the entropy (nats) beside normalised advantages."""
-    max_gradient_norm: float = 0.5
+    max_gradient_norm: Positive = 0.5
     """Each member's gradients of the actor and of the critic are clipped to this Euclidean norm."""
-    initial_log_std: float = -0.5
+    initial_log_std: LogDeviation = -0.5
     """Log standard deviation of new continuous policies, in units of half the width of the action box; tuned on halfcheetah."""
     normalise_observations: bool = True
     """Shift and scale real-valued observations by each member's running mean and standard deviation."""
     normalise_values: bool = True
     """Let the critic predict returns shifted and scaled per member and objective, so that units do not matter to it."""
-
-    def __post_init__(self) -> None:
-        check_common(self)
-        require(0.0 <= self.gae_lambda <= 1.0, f"MOPPO.gae_lambda must be in [0, 1], found {self.gae_lambda}")
-        require(self.clip > 0, f"MOPPO.clip must be positive, found {self.clip}")
-        require(self.max_gradient_norm > 0, f"MOPPO.max_gradient_norm must be positive, found {self.max_gradient_norm}")
-        require(
-            self.entropy_coefficient >= 0, f"MOPPO.entropy_coefficient must not be negative, found {self.entropy_coefficient}"
-        )
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOPPOLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""

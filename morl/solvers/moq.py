@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from morl.action_spaces import discrete_start, supported_actions
+from morl.fields import Count, Number, PositiveShare, Share
 from morl.nn.stacked import restore_
 from morl.policies.tabular import TabularPolicy
 from morl.population import PopulationLearner, default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State
-from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.base import RunnableSolver, require
 from morl.spaces import StateIndexer
 from morl.task import Task
 
@@ -37,31 +38,29 @@ class MOQLearning(RunnableSolver):
     return, which finds points of the convex hull only; ESR with a non-linear utility is refused.
     """
 
-    learning_rate: float = 0.1
+    learning_rate: PositiveShare = 0.1
     """Step size; 1 is right for deterministic environments."""
-    gamma: float = 0.99
+    gamma: Share = 0.99
     """Discount factor."""
-    epsilon_start: float = 1.0
+    epsilon_start: Share = 1.0
     """Probability of a random action at the start."""
-    epsilon_end: float = 0.1
+    epsilon_end: Share = 0.1
     """Probability of a random action at the end."""
-    epsilon_steps: int = 10_000
+    epsilon_steps: Count = 10_000
     """Environment steps per member over which it falls linearly."""
-    initial_value: float = 0.0
+    initial_value: Number = 0.0
     """Initial value of every entry and objective, return units; optimistic if large."""
     replay: Literal["per_member", "shared"] = "shared"
     """Whether a transition teaches the member that made it or everybody."""
-    rows_per_member: int = 4
+    rows_per_member: Count = 4
     """Environment rows of each member."""
 
     def __post_init__(self) -> None:
-        check_common(self)
-        require(self.learning_rate <= 1.0, f"MOQLearning.learning_rate must be in (0, 1], found {self.learning_rate}")
+        super().__post_init__()
         require(
-            0.0 <= self.epsilon_end <= self.epsilon_start <= 1.0,
-            f"MOQLearning needs 0 <= epsilon_end <= epsilon_start <= 1, found {self.epsilon_end} and {self.epsilon_start}",
+            self.epsilon_end <= self.epsilon_start,
+            f"MOQLearning needs epsilon_end <= epsilon_start, found {self.epsilon_end} and {self.epsilon_start}",
         )
-        require(self.epsilon_steps >= 1, f"MOQLearning.epsilon_steps must be at least 1, found {self.epsilon_steps}")
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOQLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from morl.cooperation.neighbourhood import KNearest, Neighbourhood
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.experiments.assessment import Assessment, Assessor
 from morl.experiments.result import HasReport, Report
+from morl.fields import Count, NonNegative, Number, Range, RepeatsOrNone
 from morl.protocols import EnvFactory, HasFirstUpdate, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
@@ -55,11 +56,11 @@ class MORLD(RunnableSolver):
 
     solver: Any = component_field("solver", default_factory=MOSAC)
     """Improves the members' policies."""
-    num_members: int = 6
+    num_members: Annotated[int, Range(ge=1, le=10_000)] = 6
     """Size of the population."""
     scalarization: Scalarization = component_field("scalarization", default=WeightedSum())
     """Combines the objectives."""
-    weights: str | tuple[tuple[float, ...], ...] = "riesz"
+    weights: str | tuple[tuple[NonNegative, ...], ...] = "riesz"
     """Initial weights: a generator's name (``riesz``, ``simplex_lattice``, ``dirichlet``, ``extrema``) or the vectors."""
     weight_adaptation: WeightAdaptation | None = component_field("weight_adaptation", default=None)
     """Moves the weights at every exchange; None keeps them."""
@@ -71,27 +72,21 @@ class MORLD(RunnableSolver):
     """Whose turn it is: who is trained in a turn-by-turn schedule, and whose parameters are transferred."""
     schedule: Literal["synchronous", "turn_by_turn"] = "synchronous"
     """Everybody trains side by side in one batched update, or one member after the other as in the paper."""
-    exchange_period: int = 10_000
+    exchange_period: Count = 10_000
     """Environment steps between exchanges, summed over members."""
-    update_passes: int = 10
+    update_passes: RepeatsOrNone = 10
     """Gradient updates of each other member after a turn (turn-by-turn schedule, off-policy solvers)."""
     archive: Archive = component_field("archive", default_factory=ParetoArchive)
     """Keeps the policies worth keeping."""
-    ideal_point: str | tuple[float, ...] = "running"
+    ideal_point: str | tuple[Number, ...] = "running"
     """For scalarizations that need one: given, in return units, or ``running``: the best value per objective in the archive."""
-    ideal_margin: float = 0.1
+    ideal_margin: NonNegative = 0.1
     """Added to a running ideal point, in units of the utility's scale."""
     normalisation: Literal["none", "running"] = "none"
     """Unit of each objective in the utility: 1, or the running range of the archive's front."""
 
     def __post_init__(self) -> None:
-        require(self.num_members >= 1, f"MORLD.num_members must be at least 1, found {self.num_members}")
-        require(
-            self.exchange_period >= 1,
-            f"MORLD.exchange_period must be at least 1 environment step, found {self.exchange_period}",
-        )
-        require(self.update_passes >= 0, f"MORLD.update_passes must not be negative, found {self.update_passes}")
-        require(self.ideal_margin >= 0, f"MORLD.ideal_margin must not be negative, found {self.ideal_margin}")
+        super().__post_init__()
         if isinstance(self.solver, MORLD):
             raise CapabilityError(
                 "MORL/D inside MORL/D is not supported: nothing is left to decompose; use a single-policy solver such as MOSAC"

@@ -33,6 +33,18 @@ from torch import Tensor
 
 from morl.action_spaces import FiniteActions, supported_actions
 from morl.errors import CapabilityError, ConfigurationError
+from morl.fields import (
+    BatchSize,
+    Count,
+    CountOrZero,
+    NonNegative,
+    Number,
+    Positive,
+    PositiveShare,
+    Share,
+    UpdatesPerStep,
+    Widths,
+)
 from morl.functional import discrete_sac_target, factored_sac_target, pessimistic_values, sac_target
 from morl.nn.captured import Captured
 from morl.nn.distributions import tanh_gaussian, tanh_gaussian_action
@@ -43,7 +55,7 @@ from morl.policies.mlp import MLPPolicy
 from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, check_common
+from morl.solvers.base import RunnableSolver
 from morl.solvers.mosac_extras import EXTRAS, MOSACExtras
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.task import Task
@@ -59,37 +71,37 @@ class MOSAC(RunnableSolver):
     running return (a Frank-Wolfe step), which finds points of the convex hull only. ESR with a non-linear utility is refused.
     """
 
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: Widths = (256, 256)
     """Width of each hidden layer of the actor and the critics."""
-    learning_rate: float = 3e-4
+    learning_rate: Positive = 3e-4
     """Of the actor."""
-    critic_learning_rate: float = 1e-3
+    critic_learning_rate: Positive = 1e-3
     """Of the critics and the temperature."""
-    batch_size: int = 128
+    batch_size: BatchSize = 128
     """Transitions per member and update."""
-    learning_starts: int = 1_000
+    learning_starts: CountOrZero = 1_000
     """Random environment steps per member before the first update."""
-    updates_per_step: float = 1.0
+    updates_per_step: UpdatesPerStep = 1.0
     """Gradient updates per member and environment step of that member."""
-    gamma: float = 0.99
+    gamma: Share = 0.99
     """Discount factor."""
-    tau: float = 0.005
+    tau: PositiveShare = 0.005
     """Blend of the target critics per target update."""
-    target_period: int = 1
+    target_period: Count = 1
     """Updates between target updates."""
-    capacity: int = 1_000_000
+    capacity: Count = 1_000_000
     """Transitions kept: of each member, or of all together if shared."""
     replay: Literal["per_member", "shared"] = "per_member"
     """Whether members learn from their own transitions or from everybody's."""
-    n_step: int = 1
+    n_step: Count = 1
     """Length of the return before bootstrapping, environment steps."""
-    temperature: float | None = None
+    temperature: NonNegative | None = None
     """Fixed entropy temperature; None adapts it."""
-    target_entropy_scale: float | None = None
+    target_entropy_scale: Number | None = None
     """Target entropy as a multiple of ``-dim(A)`` (continuous, default 1) or ``log |A|`` (finite, default 0.89)."""
-    adam_eps: float = 1e-8
+    adam_eps: Positive = 1e-8
     """Adam's epsilon."""
-    rows_per_member: int = 1
+    rows_per_member: Count = 1
     """Environment rows of each member."""
     extras: tuple[str, ...] = ()
     """Extra networks trained beside: ``unregularised_critic``, ``next_state_predictor``."""
@@ -98,11 +110,9 @@ class MOSAC(RunnableSolver):
     a CPU, autograd recorded as CUDA graphs on a GPU."""
 
     def __post_init__(self) -> None:
-        check_common(self)
+        super().__post_init__()
         if unknown := set(self.extras) - set(EXTRAS):
             raise ConfigurationError(f"MOSAC.extras has unknown entries {sorted(unknown)}; known: {', '.join(EXTRAS)}")
-        if self.temperature is not None and self.temperature < 0:
-            raise ConfigurationError(f"MOSAC.temperature must not be negative, found {self.temperature}")
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOSACLearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""

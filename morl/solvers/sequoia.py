@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -36,6 +36,19 @@ from morl.action_spaces import other_solvers, shown
 from morl.actions import MIP, ActionOptimizer, ActionProblem, LocalSearch
 from morl.errors import CapabilityError
 from morl.experiments.result import Report
+from morl.fields import (
+    BatchSize,
+    Count,
+    CountOrZero,
+    NonNegative,
+    Positive,
+    PositiveShare,
+    Range,
+    RepeatsOrNone,
+    Share,
+    UpdatesPerStep,
+    Widths,
+)
 from morl.nn.action_values import ActionValueNet, FoldedValues, QModel
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, blend_, member_slice, restore_, select, write_
@@ -44,7 +57,7 @@ from morl.population import default_task, require_ser
 from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
 from morl.registry import component_field
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.base import RunnableSolver, require
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.task import Task
 
@@ -64,7 +77,7 @@ class SEQUOIA(RunnableSolver):
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation, as in ``MODQN``.
     """
 
-    hidden: tuple[int, ...] = (16, 32)
+    hidden: Widths = (16, 32)
     """Width of each hidden layer; small, because every unit may cost the integer program a binary."""
     q_model: QModel = "mlp"
     """``mlp``; ``factored``, a sum of values of single arms, each of which depends on the arm's state and the whole action, and
@@ -79,77 +92,75 @@ class SEQUOIA(RunnableSolver):
     where arms only meet in the action set, to which the hidden layers add what components are worth together."""
     training_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch())
     """Finds the best action for behaviour and targets."""
-    gap_factor: float = 0.0
+    gap_factor: NonNegative = 0.0
     """Let integer programs in training stop at a gap of this times the mean temporal-difference error of the last update: loose
     while values are wrong, tight once they are right. As a share of the mean value it is kept between 0.001 and 0.1. Needs
     ``mip`` as ``training_optimizer``; 0 for the optimiser's own gap."""
     policy_optimizer: ActionOptimizer = component_field("action_optimizer", default=LocalSearch(rounds=4, swaps=4))
     """Finds the best action for the policies that come out."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Of the network at the first update."""
-    final_learning_rate: float = 1e-4
+    final_learning_rate: Positive = 1e-4
     """Of the network after ``learning_rate_decay`` updates; linear in between."""
-    learning_rate_decay: int = 4_000
+    learning_rate_decay: Count = 4_000
     """Updates of a member until its learning rate has fallen."""
-    batch_size: int = 256
+    batch_size: BatchSize = 256
     """Transitions per member and update."""
-    learning_starts: int = 640
+    learning_starts: CountOrZero = 640
     """Random environment steps per member before the first update."""
-    warm_start_updates: int = 1_000
+    warm_start_updates: RepeatsOrNone = 1_000
     """Updates towards immediate rewards before the first one towards returns; 0 for none."""
-    updates_per_step: float = 0.25
+    updates_per_step: UpdatesPerStep = 0.25
     """Gradient updates per member and environment step of that member."""
-    gamma: float = 0.95
+    gamma: Share = 0.95
     """Discount factor."""
-    tau: float = 1.0
+    tau: PositiveShare = 1.0
     """Blend of the target network per target update."""
-    target_period: int = 50
+    target_period: Count = 50
     """Updates between target updates."""
     double_q: bool = False
     """Let the online network choose the action that the target network values; every update then solves anew."""
-    epsilon_start: float = 0.5
+    epsilon_start: Share = 0.5
     """Probability of a random action after the warm-up."""
-    epsilon_end: float = 0.05
+    epsilon_end: Share = 0.05
     """Probability of a random action after the decay."""
-    exploration_steps: float = 4.0
+    exploration_steps: Annotated[float, Range(ge=1.0)] = 4.0
     """Steps, on average, for which a random action is held once it was drawn (Dabney et al., ICLR 2021); 1 draws anew in every
     step. Arms that pay only after several steps of treatment are else hardly ever seen to. ``epsilon`` counts steps, not
     draws."""
-    epsilon_decay_steps: int = 8_000
+    epsilon_decay_steps: Count = 8_000
     """Environment steps per member over which the probability falls linearly."""
-    capacity: int = 50_000
+    capacity: Count = 50_000
     """Transitions kept: of each member, or of all together if shared."""
     replay: Literal["per_member", "shared"] = "per_member"
     """Whether members learn from their own transitions or from everybody's."""
     prioritised: bool = False
     """Draw transitions in proportion to their last scalarised temporal-difference error instead of uniformly."""
-    n_step: int = 1
+    n_step: Count = 1
     """Length of the return before bootstrapping, environment steps; beyond 1, exploring actions inside it bias the values."""
     loss: Literal["huber", "mse"] = "huber"
     """Of each objective's temporal-difference error, in units of the values' scale; ``mse`` for values of single arms, whose
     targets are far from symmetric."""
-    l1: float = 0.0
+    l1: NonNegative = 0.0
     """Factor of the mean absolute weight in the loss."""
-    stability: float = 0.0
+    stability: NonNegative = 0.0
     r"""Factor of the mean of :math:`-\tanh(1 + l u)` over units with bounds :math:`[l, u]`, which makes units stable."""
-    max_gradient_norm: float = 10.0
+    max_gradient_norm: Positive = 10.0
     """Each member's gradient is clipped to this Euclidean norm."""
-    rows_per_member: int = 16
+    rows_per_member: Count = 16
     """Environment rows of each member."""
-    comparison_episodes: int = 0
+    comparison_episodes: RepeatsOrNone = 0
     """Episodes in which the final policies are compared with baselines that know the model, for restless bandits with a scalar
     reward; 0 for no comparison."""
 
     def __post_init__(self) -> None:
-        check_common(self)
+        super().__post_init__()
         require(
-            0.0 <= self.epsilon_end <= self.epsilon_start <= 1.0,
-            f"SEQUOIA needs 0 <= epsilon_end <= epsilon_start <= 1, found {self.epsilon_end} and {self.epsilon_start}",
+            self.epsilon_end <= self.epsilon_start,
+            f"SEQUOIA needs epsilon_end <= epsilon_start, found {self.epsilon_end} and {self.epsilon_start}",
         )
-        for name in ("epsilon_decay_steps", "learning_rate_decay"):
-            require(getattr(self, name) >= 1, f"SEQUOIA.{name} must be at least 1, found {getattr(self, name)}")
         require(
-            0.0 < self.final_learning_rate <= self.learning_rate,
+            self.final_learning_rate <= self.learning_rate,
             f"SEQUOIA.final_learning_rate must be in (0, learning_rate], found {self.final_learning_rate}",
         )
         require(
@@ -157,10 +168,6 @@ class SEQUOIA(RunnableSolver):
             f"SEQUOIA.gap_factor is {self.gap_factor}, but {type(self.training_optimizer).__name__} has no gap; use "
             "training_optimizer.name=mip, or gap_factor=0",
         )
-        require(self.exploration_steps >= 1, f"SEQUOIA.exploration_steps must be at least 1, found {self.exploration_steps}")
-        for name in ("warm_start_updates", "gap_factor", "l1", "stability", "comparison_episodes"):
-            require(getattr(self, name) >= 0, f"SEQUOIA.{name} must not be negative, found {getattr(self, name)}")
-        require(self.max_gradient_norm > 0, f"SEQUOIA.max_gradient_norm must be positive, found {self.max_gradient_norm}")
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> SEQUOIALearner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""

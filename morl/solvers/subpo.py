@@ -26,13 +26,14 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from morl.errors import CapabilityError, ConfigurationError
+from morl.fields import Count, LogDeviation, NonNegative, Number, Positive, Repeats, Share, Widths
 from morl.functional.marginal_gains import Credit
 from morl.nn.policy_networks import NetworkKind
 from morl.planners.planner import Planner
 from morl.population import default_task
 from morl.protocols import EnvFactory
 from morl.registry import component_field
-from morl.solvers.base import RunnableSolver, check_common, require
+from morl.solvers.base import RunnableSolver, require
 from morl.task import Task
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ class SubPO(RunnableSolver):
 
     network: NetworkKind = "perceptron"
     """Of the policy: ``perceptron``, ``table`` (integral observations), ``gru`` or ``attention`` over the episode so far."""
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: Widths = (64, 32)
     """Width of each hidden layer (tanh); the first is the width of the memory of a network that has one."""
-    learning_rate: float = 1e-2
+    learning_rate: Positive = 1e-2
     """Adam's step size, or the length of a natural step."""
-    gamma: float = 1.0
+    gamma: Share = 1.0
     """Discount factor. With less than 1 what is maximised is no longer a set function of the trajectory."""
-    rows_per_member: int = 500
+    rows_per_member: Count = 500
     """Environment rows of each member: the episodes of one batch."""
     credit: Credit = "to_go"
     """What an action is credited with: the gains from its step on (the theorem), all gains, or the next gain alone (biased)."""
@@ -66,33 +67,33 @@ class SubPO(RunnableSolver):
     """What is subtracted from the credit."""
     criterion: Literal["ser", "esr"] = "ser"
     """Utility of the expected values, or expected utility of the values, if the task does not say."""
-    entropy_coefficient: float = 0.1
+    entropy_coefficient: NonNegative = 0.1
     """Weight of the policy's mean entropy (nats) at the start, beside advantages in their unit."""
     entropy_schedule: Literal["linear", "cubic", "constant", "inverse"] = "linear"
     """How the weight falls: to zero at ``entropy_steps``, linearly or by the third power of the way that is left (more time at
     small weights); not at all; or with one over the number of batches."""
-    entropy_steps: int = 1_000_000
+    entropy_steps: Count = 1_000_000
     """Environment steps per member at which the weight of a linear or cubic schedule has fallen to zero."""
-    learning_rate_steps: int | None = None
+    learning_rate_steps: Count | None = None
     """Environment steps per member over which the learning rate falls linearly to zero; None if it stays."""
-    imitation: float = 0.0
+    imitation: NonNegative = 0.0
     """Part of a batch as which the best episode that the member ever played counts, beside those of each batch. **Biased**, and
     for deterministic worlds: elsewhere it imitates luck."""
     warm_start: tuple[Planner, ...] = component_field("planner", default=())
     """The best of their walks is the best episode at the start. Needs ``imitation``, and a graph world that does not slip."""
     optimiser: Literal["adam", "natural"] = "adam"
     """Adam on the gradient; or plain steps along the natural gradient."""
-    max_divergence: float = 0.02
+    max_divergence: NonNegative = 0.02
     """Natural steps are shortened to this mean Kullback-Leibler divergence per step (nats, quadratic model)."""
-    iterations: int = 10
+    iterations: Repeats = 10
     """Conjugate gradient iterations per natural step."""
-    damping: float = 1e-3
+    damping: NonNegative = 1e-3
     """Added to the diagonal of the Fisher matrix."""
-    critic_learning_rate: float = 1e-2
+    critic_learning_rate: Positive = 1e-2
     """Adam's step size for the critic."""
-    critic_updates: int = 10
+    critic_updates: Repeats = 10
     """Updates of the critic per batch."""
-    gae_lambda: float = 1.0
+    gae_lambda: Share = 1.0
     """Weight of longer horizons in the advantages of a critic; 1 is unbiased."""
     normalise_advantages: bool = True
     """Divide advantages by their standard deviation over the batch, so that units do not matter."""
@@ -103,21 +104,18 @@ class SubPO(RunnableSolver):
     """Shift and scale real-valued observations by each member's running mean and standard deviation."""
     share_rollouts: bool = False
     """Learn from the episodes of all members that take part, by importance weights against the mixture of their policies."""
-    kernels: tuple[tuple[float, ...], ...] = ()
+    kernels: tuple[tuple[Number, ...], ...] = ()
     """Transition models as objectives, ``(K, k)``: episodes are spread over them, and the worst value is maximised."""
-    kernel_temperature: float = 0.02
+    kernel_temperature: Positive = 0.02
     """Softness of that minimum: a value lower by this part of the mean makes a model's episodes weigh e times more."""
-    max_gradient_norm: float = 10.0
+    max_gradient_norm: Positive = 10.0
     """Each member's gradient is clipped to this Euclidean norm (Adam)."""
-    initial_log_std: float = -0.5
+    initial_log_std: LogDeviation = -0.5
     """Log standard deviation of new continuous policies, in units of half the width of the action box."""
 
     def __post_init__(self) -> None:
-        check_common(self)
+        super().__post_init__()
         name = type(self).__name__
-        for field in ("entropy_coefficient", "max_divergence", "damping"):
-            require(getattr(self, field) >= 0, f"{name}.{field} must not be negative, found {getattr(self, field)}")
-        require(self.imitation >= 0, f"{name}.imitation must not be negative, found {self.imitation}")
         require(
             not self.imitation or not (self.share_rollouts or self.kernels),
             f"{name}.imitation goes neither with share_rollouts nor with kernels: the best episode was drawn from neither",
@@ -127,14 +125,6 @@ class SubPO(RunnableSolver):
             f"{name}.warm_start needs imitation: a positive part of a batch as which the walk counts, such as 0.04",
         )
         require(
-            self.learning_rate_steps is None or self.learning_rate_steps >= 1,
-            f"{name}.learning_rate_steps must be at least 1, found {self.learning_rate_steps}",
-        )
-        for field in ("entropy_steps", "iterations", "critic_updates"):
-            require(getattr(self, field) >= 1, f"{name}.{field} must be at least 1, found {getattr(self, field)}")
-        require(self.max_gradient_norm > 0, f"{name}.max_gradient_norm must be positive, found {self.max_gradient_norm}")
-        require(0.0 <= self.gae_lambda <= 1.0, f"{name}.gae_lambda must be in [0, 1], found {self.gae_lambda}")
-        require(
             self.baseline != "critic" or self.credit == "to_go",
             f"{name}: a critic predicts the gains still to come; use credit='to_go' with it, or another baseline",
         )
@@ -142,7 +132,6 @@ class SubPO(RunnableSolver):
             not self.share_rollouts or (self.credit == "to_go" and self.baseline != "critic"),
             f"{name}.share_rollouts needs credit='to_go' and a baseline other than the critic",
         )
-        require(self.kernel_temperature > 0, f"{name}.kernel_temperature must be positive, found {self.kernel_temperature}")
         if self.kernels:
             require(
                 self.rows_per_member % len(self.kernels) == 0,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import CheckpointError, ConfigurationError, ShapeError
+from morl.memory import require_memory
 from morl.protocols import Rows, State, prefixed, unprefixed
 from morl.stores.sum_tree import SumTree
 from morl.stores.windows import Windows
@@ -105,6 +106,9 @@ class Ring:
     def _allocate_rings(self, num_groups: int) -> None:
         self.num_groups = num_groups
         self._num_rings = 1 if self.shared else num_groups
+        size = self._num_rings * self.capacity * 4 * self.width
+        what = f"{self._num_rings} replay {'ring' if self._num_rings == 1 else 'rings'} of {self.capacity:,} transitions"
+        require_memory(size, what, "lower capacity", device=self.device)
         # Memory that is never written is only reserved, not used: a large capacity costs nothing until it is filled.
         self._data = torch.empty(self._num_rings * self.capacity, self.width, device=self.device)
         self._sizes = np.zeros(self._num_rings, dtype=np.int64)

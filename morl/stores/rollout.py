@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import CheckpointError, ConfigurationError, ShapeError
+from morl.memory import require_memory
 from morl.protocols import Rows, State
 
 
@@ -49,6 +50,8 @@ class Rollout:
         self.device = torch.device(device)
         self.grow = grow
         self._lengths = np.zeros(num_rows, dtype=np.int64)
+        what = f"{horizon:,} steps of {num_rows:,} environment rows"
+        require_memory(4 * horizon * num_rows * self._width, what, "lower horizon or rows_per_member", device=self.device)
         self._data = torch.zeros(horizon, num_rows, self._width, device=self.device)
 
     @property

@@ -9,7 +9,7 @@ from envs.parametric.wrappers.adversarial import Adversarial
 from envs.parametric.wrappers.noisy_action import NoisyAction
 from envs.parametric.wrappers.probabilistic_action import ProbabilisticAction
 from envs.protocols import BatchedEnv
-from morl.solvers.base import require
+from morl.fields import Share
 from robust.baselines.zero_sum import ZeroSumSolver
 from robust.uncertainty.base import Region
 
@@ -28,13 +28,8 @@ class ActionRobust(ZeroSumSolver):
 
     form: Literal["noisy", "probabilistic"] = "noisy"
     """How the adversary takes part."""
-    alpha: float = 0.15
+    alpha: Share = 0.15
     """How much."""
-
-    def __post_init__(self) -> None:
-        """Check the fields."""
-        super().__post_init__()
-        require(0.0 <= self.alpha <= 1.0, f"ActionRobust.alpha must be in [0, 1], found {self.alpha}")
 
     def adversarial(self, env: BatchedEnv, region: Region) -> Adversarial:
         """See :meth:`ZeroSumSolver.adversarial`."""

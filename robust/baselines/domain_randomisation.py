@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from morl.fields import GridPoints
 from morl.protocols import EnvFactory, Learner
 from morl.registry import component_field
-from morl.solvers.base import RunnableSolver, require
+from morl.solvers.base import RunnableSolver
 from morl.solvers.mosac import MOSAC
 from morl.task import Task
 from robust.baselines.nominal import checked_task
@@ -30,12 +31,8 @@ class DomainRandomisation(WorstCaseJudgement, RunnableSolver):
     """What trains."""
     uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
     """Models that the environment may have."""
-    grid_points: int = 5
+    grid_points: GridPoints = 5
     """Policies are judged on a closed grid with this many points per parameter."""
-
-    def __post_init__(self) -> None:
-        """Check the fields."""
-        require(self.grid_points >= 1, f"DomainRandomisation.grid_points must be at least 1, found {self.grid_points}")
 
     @property
     def gamma(self) -> float:  # type: ignore[override]

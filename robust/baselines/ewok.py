@@ -32,13 +32,14 @@ from envs.parametric.wrappers.base import BatchedWrapper
 from envs.protocols import Rows, Step
 from morl.action_spaces import is_bounded_box, shown
 from morl.errors import CapabilityError
+from morl.fields import GridPoints, NonNegative, Repeats
 from morl.functional import pessimistic_values
 from morl.nn.stacked import select
 from morl.problem import ProblemSpec
 from morl.protocols import EnvFactory, Learner, State
 from morl.registry import component_field
 from morl.rows import BatchedRows
-from morl.solvers.base import RunnableSolver, require
+from morl.solvers.base import RunnableSolver
 from morl.solvers.modqn import MODQN, MODQNLearner
 from morl.solvers.mosac import MOSAC, MOSACLearner
 from morl.task import Task
@@ -63,18 +64,16 @@ class EWoK(WorstCaseJudgement, RunnableSolver):
     """What trains: MOSAC (continuous actions) or MODQN (discrete ones)."""
     uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
     """Models that the environment may have."""
-    samples: int = 10
+    samples: Repeats = 10
     """Next states sampled at every step."""
-    radius: float = 1.0
+    radius: NonNegative = 1.0
     """KL radius of the set around the mixture, nats; 0 for the mixture itself."""
-    grid_points: int = 5
+    grid_points: GridPoints = 5
     """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        for name in ("samples", "grid_points"):
-            require(getattr(self, name) >= 1, f"EWoK.{name} must be at least 1, found {getattr(self, name)}")
-        require(0.0 <= self.radius < math.inf, f"EWoK.radius must be a nonnegative number of nats, found {self.radius}")
+        super().__post_init__()
         if not isinstance(self.solver, MOSAC | MODQN):
             raise CapabilityError(
                 "EWoK asks its solver what next states are worth: it must be MOSAC or MODQN, found "

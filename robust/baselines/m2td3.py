@@ -29,6 +29,7 @@ from torch import Tensor
 
 from morl.action_spaces import shown
 from morl.errors import CapabilityError
+from morl.fields import Count, GridPoints, NonNegative, Positive, Repeats
 from morl.functional import pessimistic_values, sac_target
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.stacked import Parameters, Selection, StackedMLP
@@ -37,7 +38,7 @@ from morl.problem import ProblemSpec
 from morl.protocols import EnvFactory, EnvRows, Policy, Rows, State
 from morl.registry import component_field
 from morl.seeding import stream
-from morl.solvers.base import RunnableSolver, require
+from morl.solvers.base import RunnableSolver
 from morl.solvers.mosac import MOSAC, MOSACLearner, UpdateEngine
 from morl.spaces import ObservationEncoder
 from morl.task import Task
@@ -57,25 +58,22 @@ class M2TD3(WorstCaseJudgement, RunnableSolver):
     """Learning rates, networks and budgets: a MOSAC."""
     uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
     """Models that the environment may have; a continuous set."""
-    candidates: int = 5
+    candidates: Repeats = 5
     """Candidate worst models."""
-    candidate_learning_rate: float = 3e-3
+    candidate_learning_rate: Positive = 3e-3
     """Step of a candidate per update, in shares of the parameters' ranges (the gradient is normalised)."""
-    candidate_distance: float = 0.1
+    candidate_distance: NonNegative = 0.1
     """Candidates closer than this, in shares of the ranges, are one: the later one is drawn anew."""
-    patience: int = 1_000
+    patience: Count = 1_000
     """Updates after which a candidate that was never the worst is drawn anew."""
-    exploration: float = 0.1
+    exploration: NonNegative = 0.1
     """Standard deviation of the models of episodes around a candidate, in shares of the ranges."""
-    grid_points: int = 5
+    grid_points: GridPoints = 5
     """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
-        for name in ("candidates", "patience", "grid_points"):
-            require(getattr(self, name) >= 1, f"M2TD3.{name} must be at least 1, found {getattr(self, name)}")
-        require(self.candidate_learning_rate > 0, "M2TD3.candidate_learning_rate must be positive")
-        require(self.exploration >= 0, "M2TD3.exploration must not be negative")
+        super().__post_init__()
         if not isinstance(self.solver, MOSAC):
             raise CapabilityError(f"M2TD3 is an actor-critic: its solver must be MOSAC, found {type(self.solver).__name__}")
         if self.solver.extras:

@@ -10,10 +10,11 @@ from gymnasium import spaces
 
 from morl.action_spaces import finite_actions, is_bounded_box, is_real_box, other_solvers, shown
 from morl.errors import CapabilityError
+from morl.fields import GridPoints
 from morl.population import default_task
 from morl.protocols import EnvFactory, Learner
 from morl.registry import component_field
-from morl.solvers.base import RunnableSolver, require
+from morl.solvers.base import RunnableSolver
 from morl.solvers.mosac import MOSAC
 from morl.task import Task
 from robust.evaluation import WorstCaseJudgement
@@ -29,12 +30,8 @@ class Nominal(WorstCaseJudgement, RunnableSolver):
     """What trains."""
     uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
     """Models that the environment may have."""
-    grid_points: int = 5
+    grid_points: GridPoints = 5
     """Policies are judged on a closed grid with this many points per parameter."""
-
-    def __post_init__(self) -> None:
-        """Check the fields."""
-        require(self.grid_points >= 1, f"Nominal.grid_points must be at least 1, found {self.grid_points}")
 
     @property
     def gamma(self) -> float:  # type: ignore[override]

@@ -24,6 +24,7 @@ from torch import Tensor
 from envs.parametric.wrappers.adversarial import Adversarial
 from envs.protocols import BatchedEnv
 from morl.errors import CapabilityError
+from morl.fields import GridPoints
 from morl.functional import pessimistic_values, sac_target
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
@@ -33,7 +34,7 @@ from morl.problem import ProblemSpec
 from morl.protocols import EnvFactory, Policy, State, prefixed, unprefixed
 from morl.registry import component_field
 from morl.rows import BatchedRows
-from morl.solvers.base import RunnableSolver, require
+from morl.solvers.base import RunnableSolver
 from morl.solvers.mosac import MOSAC, ActionModel, MOSACLearner, UpdateEngine
 from morl.task import Task
 from robust.baselines.nominal import alternative, checked_task, require_continuous
@@ -52,13 +53,13 @@ class ZeroSumSolver(WorstCaseJudgement, RunnableSolver):
     """Learning rates, networks and budgets of both players: a MOSAC."""
     uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
     """Models that the environment may have: by them policies are judged."""
-    grid_points: int = 5
+    grid_points: GridPoints = 5
     """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
+        super().__post_init__()
         name = type(self).__name__
-        require(self.grid_points >= 1, f"{name}.grid_points must be at least 1, found {self.grid_points}")
         if not isinstance(self.solver, MOSAC):
             raise CapabilityError(f"{name} is an actor-critic: its solver must be MOSAC, found {type(self.solver).__name__}")
         if self.solver.extras:

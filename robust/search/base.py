@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.errors import CapabilityError, ConfigurationError, EnvironmentFault
+from morl.fields import CheckedFields
 from robust.uncertainty.base import Array, Region
 
 Proposals: TypeAlias = Generator[Array, Array, None]
 """Yields a generation as points of the cube, ``(N, d)``, and is sent their values ``(N,)``."""
 
 
-class WorstCaseSearch(ABC):
+class WorstCaseSearch(CheckedFields, ABC):
     """Configuration of a search: how many evaluations it takes, and where they go."""
 
     @abstractmethod

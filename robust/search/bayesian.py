@@ -3,10 +3,11 @@ r"""Bayesian optimisation: a Gaussian process says where a small value is likely
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from morl.errors import ConfigurationError
+from morl.fields import NonNegative, Range
 from robust.search.base import Proposals, WorstCaseSearch, refuse_finite
 from robust.uncertainty.base import Array, Region
 
@@ -23,21 +24,14 @@ class BayesianSearch(WorstCaseSearch):
     likelihood on a fixed list. A generation is chosen one by one, each choice standing in with its own prediction.
     """
 
-    initial: int = 8
+    initial: Annotated[int, Range(ge=2, le=10_000)] = 8
     """Models of the first generation, a Sobol sequence."""
-    generations: int = 6
+    generations: Annotated[int, Range(ge=0, le=10_000)] = 6
     """Generations after the first."""
-    batch: int = 4
+    batch: Annotated[int, Range(ge=1, le=10_000)] = 4
     """Models per generation."""
-    kappa: float = 2.0
+    kappa: NonNegative = 2.0
     """Standard deviations below the mean."""
-
-    def __post_init__(self) -> None:
-        if self.initial < 2 or self.generations < 0 or self.batch < 1 or self.kappa < 0:
-            raise ConfigurationError(
-                "BayesianSearch needs initial >= 2, generations >= 0, batch >= 1 and kappa >= 0, found "
-                f"{self.initial}, {self.generations}, {self.batch}, {self.kappa}"
-            )
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
         """See :meth:`WorstCaseSearch.proposals`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from morl.errors import ConfigurationError
+from morl.fields import Positive, Range, Repeats, Share
 from robust.search.base import Proposals, WorstCaseSearch, refuse_finite
 from robust.uncertainty.base import Array, Region
 
@@ -18,24 +19,14 @@ class CMAESSearch(WorstCaseSearch):
     The defaults are those of the IWOCS paper (its table 5): 600 evaluations.
     """
 
-    generations: int = 6
+    generations: Repeats = 6
     """Generations."""
-    population: int = 100
+    population: Annotated[int, Range(ge=2, le=1_000_000)] = 100
     """Candidates per generation, at least 2."""
-    mean: float = 0.5
+    mean: Share = 0.5
     """Start of the mean, along every axis of the cube."""
-    sigma: float = 0.5
+    sigma: Positive = 0.5
     """Initial step size, in the cube."""
-
-    def __post_init__(self) -> None:
-        if self.generations < 1 or self.population < 2:
-            raise ConfigurationError(
-                f"CMAESSearch needs at least 1 generation of 2, found {self.generations} of {self.population}"
-            )
-        if not (0.0 <= self.mean <= 1.0 and self.sigma > 0):
-            raise ConfigurationError(
-                f"CMAESSearch needs a mean in [0, 1] and a positive sigma, found {self.mean} and {self.sigma}"
-            )
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
         """See :meth:`WorstCaseSearch.proposals`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from morl.errors import ConfigurationError
+from morl.fields import Positive, Range, Repeats
 from robust.search.base import Proposals, WorstCaseSearch, refuse_finite
 from robust.uncertainty.base import Region
 
@@ -18,21 +19,14 @@ class FiniteDifferenceSearch(WorstCaseSearch):
     One generation holds the stencils of all points, ``starts * (2 d + 1)`` models.
     """
 
-    starts: int = 4
+    starts: Repeats = 4
     """Points that descend; the first one starts in the middle, the others at random."""
-    iterations: int = 10
+    iterations: Repeats = 10
     """Steps of each."""
-    difference: float = 0.05
+    difference: Annotated[float, Range(gt=0.0, lt=0.5)] = 0.05
     """Half-width of the central difference, in the cube."""
-    step: float = 0.3
+    step: Positive = 0.3
     """First step's largest move along an axis, in the cube; the last one's is a tenth of it."""
-
-    def __post_init__(self) -> None:
-        if self.starts < 1 or self.iterations < 1 or not 0 < self.difference < 0.5 or not self.step > 0:
-            raise ConfigurationError(
-                "FiniteDifferenceSearch needs starts >= 1, iterations >= 1, 0 < difference < 0.5 and step > 0, found "
-                f"{self.starts}, {self.iterations}, {self.difference}, {self.step}"
-            )
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
         """See :meth:`WorstCaseSearch.proposals`."""

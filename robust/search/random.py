@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from morl.errors import ConfigurationError
+from morl.fields import Repeats
 from robust.search.base import Proposals, WorstCaseSearch
 from robust.uncertainty.base import Region
 
@@ -15,12 +15,8 @@ from robust.uncertainty.base import Region
 class RandomSearch(WorstCaseSearch):
     """Evaluates models drawn uniformly from the cube."""
 
-    num_candidates: int = 64
+    num_candidates: Repeats = 64
     """Models to draw."""
-
-    def __post_init__(self) -> None:
-        if self.num_candidates < 1:
-            raise ConfigurationError(f"RandomSearch.num_candidates must be at least 1, found {self.num_candidates}")
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
         """See :meth:`WorstCaseSearch.proposals`."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from morl.errors import ConfigurationError
+from morl.fields import Range
 from robust.search.base import Proposals, WorstCaseSearch, refuse_finite
 from robust.uncertainty.base import Region
 
@@ -15,12 +16,8 @@ from robust.uncertainty.base import Region
 class SobolSearch(WorstCaseSearch):
     """Evaluates a scrambled Sobol sequence (scipy's)."""
 
-    log2_candidates: int = 6
+    log2_candidates: Annotated[int, Range(ge=0, le=20)] = 6
     """The number of models is 2 to this power, where the sequence is balanced."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.log2_candidates <= 20:
-            raise ConfigurationError(f"SobolSearch.log2_candidates must be from 0 to 20, found {self.log2_candidates}")
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
         """See :meth:`WorstCaseSearch.proposals`."""

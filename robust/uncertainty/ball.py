@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError
+from morl.fields import Positive
 from robust.uncertainty.base import Array, Region, UncertaintySet, checked, index_of
 
 
@@ -20,13 +21,11 @@ class Ball(UncertaintySet):
     Parameters without radius stay nominal.
     """
 
-    radii: Mapping[str, float] | None = None
+    radii: Mapping[str, Positive] | None = None
     """Half-axis by parameter, in its unit, positive; None: from nominal to the nearer end of the environment's own range."""
 
     def __post_init__(self) -> None:
-        for name, radius in (self.radii or {}).items():
-            if not radius > 0:
-                raise ConfigurationError(f"Ball.radii[{name!r}] is {radius}; expected a positive number")
+        super().__post_init__()
         if self.radii is not None and not self.radii:
             raise ConfigurationError("Ball.radii is empty; name at least one parameter")
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from envs.parametric.space import ParameterSpace
 from morl.errors import CapabilityError, ConfigurationError
+from morl.fields import CheckedFields
 
 Array = npt.NDArray[np.float64]
 
@@ -69,7 +70,7 @@ class Region(ABC):
         return largest
 
 
-class UncertaintySet(ABC):
+class UncertaintySet(CheckedFields, ABC):
     """Configuration of an uncertainty set; independent of an environment until ``region`` is asked."""
 
     @abstractmethod

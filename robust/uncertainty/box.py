@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError
+from morl.fields import Number
 from robust.uncertainty.base import Array, Nominal, Region, UncertaintySet, checked, index_of, settled_nominal
 
 
@@ -24,14 +25,14 @@ class Box(UncertaintySet):
                [2. , 1. ]])
     """
 
-    bounds: Mapping[str, tuple[float, float]] | None = None
+    bounds: Mapping[str, tuple[Number, Number]] | None = None
     """Lowest and highest value by parameter; None for the environment's own set."""
     nominal: Nominal = "require"
     """What if the nominal model is outside."""
 
     def __post_init__(self) -> None:
-        for name, pair in (self.bounds or {}).items():
-            low, high = _pair(name, pair)
+        super().__post_init__()
+        for name, (low, high) in (self.bounds or {}).items():
             if not low <= high:
                 raise ConfigurationError(f"Box.bounds[{name!r}] is [{low:g}, {high:g}]; expected the lower bound first")
 
@@ -42,20 +43,11 @@ class Box(UncertaintySet):
             low, high = space.nominal, space.nominal
             for name, pair in self.bounds.items():
                 i = index_of(space, name)
-                low[i], high[i] = _pair(name, pair)
+                low[i], high[i] = pair
         checked(space, np.stack([low, high]))
         inside = bool(((space.nominal >= low) & (space.nominal <= high)).all())
         nominal = settled_nominal(space, inside, np.clip(space.nominal, low, high), self.nominal)
         return BoxRegion(space=space, low=low, high=high, nominal=nominal)
-
-
-def _pair(name: str, pair: tuple[float, float]) -> tuple[float, float]:
-    if len(pair) != 2:
-        raise ConfigurationError(f"Box.bounds[{name!r}] is {list(pair)}; expected [lowest, highest]")
-    low, high = float(pair[0]), float(pair[1])
-    if not np.isfinite([low, high]).all():
-        raise ConfigurationError(f"Box.bounds[{name!r}] is [{low:g}, {high:g}]; expected finite numbers")
-    return low, high
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError
+from morl.fields import Number
 from robust.uncertainty.base import Array, Nominal, Region, UncertaintySet, checked, settled_nominal
 
 
@@ -16,7 +17,7 @@ from robust.uncertainty.base import Array, Nominal, Region, UncertaintySet, chec
 class Finite(UncertaintySet):
     """One of some models, each a value for every parameter, in the environment's order."""
 
-    models: tuple[tuple[float, ...], ...] = ()
+    models: tuple[tuple[Number, ...], ...] = ()
     """``(K, k)``; none: the nominal model alone."""
     nominal: Nominal = "require"
     """What if the nominal model is not on the list; `clip` takes the first nearest one."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError
+from morl.fields import Number
 from robust.uncertainty.base import Nominal, UncertaintySet, index_of
 from robust.uncertainty.finite import FiniteRegion, finite_region
 
@@ -22,7 +23,7 @@ class Rectangular(UncertaintySet):
     since one parameter moves many rows of the kernel at once.
     """
 
-    values: Mapping[str, tuple[float, ...]] | None = None
+    values: Mapping[str, tuple[Number, ...]] | None = None
     """Values by parameter; None: both ends of the environment's own range and the nominal value, of every parameter."""
     nominal: Nominal = "require"
     """What if the nominal model is not among the combinations; `clip` takes the first nearest one."""

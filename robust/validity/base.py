@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.fields import CheckedFields
 from morl.protocols import Memory
 
 Parameters = dict[str, Tensor]
@@ -90,7 +90,7 @@ class Monitor(ABC):
         """
 
 
-class ValidityModel(ABC):
+class ValidityModel(CheckedFields, ABC):
     """Configuration of a validity model."""
 
     @abstractmethod
@@ -128,9 +128,3 @@ def monitor_from(config: dict[str, Any]) -> Monitor:
 def quantile_of(errors: Tensor, quantile: float) -> float:
     """An error that a share ``quantile`` of the held-out ones does not exceed."""
     return float(torch.quantile(errors.double(), quantile))
-
-
-def check_quantile(name: str, quantile: float) -> None:
-    """Refuse a quantile outside ``[0, 1]``."""
-    if not 0.0 <= quantile <= 1.0:
-        raise ConfigurationError(f"{name}.quantile must be in [0, 1], found {quantile}")

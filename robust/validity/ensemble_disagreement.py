@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.fields import BatchSize, InnerShare, Positive, Range, Repeats, Share, Widths
 from morl.nn.stacked import StackedMLP
 from morl.protocols import Memory
-from robust.validity.base import Experience, Fit, Monitor, Parameters, ValidityModel, check_quantile, quantile_of
+from robust.validity.base import Experience, Fit, Monitor, Parameters, ValidityModel, quantile_of
 from robust.validity.predictor import fit_predictors, predicted_changes, split
 
 
@@ -28,30 +28,20 @@ class EnsembleDisagreement(ValidityModel):
         Named as an alternative in Zouitine et al. 2024 (arXiv 2410.06212), section 5.1; the form is ours.
     """
 
-    copies: int = 5
+    copies: Annotated[int, Range(ge=2, le=1_000)] = 5
     """Predictors of each specialist."""
-    quantile: float = 0.95
+    quantile: Share = 0.95
     """Share of held-out experience that is trusted."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Widths = (64, 64)
     """Width of the predictors' hidden layers."""
-    updates: int = 2_000
+    updates: Repeats = 2_000
     """Gradient updates of the fit."""
-    batch_size: int = 256
+    batch_size: BatchSize = 256
     """Transitions per update and predictor."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Of the fit."""
-    held_out: float = 0.1
+    held_out: InnerShare = 0.1
     """Share of the experience that is held out."""
-
-    def __post_init__(self) -> None:
-        check_quantile("EnsembleDisagreement", self.quantile)
-        if self.copies < 2:
-            raise ConfigurationError(f"EnsembleDisagreement.copies must be at least 2, found {self.copies}")
-        if self.updates < 1 or self.batch_size < 1 or not self.learning_rate > 0 or not 0 < self.held_out < 1:
-            raise ConfigurationError(
-                "EnsembleDisagreement needs updates and batch_size of at least 1, a positive learning_rate, and held_out in "
-                "(0, 1)"
-            )
 
     def monitor(self, observation_size: int, action_size: int) -> DisagreementMonitor:
         """See :meth:`ValidityModel.monitor`."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError
+from morl.fields import BatchSize, InnerShare, Length, NonNegative, Positive, Repeats, Share, Widths
 from morl.nn.stacked import StackedMLP
 from morl.protocols import Memory
-from robust.validity.base import Experience, Fit, Monitor, Parameters, ValidityModel, check_quantile, quantile_of
+from robust.validity.base import Experience, Fit, Monitor, Parameters, ValidityModel, quantile_of
 from robust.validity.predictor import fit_predictors, predicted_changes, split
 
 
@@ -33,34 +32,23 @@ class PredictiveCoding(ValidityModel):
     threshold: Literal["search", "quantile"] = "quantile"
     r"""How :math:`\rho` is set: `search` tries several and keeps the one whose worst case is best (as published);
     `quantile` takes an error that held-out experience rarely exceeds and needs no search."""
-    thresholds_tried: tuple[float, ...] = tuple(round(0.1 * i, 1) for i in range(1, 11))
+    thresholds_tried: Annotated[tuple[NonNegative, ...], Length()] = tuple(round(0.1 * i, 1) for i in range(1, 11))
     """Tried by `search`, in units of the error."""
-    quantile: float = 0.95
+    quantile: Share = 0.95
     """For `quantile`."""
     norm: Literal["l1", "normalised"] = "l1"
     """`l1`: sum over the coordinates, in their units (as published); `normalised`: mean over the coordinates, each in units of
     the standard deviation of its change, so that thresholds mean the same in every environment."""
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: Widths = (64, 64)
     """Width of the predictor's hidden layers."""
-    updates: int = 2_000
+    updates: Repeats = 2_000
     """Gradient updates of the fit."""
-    batch_size: int = 256
+    batch_size: BatchSize = 256
     """Transitions per update."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Of the fit."""
-    held_out: float = 0.1
+    held_out: InnerShare = 0.1
     """Share of the experience that is held out."""
-
-    def __post_init__(self) -> None:
-        check_quantile("PredictiveCoding", self.quantile)
-        if not self.thresholds_tried or not np.isfinite(self.thresholds_tried).all() or min(self.thresholds_tried) < 0:
-            raise ConfigurationError(
-                f"PredictiveCoding.thresholds_tried must be nonnegative numbers, found {list(self.thresholds_tried)}"
-            )
-        if self.updates < 1 or self.batch_size < 1 or not self.learning_rate > 0 or not 0 < self.held_out < 1:
-            raise ConfigurationError(
-                "PredictiveCoding needs updates and batch_size of at least 1, a positive learning_rate, and held_out in (0, 1)"
-            )
 
     def monitor(self, observation_size: int, action_size: int) -> PredictionMonitor:
         """See :meth:`ValidityModel.monitor`."""

@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import gymnasium
 import pytest
 from typer.testing import CliRunner
 
+from morl import __version__
 from morl.cli import app
+from morl.experiments.config import load_config
+from morl.registry import kinds
 
 CONFIG = """
 env: deep-sea-treasure-v0
@@ -107,13 +113,13 @@ def test_run_finds_a_place_and_can_be_quiet(config):
         (["run", "small.yaml", "solver.weights=[[0.5,0.6],[1,0],[0,1]]"], r"simplex"),
         (["run", "small.yaml", "solver.weights=[[1,0],[0,1],[0.5]]"], r"vectors of 1 and 2 numbers"),
         (["run", "small.yaml", "solver.ideal_point=[1,0]"], r"ideal_point: WeightedSum has no use for it"),
-        (["run", "small.yaml", "solver.scalarization=chebyshev", "solver.ideal_point=[.nan,0]"], r"must hold finite numbers"),
+        (["run", "small.yaml", "solver.scalarization=chebyshev", "solver.ideal_point=[.nan,0]"], r"must be a finite number"),
         (["run", "small.yaml", "solver.cooperation=hard_transfer"], r"expected a list of cooperation names"),
         (
             ["run", "small.yaml", "solver.cooperation=[hard_transfer]", "solver.neighbourhood.k=3"],
             r"3 neighbours need at least 4 members",
         ),
-        (["run", "small.yaml", "evaluation.reference_point=[.inf,0]"], r"reference_point must hold finite numbers"),
+        (["run", "small.yaml", "evaluation.reference_point=[.inf,0]"], r"reference_point must be a finite number"),
         (["run", "small.yaml", "evaluation.seed=-1"], r"evaluation.seed must not be negative"),
         (["run", "small.yaml", "threads=100000"], r"threads must be from 1 to 1024"),
         (["run", "binary.yaml"], r"binary.yaml is not a text file: byte 0 is not UTF-8"),
@@ -124,7 +130,7 @@ def test_run_finds_a_place_and_can_be_quiet(config):
         (["resume", "."], r"is not a run directory"),
         (["evaluate", "nowhere"], r"is not a run directory"),
         (["plot", "nowhere"], r"is not a run directory"),
-        (["list", "solvers"], r"Did you mean 'solver'\?"),
+        (["list", "solvrs"], r"Did you mean 'solver'\?"),
         (["config", "show", "small.yaml", "solver=mosca"], r"Did you mean 'mosac'\?"),
     ],
 )
@@ -175,12 +181,146 @@ def test_list():
     assert "solver: morld, mosac" in text
     assert "scalarization: weighted_sum" in text
     assert "quickstart" in text
-    assert "chebyshev\tmorl.scalarizations.chebyshev:Chebyshev" in morl("list", "scalarization").output
+    assert "chebyshev\tMinus the largest weighted shortfall from the ideal point\n" in morl("list", "scalarization").output
+    assert morl("list", "Scalarizations").output == morl("list", "scalarization").output
+    assert morl("list", "policies").output == morl("list", "policy").output
+    assert morl("list", "search").output == morl("list", "searches").output != ""
     assert "quickstart\tWhat `make quickstart` runs" in morl("list", "configs").output
     assert all(line.partition("\t")[2] for line in morl("list", "configs").output.splitlines()), (
         "a configuration says what it is"
     )
     assert "mo-halfcheetah-v4\tspeed, energy\t(-100, -100)" in morl("list", "benchmarks").output
+
+
+def test_everything_that_is_listed_says_what_it_is():
+    for kind in kinds():
+        for line in morl("list", kind).output.splitlines():
+            assert len(line.partition("\t")[2]) > 10, line
+
+
+def test_listed_environments_can_be_made_here():
+    shown = [line.split("\t") for line in morl("list", "environments").stdout.splitlines()]
+    assert all(len(row[1]) > 10 for row in shown)
+    ids = [row[0] for row in shown]
+    assert {"tabular/windy-walk-v0", "cormab/budget-v0", "coverage/hub-v0", "mo-mountaincar-v0"} < set(ids)
+    assert ["deep-sea-treasure-v0", "objectives: treasure, time"] in [[row[0], row[-1]] for row in shown]
+    for env_id in random.Random(0).sample(ids, 4):
+        gymnasium.make(env_id, disable_env_checker=True).close()
+
+
+def test_listing_imports_no_torch():
+    code = (
+        "import sys; from morl.catalogue import entries, every_kind\n"
+        "for kind in every_kind(): entries(kind)\n"
+        "print('torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
+    assert found.stdout == "False\n"
+
+
+def test_version():
+    assert morl("--version").output == f"morl {__version__}\n"
+
+
+def test_run_takes_its_budget_as_an_option(config):
+    morl("run", "small.yaml", "--env-steps", "2_50", "--out", "short", "--quiet")
+    assert json.loads((config / "short" / "summary.json").read_text())["env_steps"] == 250
+
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(
+    {
+        " ".join(found.split())
+        for path in (ROOT / "README.md", ROOT / "morl" / "cli.py", *(ROOT / "docs").rglob("*.md"))
+        for found in re.findall(r"(?:^\$ |Example: |Start here: |`)(morl [^`#\n\"]+)", path.read_text(), flags=re.MULTILINE)
+        if "_build" not in path.parts
+    }
+)
+STAND_INS = {
+    r"\bCONFIG\b|\bmy.yaml\b": "small.yaml",
+    r"\bkey=value\b": "seed=2",
+    r"runs/\S+": "RUN",
+    r"--env-steps \w+": "--env-steps 600",
+}
+
+
+def test_examples_of_help_and_documentation_work(config):
+    """Those that train are built only: their configuration decides whether they work."""
+    morl("run", "small.yaml", "--out", "RUN", "--quiet")
+    tried = 0
+    for example in EXAMPLES:
+        text = example
+        for pattern, value in STAND_INS.items():
+            text = re.sub(pattern, value, text)
+        _, command, *arguments = text.split()
+        if command == "run" and arguments:
+            options = [i for i, argument in enumerate(arguments) if argument.startswith("--")]
+            load_config(arguments[0], arguments[1 : options[0] if options else None])
+        elif command == "list" or arguments:
+            assert morl(command, *arguments).output, example
+        tried += 1
+    assert tried > 15
+
+
+def test_a_misplaced_key_is_told_where_it_belongs(config):
+    for key, place in {"solver.gamma": "solver.solver.gamma", "episodes": "evaluation.episodes", "solver.seed": "seed"}.items():
+        assert f"Did you mean '{place}'?" in morl("config", "show", "small.yaml", f"{key}=1", code=2).stderr
+
+
+def test_a_message_is_one_short_line_however_long_the_input(config):
+    for override in ("env=" + "x" * 20_000, "y" * 20_000 + "=1", "seed=" + "9" * 20_000, "plugins=[" + "z" * 20_000 + "]"):
+        result = morl("run", "small.yaml", override, code=2)
+        assert result.stderr.count("\n") == 1
+        assert len(result.stderr) < 2_000
+
+
+def test_plug_ins_of_the_current_folder_are_found(config, monkeypatch):
+    (config / "lab_of_the_day.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from morl.solvers import MOQLearning\n"
+        "COMPONENTS = {'solver': {'mine_today': 'lab_of_the_day:MineToday'}}\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class MineToday(MOQLearning):\n"
+        "    'Mine.'\n"
+    )
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "morl",
+        "config",
+        "show",
+        "small.yaml",
+        "plugins=[lab_of_the_day]",
+        "solver=mine_today",
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert "name: mine_today" in found.stdout, found.stderr
+
+
+def test_a_terminal_that_cannot_show_a_character_ends_no_run(config):
+    command = [sys.executable, "-m", "morl", "run", "small.yaml", "--out", "plain"]
+    found = subprocess.run(
+        command, capture_output=True, check=False, env={**environment(), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    )
+    assert found.returncode == 0, found.stderr
+    assert b"+/-" in found.stdout
+
+
+def test_proven_bounds_are_told_from_simulated_returns(in_tmp_path):
+    text = morl("run", "iwocs/windy-walk", "evaluation.episodes=2", "--out", "proven").output
+    assert "(simulated: mean discounted return" in text
+    assert "Proven: lower bound -7.952, upper bound -7.952, gap 0 (converged); rectangular_hull: exact, 25 models" in text
+    assert re.search(r"│ +lower │ +upper │", re.sub("┃", "│", text))
+
+
+def test_a_budget_that_ends_before_the_method_began_is_said(in_tmp_path):
+    small = ["solver.solver.hidden=[4]", "solver.solver.updates_per_step=0.01", "evaluation.episodes=1", "env_steps=400"]
+    text = morl("run", "iwocs/pendulum", *small, "--out", "short").output
+    assert (
+        "Bounds: none; nothing is known: the budget ended before the first search, which comes after default_steps (32,000"
+        in text
+    )
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(config):

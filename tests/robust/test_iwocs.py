@@ -220,8 +220,8 @@ def test_weighted_objectives_give_the_supported_robust_front() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"aggregator": "mean"}, "expected 'min_q' or 'hull'"),
-        ({"tolerance": 0.0}, "expected a positive gap"),
+        ({"aggregator": "mean"}, "must be one of 'min_q', 'hull'"),
+        ({"tolerance": 0.0}, "tolerance must be positive"),
         ({"max_iterations": 0}, "at least (one|1)"),
     ],
 )

@@ -277,12 +277,3 @@ def integers(name: str, values: Any, shape: tuple[int | None, ...], *, least: in
     if converted.size and converted.min() < least:
         raise ValueError(f"{name} holds {converted.min()}; expected at least {least}")
     return converted
-
-
-def whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
-    """Check one integer."""
-    number = np.asarray(value)
-    is_whole = number.ndim == 0 and number.dtype.kind in "iuf" and np.isfinite(number) and number == np.floor(number)
-    if not is_whole or value < least or (most is not None and value > most):
-        raise ValueError(f"{name} is {value!r}; expected an integer from {least}" + ("" if most is None else f" to {most}"))
-    return int(value)

@@ -9,7 +9,8 @@ from itertools import chain, combinations
 import numpy as np
 import numpy.typing as npt
 
-from envs.cormab.constraints.base import Actions, Constraint, whole
+from envs.arguments import whole
+from envs.cormab.constraints.base import Actions, Constraint
 from envs.cormab.constraints.budget import largest, random_subsets
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
 

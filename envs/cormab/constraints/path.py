@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from envs.cormab.constraints.base import Actions, DownwardClosed, integers, whole
+from envs.arguments import whole
+from envs.cormab.constraints.base import Actions, DownwardClosed, integers
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
 
 _MOST_EXACT = 16  # stops above which the table of sub-tours would not fit

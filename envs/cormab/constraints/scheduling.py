@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.cormab.constraints.base import Actions, DownwardClosed, whole
+from envs.arguments import whole
+from envs.cormab.constraints.base import Actions, DownwardClosed
 from envs.cormab.constraints.counts import CountMemo, Counts, indicator
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
 

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.errors import ConfigurationError, ShapeError
+from morl.fields import CheckedFields, CountOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
-class KNearest:
+class KNearest(CheckedFields):
     """The ``k`` other members with the nearest weights, by Euclidean distance.
 
     The relation is not symmetric. Of equally distant members the lower index comes first; a member with the same weights
@@ -26,12 +27,8 @@ class KNearest:
         [[1], [0], [1]]
     """
 
-    k: int = 1
+    k: CountOrZero = 1
     """Neighbours per member, ``>= 0`` and smaller than the population."""
-
-    def __post_init__(self) -> None:
-        if self.k < 0:
-            raise ConfigurationError(f"KNearest: k is {self.k}, expected 0 (no neighbours) or more")
 
     def __call__(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Find every member's neighbours.

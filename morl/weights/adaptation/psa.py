@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ConfigurationError, ShapeError
+from morl.errors import ShapeError
+from morl.fields import CheckedFields, NonNegative, Positive, Range
 
 
 @dataclass(frozen=True, kw_only=True)
-class PSA:
+class PSA(CheckedFields):
     r"""Pareto simulated annealing: strengthen what a member does better than its nearest neighbour on the front.
 
     With :math:`a` the archive value nearest to the member's value :math:`v` (among those farther than ``min_distance``):
@@ -32,24 +34,16 @@ class PSA:
         [[0.54751, 0.45249]]
     """
 
-    delta: float = 0.1
+    delta: Positive = 0.1
     """Relative change of a weight per call, unitless, ``> 0``. Default of the reference implementation."""
-    min_distance: float = 0.01
+    min_distance: NonNegative = 0.01
     """Squared distance an archive value must exceed to count as a neighbour, ``>= 0``; unitless if ``normalise``, else in
     squared return units. Default of the reference implementation (in return units)."""
     normalise: bool = True
     """Measure distances in units of the archive's range per objective, so that no objective's scale decides."""
-    min_weight: float = 1e-3
+    min_weight: Annotated[float, Range(ge=0.0, lt=0.5)] = 1e-3
     """Least weight of an objective whose weight is positive, in ``[0, 0.5)``; kept up to a factor
     ``1 + m * min_weight``."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.delta < float("inf"):
-            raise ConfigurationError(f"PSA: delta is {self.delta}, expected a finite number > 0; 0.1 is usual")
-        if not self.min_distance >= 0.0:
-            raise ConfigurationError(f"PSA: min_distance is {self.min_distance}, expected a number >= 0; 0.01 is usual")
-        if not 0.0 <= self.min_weight < 0.5:
-            raise ConfigurationError(f"PSA: min_weight is {self.min_weight}, expected a number in [0, 0.5); 0.001 is usual")
 
     def __call__(
         self,

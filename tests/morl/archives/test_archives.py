@@ -176,7 +176,7 @@ def test_bounded_archive_drops_what_covers_least() -> None:
     assert archive.add(offered) == [Status.ADDED, Status.ADDED, Status.ADDED, Status.CROWDED]
     assert archive.add([entry(8.0, 8.0)]) == [Status.ADDED]
     assert archive.values.tolist() == [[0.0, 10.0], [10.0, 0.0], [8.0, 8.0]]
-    with pytest.raises(ConfigurationError, match="capacity is 0"):
+    with pytest.raises(ConfigurationError, match="capacity must be at least 1"):
         BoundedArchive(capacity=0)
     short = BoundedArchive(capacity=1, reference_point=(0.0,))
     with pytest.raises(ShapeError, match="reference_point"):

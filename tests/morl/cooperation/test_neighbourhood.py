@@ -36,7 +36,7 @@ def test_no_neighbours() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ConfigurationError, match="need at least 4 members, there are 3"):
         KNearest(k=3)(simplex_lattice(3, 2))
-    with pytest.raises(ConfigurationError, match="k is -1"):
+    with pytest.raises(ConfigurationError, match="k must not be negative, found -1"):
         KNearest(k=-1)
     with pytest.raises(ShapeError):
         KNearest()(np.array([0.5, 0.5]))

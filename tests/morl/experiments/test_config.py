@@ -75,7 +75,7 @@ def test_every_registered_component_survives_the_round_trip(kind, name):
         ("env_steps=1.5", r"env_steps: expected int, found 1.5 \(float\)"),
         ("env_steps=true", r"env_steps: expected int, found True \(bool\)"),
         ("env_steps=0", r"env_steps must be at least 1, found 0"),
-        ("seed=-1", r"seed must be nonnegative, found -1"),
+        ("seed=-1", r"seed must not be negative, found -1"),
         ("seed=null", r"seed: expected int, found null"),
         ("solver=null", r"solver: expected a solver \(morld, "),
         ("solver=[moq]", r"solver: expected a solver \(morld, "),

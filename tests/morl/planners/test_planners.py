@@ -480,9 +480,9 @@ def test_what_cannot_be_planned_is_refused():
     design = batched_form("coverage/experiment-design-v0", 1, rows=3, columns=3, start=(0, 0), horizon=2)
     with pytest.raises(CapabilityError, match="LogDet has no linear form"):
         MixedInteger().plan(design)
-    with pytest.raises(ConfigurationError, match="width is 0"):
+    with pytest.raises(ConfigurationError, match="width must be at least 1, found 0"):
         BeamSearch(width=0)
-    with pytest.raises(ConfigurationError, match="lookahead is -1"):
+    with pytest.raises(ConfigurationError, match="lookahead must not be negative"):
         BeamSearch(lookahead=-1)
     with pytest.raises(ConfigurationError, match="time_limit is 0"):
         MixedInteger(time_limit=0.0)

@@ -119,7 +119,7 @@ def test_numpy_and_torch_may_be_mixed() -> None:
     ],
 )
 def test_parameters_out_of_range(cls: Any, bad: dict[str, float]) -> None:
-    with pytest.raises(ConfigurationError, match=f"{next(iter(bad))} is"):
+    with pytest.raises(ConfigurationError, match=f"{cls.__name__}.{next(iter(bad))} must"):
         cls(**bad)
 
 

@@ -96,15 +96,15 @@ def test_nominal_outside_the_set():
     ("make", "message"),
     [
         (lambda: Box({"mass": (2.0, 0.5)}), "lower bound first"),
-        (lambda: Box({"mass": (float("nan"), 2.0)}), "expected finite numbers"),
-        (lambda: Box({"mass": (0.5,)}), r"expected \[lowest, highest\]"),
+        (lambda: Box({"mass": (float("nan"), 2.0)}), "finite number"),
+        (lambda: Box({"mass": (0.5,)}), "must have 2 entries"),
         (lambda: Box({"mas": (0.5, 1.0)}).region(SPACE), "Did you mean 'mass'"),
         (lambda: Box({"mass": (-1.0, 1.0)}).region(SPACE), "parameter 'mass' is -1"),
         (lambda: Ball({"mass": 0.0}), "positive"),
         (lambda: Ball({}), "at least one parameter"),
         (lambda: Ball({"mass": 2.0}).region(SPACE), "parameter 'mass' is -1"),
         (lambda: Finite(((1.0, 1.0),)).region(SPACE), "needs 3 numbers"),
-        (lambda: Finite(((1.0, 1.0, np.nan),)).region(SPACE), "finite number"),
+        (lambda: Finite(((1.0, 1.0, np.nan),)), "finite number"),
         (lambda: Rectangular({}).region(SPACE), "at least one value"),
     ],
 )
