@@ -419,12 +419,12 @@ def _print_report(result: RunResult, path: Path, quiet: bool, as_json: bool) -> 
     several = len(result.objectives) > 1
     front, errors, weights = result.front, result.standard_errors, result.weights
     count = "1 policy" if len(front) == 1 else f"{len(front)} policies"
-    table = Table(
-        title=f"Front: {count} (simulated: mean discounted return {_plus_minus()} standard error)", title_justify="left"
-    )
+    kind = "return" if result.summary["gamma"] == 1.0 else "discounted return"
+    table = Table(title=f"Front: {count} (simulated: mean {kind} {_plus_minus()} standard error)", title_justify="left")
     table.add_column("policy")
     for name, unit in zip(result.objectives, result.units, strict=True):
-        table.add_column(f"{name}\n[{unit}]" if unit else name, justify="right", header_style="bold")
+        # A return is a sum over steps: its unit is not that of one step.
+        table.add_column(f"{name}\n[sum of {unit}]" if unit else name, justify="right", header_style="bold")
     if several:
         table.add_column("trained for weights", justify="right", no_wrap=True)
     chosen = (

@@ -83,6 +83,6 @@ def test_bounded_archives_of_many_objectives_keep_what_covers_most(number, m, ca
 
 @pytest.mark.parametrize("m", [32, 300])
 def test_weights_of_many_objectives_are_drawn(m, tmp_path):
-    labels = Labels(objectives=tuple(f"objective_{k}" for k in range(m)), units=("",) * m, title="", detail="")
+    labels = Labels(objectives=tuple(f"objective_{k}" for k in range(m)), units=("",) * m, gamma=1.0, title="", detail="")
     figure = weights_figure(np.full((1, m), 1.0 / m), labels, ["0"])
     assert save_figure(figure, tmp_path / "weights.png").stat().st_size > 1000

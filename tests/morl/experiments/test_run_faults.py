@@ -347,6 +347,7 @@ COMPONENTS = {{"scalarization": {{"{key}": "{module}:{name}"}}}}
 
 
 def test_a_run_with_a_plug_in_is_read_back_in_a_fresh_process(tmp_path, monkeypatch):
+    monkeypatch.setattr("morl.registry._added", {})
     (tmp_path / "lent_scalarization.py").write_text(PLUGIN.format(name="Lent", key="lent", module="lent_scalarization"))
     monkeypatch.syspath_prepend(tmp_path)
     load_plugins(["lent_scalarization"])

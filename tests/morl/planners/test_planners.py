@@ -484,7 +484,7 @@ def test_what_cannot_be_planned_is_refused():
         BeamSearch(width=0)
     with pytest.raises(ConfigurationError, match="lookahead must not be negative"):
         BeamSearch(lookahead=-1)
-    with pytest.raises(ConfigurationError, match="time_limit is 0"):
+    with pytest.raises(ConfigurationError, match="time_limit must be positive"):
         MixedInteger(time_limit=0.0)
 
 

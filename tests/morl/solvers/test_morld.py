@@ -68,7 +68,7 @@ def test_impossible_pairings_are_refused_before_anything_runs() -> None:
         ({"ideal_point": (1.0, 2.0, 3.0), "scalarization": Chebyshev(), "solver": EUPG()}, "3 numbers.*2 objectives"),
         ({"weights": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), "num_members": 2}, r"shape \(2, 3\); expected \(2, 2\)"),
         ({"weights": ((0.9, 0.9), (0.0, 1.0)), "num_members": 2}, "simplex"),
-        ({"weights": ((1.5, -0.5), (0.0, 1.0)), "num_members": 2}, "simplex"),
+        ({"weights": ((1.5, -0.5), (0.0, 1.0)), "num_members": 2}, "must not be negative, found -0.5"),
     ],
 )
 def test_settings_that_do_not_fit_the_environment(settings: dict[str, Any], message: str) -> None:
