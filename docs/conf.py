@@ -109,13 +109,15 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|numpy|np|npt|gymnasium|gym|matplotlib|omegaconf|rich|typer|mo_gymnasium|moocore|pymoo|scipy)(\..*)?"),
     (r"py:.*", r"(collections\.abc|pathlib|typing|types|abc|dataclasses|os|datetime|enum|functools)(\..*)?"),
-    (
-        r"py:.*",
-        r"(Annotated|Range|Length|Any|Callable|ClassVar|Iterable|Iterator|Literal|Mapping|MutableMapping|Path|Protocol|Sequence|Tensor|Self)",
-    ),
+    (r"py:.*", r"(Any|Callable|ClassVar|Iterable|Iterator|Literal|Mapping|MutableMapping|Path|Protocol|Sequence|Tensor|Self)"),
     (r"py:.*", r"(NDArray|ArrayLike|Generator|device|optional|ndarray|Space|Env|Box|float32|float64|int64|bool_|dtype|Size)"),
+    # Ranges of numbers, as in Annotated[float, Range(ge=0.0)].
+    (r"py:class", r"(Annotated|Range|Length|Share|-?[0-9.]+)"),
     # Names that stay text where a module imports them for type checkers only, and local aliases of array types.
-    (r"py:class", r"(Array|Batch|Builder|Figure|Floats|IntArray|LayerBounds|Parameters|Selection|Table|spaces\.Box|tuple\[.*)"),
+    (
+        r"py:class",
+        r"(Array|Batch|Builder|Figure|Floats|IntArray|Integers|LayerBounds|Parameters|Selection|Table|spaces\.Box|tuple\[.*)",
+    ),
     # Type variables and private classes.
     (r"py:class", r"(P|.*\.(Self|Choice|_[A-Z]\w*))"),
     # Builtins, by role: Python's own documentation is not fetched either.
