@@ -180,18 +180,29 @@ def write_reference(app: Sphinx) -> None:
     app.config.autosummary_generate = False
 
 
+_by_last_name: dict[str, list[tuple[str, Any]]] = {}
+
+
+def index_objects(app: Sphinx, env: BuildEnvironment) -> None:
+    """Sort what is documented by the last part of its name, once, when everything is known."""
+    del app
+    _by_last_name.clear()
+    for name, entry in env.domains.python_domain.objects.items():
+        _by_last_name.setdefault(name.rpartition(".")[2], []).append((name, entry))
+
+
 def find_by_tail(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: nodes.TextElement) -> nodes.reference | None:
     """Resolve a name written as it is where it is defined (`morl.scalarizations.base.Scalarization`, or `Ring.add` inside
     its own package) to the one documented object that ends like it.
     """
     if node.get("refdomain") != "py":
         return None
-    domain = env.domains.python_domain
     parts = node["reftarget"].split(".")
     top = parts[0] if parts[0] in {"morl", "envs", "robust"} else ""
     for length in (2, 1) if top else (len(parts),):
         tail = "." + ".".join(parts[-length:])
-        entries = [entry for name, entry in domain.objects.items() if name.endswith(tail) and name.startswith(top)]
+        known = _by_last_name.get(parts[-1], [])
+        entries = [entry for name, entry in known if name.endswith(tail) and name.startswith(top)]
         if len({(entry.docname, entry.node_id) for entry in entries}) == 1:
             return make_refnode(app.builder, node["refdoc"], entries[0].docname, entries[0].node_id, contnode)
     return None
@@ -278,5 +289,6 @@ def setup(app: Sphinx) -> None:
     """Connect the hooks above."""
     app.connect("autodoc-process-signature", readable_factories)
     app.connect("builder-inited", write_reference, priority=400)
+    app.connect("env-check-consistency", index_objects)
     app.connect("missing-reference", find_by_tail)
     app.add_html_math_renderer("mathml", (write_math, None), (write_math_block, None))

@@ -29,8 +29,7 @@ def texts(figure):
 
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 6])
-@pytest.mark.parametrize("size", [1, 7])
-@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize(("size", "full"), [(1, False), (7, True)])
 def test_fronts_of_every_dimension_are_drawn(tmp_path, m, size, full):
     values = front(m, size)
     more = {
