@@ -43,6 +43,8 @@ def up_down(up: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 _MOST_ARMS = 100_000
 """Of a generated instance; larger ones can be given."""
+_MOST_NODES = 2_000
+"""Of a generated graph, all pairs of whose nodes are compared; larger ones can be given."""
 
 
 def _streams(seed: int, num_arms: int, budget: int) -> list[np.random.Generator]:
@@ -174,7 +176,7 @@ def path_instance(
     arms, rng, order = _streams(seed, num_arms, budget)
     longest = 2 * budget if max_edges is None else max_edges
     if graph is None:
-        edges = underground(num_arms, rng)
+        edges = underground(whole("num_arms of a generated graph", num_arms, least=1, most=_MOST_NODES), rng)
         constraint = Path(num_arms, edges, int(rng.integers(num_arms)), budget, longest)
     else:
         constraint = Path.from_graph(graph, source, budget=budget, max_edges=longest)

@@ -46,3 +46,8 @@ def test_senseless_numbers_are_refused(env_id, name, value):
 def test_no_instance_is_drawn_anew_without_a_seed(name):
     with pytest.raises(ValueError, match="instance_seed is None"):
         gymnasium.make(f"coverage/{name}-v0", instance_seed=None, disable_env_checker=True)
+
+
+def test_a_generated_graph_has_no_more_nodes_than_can_be_compared():
+    with pytest.raises(ValueError, match="num_arms of a generated graph is 9000; expected an integer from 1 to 2000"):
+        gymnasium.make("cormab/path-v0", num_arms=9_000)
