@@ -115,8 +115,8 @@ class Session:
             return self._train(Unheard(progress))
 
     def _train(self, progress: Progress) -> RunResult:
-        self._write_manifest("running")
         with interruptible(self.directory is not None) as interrupted:
+            self._write_manifest("running")
             progress.start(self._description())
             try:
                 self._loop(progress, interrupted)

@@ -164,7 +164,7 @@ def _be_a_child(log: Path, task: Callable[[], None]) -> None:
         try:
             task()
             code = 0
-        except Interrupted:
+        except KeyboardInterrupt:  # also before training has begun, as the command line does
             code = 130
         except MorlError as error:
             os.write(2, f"error: {error}\n".encode())
