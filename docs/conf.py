@@ -285,10 +285,22 @@ sphinx_gallery_conf: dict[str, Any] = {
 }
 
 
+def check_pictures(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn about tutorials that show no picture, and so have none in the gallery."""
+    del env
+    if app.config.plot_gallery not in (True, "True", "1", 1):
+        return
+    images = HERE / "auto_tutorials" / "images"
+    for script in sorted((HERE / "tutorials").glob("plot_*.py")):
+        if not any(images.glob(f"sphx_glr_{script.stem}_*.png")):
+            logging.getLogger(__name__).warning("%s shows no picture", script.name)
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks above."""
     app.connect("autodoc-process-signature", readable_factories)
     app.connect("builder-inited", write_reference, priority=400)
     app.connect("env-check-consistency", index_objects)
+    app.connect("env-check-consistency", check_pictures)
     app.connect("missing-reference", find_by_tail)
     app.add_html_math_renderer("mathml", (write_math, None), (write_math_block, None))

@@ -223,3 +223,20 @@ def test_infos_say_which_models_are_in_force():
     infos = same.step(action)[4]
     assert_array_equal(infos["final_info"]["params"]["mass"], first)
     assert not np.isin(infos["params"]["mass"], first).any()
+
+
+ROBOTS = {f"parametric/{name}-v0" for name in ("mo-hopper", "walker2d", "half-cheetah", "ant", "humanoid-standup")}
+"""Filmed like the hopper, which stands for them: a picture of a robot takes long without a graphics card."""
+
+
+@pytest.mark.parametrize("env_id", [env_id for env_id in OWN_IDS if env_id not in ROBOTS])
+def test_films_are_recorded(env_id, tmp_path):
+    pytest.importorskip("moviepy")
+    film = wrappers.RecordVideo(make(env_id, render_mode="rgb_array"), str(tmp_path / "films"), video_length=2)
+    try:
+        film.reset(seed=0)
+        play(film, steps=2)
+    except gymnasium.error.DependencyNotInstalled as error:
+        pytest.skip(str(error))
+    film.close()
+    assert next((tmp_path / "films").glob("*.mp4")).stat().st_size > 500

@@ -103,3 +103,27 @@ def test_a_run_is_drawn_with_its_names(finished):
     assert {"known front"} <= texts(figures["front"])
     assert any("hypervolume" in text and "2,000 environment steps" in text for text in texts(figures["front"]))
     assert "deep-sea-treasure-v0 · MORLD(MOQLearning)" in {text.strip() for text in texts(figures["front"])}
+
+
+@pytest.mark.parametrize("m", [1, 2])
+@pytest.mark.parametrize("value", [0.0, 340.0, 1e-9])
+def test_a_single_point_has_room_and_its_number(m, value):
+    axes = front_figure(np.full((1, m), value), labels(m)).axes[0]
+    low, high = axes.get_xlim()
+    room = 0.1 * value or 1.0
+    assert np.isclose(high - low, 2 * room), "neither a thousandth of nothing nor a world of its own"
+    assert f"{value:.5g}" in " ".join(texts(axes.figure))
+
+
+def test_axes_say_that_returns_are_sums():
+    figure = front_figure(front(2), labels(2))
+    assert {"objective 0 [m/s, discounted sum]", "objective 1 [discounted sum]"} <= texts(figure)
+
+
+def test_more_objectives_than_colours_are_drawn(tmp_path):
+    values = front(32)
+    for name, figure in (
+        ("front", front_figure(values, labels(32), weights=values / 100)),
+        ("weights", weights_figure(values / 100, labels(32), [str(i) for i in range(len(values))])),
+    ):
+        assert save_figure(figure, tmp_path / f"{name}.png").stat().st_size > 1000
