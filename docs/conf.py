@@ -8,6 +8,7 @@ import inspect
 import os
 import pkgutil
 import re
+import runpy
 import sys
 import warnings
 from collections.abc import Iterator
@@ -170,6 +171,13 @@ def write_internals(listed: list[str]) -> None:
     page.write_text("\n".join(lines), encoding="utf-8")
 
 
+def run_example(app: Sphinx) -> None:
+    """Run the solver that ``extending.md`` shows, and its check: what is printed there works."""
+    del app
+    sys.path.insert(0, str(HERE))
+    runpy.run_path(str(HERE / "check_example.py"))
+
+
 def write_reference(app: Sphinx) -> None:
     """Write the pages of the reference, instead of autosummary's own step."""
     listed = listed_modules()
@@ -299,6 +307,7 @@ def check_pictures(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> None:
     """Connect the hooks above."""
     app.connect("autodoc-process-signature", readable_factories)
+    app.connect("builder-inited", run_example)
     app.connect("builder-inited", write_reference, priority=400)
     app.connect("env-check-consistency", index_objects)
     app.connect("env-check-consistency", check_pictures)

@@ -14,15 +14,15 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from envs.arrays import Flags, Floats, Integers
 from envs.protocols import BatchedEnv, Rows, Step
 from envs.randomness import derived_seeds, episode_keys
 
 if TYPE_CHECKING:
-    from envs.parametric.native import NativeParametricEnv
+    from envs.native_parametric_env import NativeParametricEnv
 
 FRAMES_PER_SECOND = 10
 """At which speed films are played unless a batched form has its own ``render_fps``."""
-
 
 _DRAWN_BY = {"rgb_array": "render_frame", "ansi": "render_text"}
 """Gymnasium's render modes, and the method of a batched form that serves each."""
@@ -143,8 +143,7 @@ class SingleEnv(_Adapted, gymnasium.Env[Any, Any]):
     def get_params(self) -> dict[str, float]:
         """The transition model in force, by name; see :meth:`envs.protocols.ParametricDynamics.get_params`."""
         batched = parametric(self.batched)
-        params: dict[str, float] = batched.parameter_space.mapping(batched.get_params()[0])
-        return params
+        return batched.parameter_space.mapping(batched.get_params()[0])
 
     def set_params(self, **params: float) -> None:
         """Change the transition model at once; see :meth:`envs.protocols.ParametricDynamics.set_params`."""
@@ -244,9 +243,7 @@ class BatchedVectorEnv(_Adapted, gymnasium.vector.VectorEnv[Any, Any, Any]):
         observations = self.batched.reset(self._rows, seeds, chosen_models(self.batched, (options or {}).get("params")))
         return observations, self._models_in_force(np.ones(self.num_envs, np.bool_))
 
-    def step(
-        self, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], Flags, Flags, dict[str, Any]]:
         """Advance every row; rows that ended are reset as the autoreset mode says."""
         actions = np.asarray(actions)
         if not self._ended.any():
@@ -275,33 +272,30 @@ class BatchedVectorEnv(_Adapted, gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Let the batched form give back what it holds: threads, windows."""
         self._close()
 
-    def _step_some(
-        self, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    def _step_some(self, actions: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], Flags, Flags]:
         """Reset the rows that ended in the step before, and step the others."""
         going, ended = self._rows[~self._ended], self._rows[self._ended]
         first = self._reset_rows(ended)
         observations = np.empty((self.num_envs, *first.shape[1:]), first.dtype)
         observations[ended] = first
-        num_objectives = self.reward_space.shape[0]
-        rewards = np.zeros((self.num_envs, num_objectives), np.float32)
+        rewards = np.zeros((self.num_envs, self.reward_dim), np.float32)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         if going.size:
             observations[going], rewards[going], terminated[going], truncated[going] = self._step_rows(going, actions[going])
         return observations, rewards, terminated, truncated
 
-    def _models_in_force(self, known: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    def _models_in_force(self, known: Flags) -> dict[str, Any]:
         """The infos' entry about transition models that can be set, and gymnasium's mask of the rows that it is about."""
         if not hasattr(self.batched, "parameter_space"):
             return {}
         settable = parametric(self.batched)
         return {"params": settable.parameter_space.mapping(settable.get_params()), "_params": known}
 
-    def _moving_models(self, known: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    def _moving_models(self, known: Flags) -> dict[str, Any]:
         """The same of a step, if models change by themselves; others are what the last reset said."""
         return self._models_in_force(known) if getattr(self.batched, "draws_params", False) else {}
 
-    def _reset_rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    def _reset_rows(self, rows: Integers) -> npt.NDArray[Any]:
         self._episodes[rows] += 1
         seeds = derived_seeds(self._keys[rows], self._episodes[rows])
         models = chosen_models(self.batched, None)
@@ -322,7 +316,7 @@ def parametric(batched: Any) -> NativeParametricEnv:
     return settable
 
 
-def chosen_models(batched: Any, params: Any) -> npt.NDArray[np.float64] | None:
+def chosen_models(batched: Any, params: Any) -> Floats | None:
     """The transition model of every row after a reset with ``options={"params": params}``, ``(R, k)``.
 
     A model stays in force until another one is chosen.

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+"""Numbers in double precision."""
+Integers: TypeAlias = npt.NDArray[np.int64]
+"""Whole numbers."""
+Flags: TypeAlias = npt.NDArray[np.bool_]
+"""Truth values."""
 
 _NUMBERS = "biuf"  # kinds of dtype
 
@@ -39,12 +46,12 @@ def read_array(name: str, values: Any, expected: str = "an array of numbers") ->
     return array
 
 
-def read_floats(name: str, values: Any, expected: str = "an array of numbers") -> npt.NDArray[np.float64]:
+def read_floats(name: str, values: Any, expected: str = "an array of numbers") -> Floats:
     """Read numbers as float64, a copy; see :func:`read_array`."""
     return np.array(read_array(name, values, expected), np.float64)
 
 
-def read_whole(name: str, values: Any, expected: str = "whole numbers") -> npt.NDArray[np.int64]:
+def read_whole(name: str, values: Any, expected: str = "whole numbers") -> Integers:
     """Read whole numbers as int64; also where they are written as floats, such as ``2.0``. See :func:`read_array`.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags
 from envs.protocols import BatchedEnv, ParametricDynamics
 
 if TYPE_CHECKING:
@@ -142,14 +143,14 @@ def check_parametric_env(env: Any, *, steps: int = 100, seed: int = 0) -> None:
         _play_model(env, "nominal", nominal, [], seed)
         found = _play_model(env, {name: other}, model, actions, seed)
         _require(
-            _same_episode(_play_model(env, None, model, actions, seed), found),
+            _same(_play_model(env, None, model, actions, seed), found),
             f"after options={{'params': {{{name!r}: {other:g}}}}} a second reset without options played another episode: keep "
             "the model, and let nothing but seed and model decide",
         )
-        changed.append(not _same_episode(found, first))
+        changed.append(not _same(found, first))
     _require(any(changed), f"no parameter of {', '.join(space.names)} changed anything in {steps} steps of random actions")
     _require(
-        _same_episode(_play_model(env, "nominal", nominal, actions, seed), first),
+        _same(_play_model(env, "nominal", nominal, actions, seed), first),
         "options={'params': 'nominal'} does not bring back the first episode",
     )
     bare.set_params(**{space.names[0]: float(space.high[0])})
@@ -163,22 +164,18 @@ def check_parametric_env(env: Any, *, steps: int = 100, seed: int = 0) -> None:
     env.reset(options={"params": "nominal"})
 
 
-def _play_model(env: Any, params: Any, model: dict[str, float], actions: list[Any], seed: int) -> list[Any]:
+def _play_model(env: Any, params: Any, model: dict[str, float], actions: list[Any], seed: int) -> tuple[Any, ...]:
     """What is seen in a model, whose echo is checked."""
     observation, info = env.reset(seed=seed, options=None if params is None else {"params": params})
     for source, echo in (("info['params']", info.get("params")), ("get_params()", env.unwrapped.get_params())):
         _require(echo == model, f"after a reset with params {params!r} {source} is {echo}; expected {model}")
-    seen = [observation]
+    seen: tuple[Any, ...] = (observation,)
     for action in actions:
         observation, reward, terminated, truncated, _ = env.step(action)
-        seen += [observation, np.asarray(reward)]
+        seen += (observation, np.asarray(reward))
         if terminated or truncated:
             break
     return seen
-
-
-def _same_episode(first: list[Any], second: list[Any]) -> bool:
-    return len(first) == len(second) and all(_same(a, b) for a, b in zip(first, second, strict=True))
 
 
 def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: int = 4096, seed: int = 0) -> None:
@@ -239,14 +236,14 @@ def check_constraint(constraint: Constraint, *, objectives: int = 20, programs: 
     _require(_same(together, alone), "maximize_linear of a batch (B, N) differs from that of its rows")
 
 
-def _check_lists(constraint: Constraint, feasible: npt.NDArray[np.bool_]) -> None:
+def _check_lists(constraint: Constraint, feasible: Flags) -> None:
     listed = constraint.enumerate(len(feasible))
     _require(listed is not None, f"enumerate({len(feasible)}) is None; contains accepts exactly that many actions")
     _require(_same(listed, feasible), "enumerate lists other actions than contains accepts, or in another order")
     _require(constraint.enumerate(len(feasible) - 1) is None, "enumerate must return None if there are more than the limit")
 
 
-def _check_samples(constraint: Constraint, feasible: npt.NDArray[np.bool_], rng: np.random.Generator) -> None:
+def _check_samples(constraint: Constraint, feasible: Flags, rng: np.random.Generator) -> None:
     first, again = (constraint.sample(np.random.default_rng(0), 7) for _ in range(2))
     _require(_same(first, again), "two samples with equal generators differ: draw from rng alone")
     _require(first.shape == (7, constraint.num_actions) and first.dtype == np.bool_, "sample must return booleans (size, N)")

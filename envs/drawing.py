@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
+
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
-Point: TypeAlias = "Sequence[float] | npt.NDArray[np.float64]"
+Point: TypeAlias = "Sequence[float] | Floats"
 """Two numbers."""
 
 INK, GREY, FAINT, PAPER = (38, 38, 38), (120, 120, 120), (215, 215, 215), (255, 255, 255)
@@ -248,24 +250,23 @@ class Plane:
         box, low, high = self.box, self.low, self.high
         return min((box.right - box.left) / (high[0] - low[0]), (box.bottom - box.top) / (high[1] - low[1]))
 
-    def __call__(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def __call__(self, points: npt.ArrayLike) -> Floats:
         """Pixels of points, ``(..., 2) -> (..., 2)``."""
         box = self.box
         centre = np.array([(box.left + box.right) / 2, (box.top + box.bottom) / 2])
         middle = (np.asarray(self.low) + self.high) / 2
-        pixels: npt.NDArray[np.float64] = centre + (np.asarray(points, np.float64) - middle) * (self.scale * np.array([1, -1]))
-        return pixels
+        return centre + (np.asarray(points, np.float64) - middle) * (self.scale * np.array([1, -1]))
 
 
-def placed(shape: npt.ArrayLike, angle: float, at: Point) -> npt.NDArray[np.float64]:
+def placed(shape: npt.ArrayLike, angle: float, at: Point) -> Floats:
     """Points of a shape ``(n, 2)``, turned counter-clockwise about the origin by an angle in rad, then moved to a place."""
     cosine, sine = np.cos(angle), np.sin(angle)
     turned = np.asarray(shape, np.float64) @ np.array([[cosine, sine], [-sine, cosine]])
-    moved: npt.NDArray[np.float64] = turned + np.asarray(at)
+    moved: Floats = turned + np.asarray(at)
     return moved
 
 
-def graph_places(graph: Any) -> npt.NDArray[np.float64]:
+def graph_places(graph: Any) -> Floats:
     """Where the nodes of a networkx graph are drawn, ``(V, 2)``: at their ``pos``, two numbers, if all have it."""
     import networkx
 
@@ -282,7 +283,7 @@ def graph_places(graph: Any) -> npt.NDArray[np.float64]:
     return np.array([places[node] for node in graph.nodes], np.float64)
 
 
-def spread(places: npt.NDArray[np.float64], box: Box) -> npt.NDArray[np.float64]:
+def spread(places: Floats, box: Box) -> Floats:
     """Pixels of places ``(V, 2)`` in any unit, as large as a box allows."""
     low, high = places.min(0), places.max(0)
     x, y = (low + high) / 2

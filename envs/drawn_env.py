@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from envs.drawing import Canvas
 from envs.native_env import NativeEnv
-from envs.parametric.native import NativeParametricEnv
+from envs.native_parametric_env import NativeParametricEnv
 
 
 class DrawnEnv(NativeEnv):

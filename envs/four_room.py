@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Integers
 from envs.drawing import BLUE, BODY, GREEN, GREY, PAPER, PURPLE, YELLOW, Board, Canvas, readable_on
 from envs.drawn_env import DrawnEnv
 from envs.native_env import NoNativeFormError
-from envs.protocols import Rows
+from envs.protocols import Advanced, Rows
 from envs.tabular.tables import grid_moves
 
 _MOVES = np.array([[0, -1], [-1, 0], [0, 1], [1, 0]])  # left, up, right, down
@@ -106,18 +107,12 @@ class FourRoom(DrawnEnv):
         board.mark(np.unravel_index(self._cells[row], left.shape))
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
-        if self._starts.size == 1:
-            cells = np.full(rows.shape, self._starts[0])
-        else:
-            cells = self._starts[(self._uniforms(rows) * self._starts.size).astype(np.int64)]
-        self._cells[rows] = cells
+        self._cells[rows] = cells = self._one_of(rows, self._starts)
         self._state[rows] = 0
         self._state[rows, 2 + self._nothing] = 1
         return self._observe(rows, cells)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         cells = self._moves[self._cells[rows] * len(_MOVES) + actions]
         self._cells[rows] = cells
         event = self._event[cells]
@@ -128,7 +123,7 @@ class FourRoom(DrawnEnv):
         rewards = self._event_rewards.take(np.where(happens, event, self._nothing), axis=0)
         return self._observe(rows, cells), rewards, event == self._goal
 
-    def _observe(self, rows: Rows, cells: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    def _observe(self, rows: Rows, cells: Integers) -> npt.NDArray[Any]:
         observations = self._state.take(rows, axis=0)[:, : self._observed]
         observations[:, :2] = self._positions.take(cells, axis=0)
         return observations

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from envs.arrays import Floats
 
 _SAME = 1e-6  # relative difference of two values of one solution
 _PROBING = 1 << 15

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.drawing import GREEN, GREY, INK, ORANGE, PANEL, SKY, SQUARE, VERMILLION, Box, Canvas, Plane, placed
 from envs.drawn_env import DrawnEnv
 from envs.native_env import NoNativeFormError
-from envs.protocols import Rows
+from envs.protocols import Advanced, Rows
 
 _MINE, _LEFT, _RIGHT, _ACCELERATE, _BRAKE, _NUM_ACTIONS = 0, 1, 2, 3, 4, 6
 _NUM_ORES = 2
@@ -138,9 +139,7 @@ class Minecart(DrawnEnv):
         self._departed[rows] = False
         return self._observe(self._position[rows], self._speed[rows], self._degrees[rows], self._content[rows])
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         position, speed, degrees = self._position.take(rows, axis=0), self._speed[rows], self._degrees[rows]
         content, departed = self._content.take(rows, axis=0), self._departed[rows]
         turn, pedal = self._turn[actions], self._pedal[actions]
@@ -192,9 +191,7 @@ class Minecart(DrawnEnv):
         self._content[rows], self._departed[rows] = content, departed
         return self._observe(position, speed, degrees, content), rewards, ended
 
-    def _find_mines(
-        self, rows: Rows, seeking: npt.NDArray[np.int64], position: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    def _find_mines(self, rows: Rows, seeking: Integers, position: Floats) -> tuple[Integers, Floats]:
         """Which of the carts ``seeking`` (indices into the step's arrays) reach their nearest mine, and what it will yield.
 
         Returns:
@@ -214,7 +211,7 @@ class Minecart(DrawnEnv):
             mean = ndtri(chance) * deviation + mean
         return carts, np.broadcast_to(np.maximum(mean, 0.0), (carts.size, loads, _NUM_ORES))
 
-    def _dig(self, carts: npt.NDArray[np.int64], load: npt.NDArray[np.float64], content: npt.NDArray[np.float64]) -> None:
+    def _dig(self, carts: Integers, load: Floats, content: Floats) -> None:
         """Add a load ``(c, ores)`` to the contents of carts, in place, scaled down to the capacity that is left."""
         held = content.take(carts, axis=0)
         free = self._capacity - (held[:, 0] + held[:, 1])
@@ -222,13 +219,7 @@ class Minecart(DrawnEnv):
         scale = np.divide(free, total, out=np.ones_like(total), where=total > free)
         content[carts] = held + load * scale[:, None]
 
-    def _observe(
-        self,
-        position: npt.NDArray[np.float64],
-        speed: npt.NDArray[np.float64],
-        degrees: npt.NDArray[np.int64],
-        content: npt.NDArray[np.float64],
-    ) -> npt.NDArray[np.float32]:
+    def _observe(self, position: Floats, speed: Floats, degrees: Integers, content: Floats) -> npt.NDArray[np.float32]:
         observations = np.empty((speed.size, 7), np.float32)
         observations[:, 0:2] = position
         observations[:, 2] = speed
@@ -237,12 +228,7 @@ class Minecart(DrawnEnv):
         return observations
 
 
-def _roll(
-    position: npt.NDArray[np.float64],
-    speed: npt.NDArray[np.float64],
-    degrees: npt.NDArray[np.int64],
-    moving: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def _roll(position: Floats, speed: Floats, degrees: Integers, moving: Flags) -> tuple[Floats, Floats, Integers]:
     """Move carts by one frame on the unit square; one that meets a wall at an angle turns along it.
 
     Args:
@@ -264,9 +250,7 @@ def _roll(
     return target, np.where(moving, _length(position - target), speed), degrees
 
 
-def _slide(
-    position: npt.NDArray[np.float64], velocity: npt.NDArray[np.float64], at_wall: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
+def _slide(position: Floats, velocity: Floats, at_wall: Flags) -> Integers:
     """Change of heading, in degrees ``(w,)``, of carts that touch a wall: towards the way they slide along it.
 
     ``pressed`` is +1 or -1 on an axis whose upper or lower wall is pushed, ``sliding`` the direction of a free axis.
@@ -274,17 +258,16 @@ def _slide(
     pressed = (position == 1.0) * (velocity > 0) * 1 - (position == 0.0) * (velocity < 0) * 1
     sliding = np.sign(velocity) * (np.abs(velocity) > _STANDSTILL) * ~at_wall
     turned = pressed[:, 0] * sliding[:, 1] - pressed[:, 1] * sliding[:, 0]
-    change: npt.NDArray[np.int64] = (_ROTATION * turned).astype(np.int64)
+    change: Integers = (_ROTATION * turned).astype(np.int64)
     return change
 
 
-def _between(numbers: npt.NDArray[np.float64], upper: float) -> npt.NDArray[np.float64]:
+def _between(numbers: Floats, upper: float) -> Floats:
     """Clip to ``[0, upper]``: cheaper than ``np.clip``."""
-    clipped: npt.NDArray[np.float64] = np.minimum(np.maximum(numbers, 0.0), upper)
-    return clipped
+    return np.minimum(np.maximum(numbers, 0.0), upper)
 
 
-def _length(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _length(vectors: Floats) -> Floats:
     """Euclidean length over the last axis, by the routine that the original calls for a single vector."""
-    lengths: npt.NDArray[np.float64] = np.sqrt(np.vecdot(vectors, vectors))
+    lengths: Floats = np.sqrt(np.vecdot(vectors, vectors))
     return lengths

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arguments import whole
-from envs.protocols import Rows, Step
+from envs.arrays import Floats, Integers
+from envs.protocols import Advanced, Models, Rows, Seeds, Step
 from envs.randomness import Keys, episode_keys, uniforms
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ class NativeEnv(ABC):
         self._elapsed = np.zeros(num_envs, np.int64)
         self._running = np.zeros(num_envs, np.bool_)
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
+    def reset(self, rows: Rows, seeds: Seeds, dynamics: Models | None = None) -> npt.NDArray[Any]:
         """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
         if dynamics is not None:
             raise ValueError(f"{type(self).__name__} has one fixed transition model; reset it without dynamics")
@@ -93,14 +92,18 @@ class NativeEnv(ABC):
         """Set rows to the first state of an episode and return its observations."""
 
     @abstractmethod
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         """Step rows that are running; ``self._elapsed`` already counts this step. Returns all but ``truncated``."""
 
-    def _uniforms(self, rows: Rows, draw: int | npt.NDArray[np.int64] = 0) -> npt.NDArray[np.float64]:
+    def _uniforms(self, rows: Rows, draw: int | Integers = 0) -> Floats:
         """Random numbers of the rows at their present steps, ``(r,)``; see :func:`envs.randomness.uniforms`."""
         return uniforms(self._keys[rows], self._elapsed[rows], draw)
+
+    def _one_of(self, rows: Rows, choices: Integers) -> Integers:
+        """One of some numbers for each row, all equally probable, ``(r,)``."""
+        if choices.size == 1:
+            return np.full(rows.shape, choices[0])
+        return choices[(self._uniforms(rows) * choices.size).astype(np.int64)]
 
     def _refuse(self, rows: Rows) -> None:
         from gymnasium.error import ResetNeeded

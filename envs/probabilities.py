@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from envs.arrays import read_array
+from envs.arrays import Floats, Integers, read_array
 
 _EXACT = 1e-12  # rows that sum to one this well stay as they are, bit by bit
 
 
-def read_distributions(name: str, values: Any, axes: Sequence[str], *, tolerance: float = 1e-8) -> npt.NDArray[np.float64]:
+def read_distributions(name: str, values: Any, axes: Sequence[str], *, tolerance: float = 1e-8) -> Floats:
     r"""Read distributions along the last axis.
 
     Rounding is forgiven, to the precision of the number format: rows may miss one by ``tolerance`` in float64, and in coarser
@@ -65,14 +64,7 @@ def _slack(dtype: np.dtype[Any], size: int) -> float:
     return slack
 
 
-def _refuse(
-    name: str,
-    array: npt.NDArray[np.float64],
-    totals: npt.NDArray[np.float64],
-    axes: Sequence[str],
-    slack: float,
-    tolerance: float,
-) -> None:
+def _refuse(name: str, array: Floats, totals: Floats, axes: Sequence[str], slack: float, tolerance: float) -> None:
     """Raise an error if an entry is negative or a row does not sum to one."""
     negative = array < -slack
     if negative.any():
@@ -94,9 +86,9 @@ def _refuse(
         )
 
 
-def _index(place: npt.NDArray[np.int64]) -> str:
+def _index(place: Integers) -> str:
     return ", ".join(map(str, place.tolist()))
 
 
-def _where(axes: Sequence[str], place: npt.NDArray[np.int64]) -> str:
+def _where(axes: Sequence[str], place: Integers) -> str:
     return ", ".join(f"{axis} {number}" for axis, number in zip(axes, place.tolist(), strict=False))

@@ -14,10 +14,19 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import gymnasium
 
-    from envs.parametric.space import ParameterSpace
+    from envs.parameter_space import ParameterSpace
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 """Indices of rows, ``(r,)``."""
+
+Seeds: TypeAlias = npt.NDArray[np.int64]
+"""Episode seeds, ``(r,)``, nonnegative."""
+
+Models: TypeAlias = npt.NDArray[np.float64]
+"""Transition models, ``(r, k)``."""
+
+Advanced: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]
+"""Observations ``(r, *shape)``, rewards ``(r, m)``, terminated ``(r,)``."""
 
 Step: TypeAlias = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 """Observations ``(r, *shape)``, rewards ``(r, m)``, terminated ``(r,)``, truncated ``(r,)``."""
@@ -79,7 +88,6 @@ class ParametricDynamics(Protocol):
 
     def get_params(self) -> dict[str, float]:
         """Return the parameters in force, by name."""
-        ...
 
     def set_params(self, **params: float) -> None:
         """Change parameters at once, also within an episode; those that are not named stay.
@@ -90,7 +98,6 @@ class ParametricDynamics(Protocol):
         Raises:
             ValueError: A name is unknown, or a value is outside what the environment can simulate.
         """
-        ...
 
 
 @runtime_checkable
@@ -110,7 +117,6 @@ class CanRender(Protocol):
         Returns:
             ``(H, W, 3)``, red, green, blue; of the same size for every state.
         """
-        ...
 
 
 @runtime_checkable
@@ -137,9 +143,7 @@ class BatchedEnv(Protocol):
     max_episode_steps: int | None
     """Episodes are truncated at this length; None if they only end by themselves."""
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
+    def reset(self, rows: Rows, seeds: Seeds, dynamics: Models | None = None) -> npt.NDArray[Any]:
         """Start a new episode in some rows.
 
         Args:
@@ -153,7 +157,6 @@ class BatchedEnv(Protocol):
         Raises:
             ValueError: ``dynamics`` was given but the environment has a single fixed transition model.
         """
-        ...
 
     def step(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
         """Advance some rows by one step.
@@ -168,4 +171,3 @@ class BatchedEnv(Protocol):
         Raises:
             gymnasium.error.ResetNeeded: A row was never reset, or has ended.
         """
-        ...

@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats, Integers
+
 Keys = npt.NDArray[np.uint64]
 """Hashed episode seeds, one per row."""
 
@@ -33,7 +35,7 @@ def _mix(z: Keys) -> Keys:
     return z
 
 
-def episode_keys(seeds: npt.NDArray[np.int64]) -> Keys:
+def episode_keys(seeds: Integers) -> Keys:
     """Hash episode seeds, so that neighbouring seeds give unrelated episodes.
 
     Args:
@@ -45,7 +47,7 @@ def episode_keys(seeds: npt.NDArray[np.int64]) -> Keys:
     return _mix(seeds.astype(np.uint64) + _INCREMENT)
 
 
-def uniforms(keys: Keys, steps: npt.NDArray[np.int64], draw: int | npt.NDArray[np.int64] = 0) -> npt.NDArray[np.float64]:
+def uniforms(keys: Keys, steps: Integers, draw: int | Integers = 0) -> Floats:
     """Uniform numbers, strictly between 0 and 1.
 
     Args:
@@ -62,13 +64,13 @@ def uniforms(keys: Keys, steps: npt.NDArray[np.int64], draw: int | npt.NDArray[n
         counters = counters[:, None] + draw.view(np.uint64) * _INCREMENT
     elif draw:
         counters += np.uint64(draw * _GOLDEN & _MASK)
-    numbers: npt.NDArray[np.float64] = (_mix(counters) >> _12).astype(np.float64)
+    numbers: Floats = (_mix(counters) >> _12).astype(np.float64)
     numbers += 0.5
     numbers *= 2.0**-52
     return numbers
 
 
-def derived_seeds(keys: Keys, episodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def derived_seeds(keys: Keys, episodes: Integers) -> Integers:
     """Seeds of the episodes that follow a seeded one, for those who reset without giving seeds.
 
     Args:

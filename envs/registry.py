@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ def batched_form(env_id: str, num_envs: int, **arguments: Any) -> BatchedEnv | N
     from envs.adapters import load
     from envs.native_env import NoNativeFormError
 
-    _import_mo_gymnasium(env_id)
+    if env_id not in gymnasium.registry:
+        # It may be one of mo-gymnasium's, which are registered when that is imported.
+        with suppress(ModuleNotFoundError):
+            import mo_gymnasium  # noqa: F401
     try:
         spec = gymnasium.spec(env_id)
     except gymnasium.error.Error:
@@ -131,14 +135,3 @@ def batched_form(env_id: str, num_envs: int, **arguments: Any) -> BatchedEnv | N
         return maker(num_envs, **given)
     except NoNativeFormError:
         return None
-
-
-def _import_mo_gymnasium(env_id: str) -> None:
-    """Let mo-gymnasium register its ids, if that may be what is asked for and it is installed."""
-    from contextlib import suppress
-
-    from gymnasium.envs.registration import registry
-
-    if env_id not in registry:
-        with suppress(ModuleNotFoundError):
-            import mo_gymnasium  # noqa: F401

@@ -6,11 +6,11 @@ import os
 from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from morl.experiments.evaluation import Evaluation
-    from morl.experiments.result import Run, RunResult
+from morl.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from morl.evaluation import Evaluation
+    from morl.experiments.result import Run, RunResult
 
 __all__ = ["Evaluation", "Run", "RunResult", "__version__"]
 
@@ -18,7 +18,7 @@ __all__ = ["Evaluation", "Run", "RunResult", "__version__"]
 run_path(os.path.join(os.path.dirname(os.path.dirname(__file__)), "envs", "siblings.py"))["require_siblings"]()
 
 _LAZY = {
-    "Evaluation": "morl.experiments.evaluation",
+    "Evaluation": "morl.evaluation",
     "Run": "morl.experiments.result",
     "RunResult": "morl.experiments.result",
 }

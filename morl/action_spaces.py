@@ -266,8 +266,7 @@ def _float32_bounds(space: spaces.Box) -> tuple[np.ndarray[Any, Any], np.ndarray
 def _has_width(low: np.ndarray[Any, Any], high: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Which components have two ends and a width that float32 can hold, ``(a,)``."""
     with np.errstate(over="ignore", invalid="ignore"):
-        found: np.ndarray[Any, Any] = np.isfinite(high - low)
-        return found
+        return np.asarray(np.isfinite(high - low))
 
 
 def is_real_box(space: gym.Space[Any]) -> bool:

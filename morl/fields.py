@@ -82,20 +82,31 @@ class Length(NamedTuple):
 Number = Annotated[float, Range()]
 """Any finite number."""
 Positive = Annotated[float, Range(gt=0.0)]
+"""Above zero."""
 NonNegative = Annotated[float, Range(ge=0.0)]
+"""Zero or more."""
 Share = Annotated[float, Range(ge=0.0, le=1.0)]
+"""Between none and all."""
 PositiveShare = Annotated[float, Range(gt=0.0, le=1.0)]
+"""More than none, up to all."""
 InnerShare = Annotated[float, Range(gt=0.0, lt=1.0)]
+"""Neither none nor all."""
 LogDeviation = Annotated[float, Range(ge=-20.0, le=2.0)]
 """Logarithm of a standard deviation."""
 Count = Annotated[int, Range(ge=1)]
+"""One or more."""
 CountOrZero = Annotated[int, Range(ge=0)]
+"""None or more."""
 Seed = Annotated[int, Range(ge=0, le=2**64 - 1)]
+"""64 bits."""
 Repeats = Annotated[int, Range(ge=1, le=1_000_000)]
 """How often something is done in a row; beyond that a slip of the pen."""
 RepeatsOrNone = Annotated[int, Range(ge=0, le=1_000_000)]
+"""The same, or not at all."""
 BatchSize = Annotated[int, Range(ge=1, le=2**20)]
+"""Of one update."""
 UpdatesPerStep = Annotated[float, Range(gt=0.0, le=1_000.0)]
+"""Gradient updates for one step."""
 GridPoints = Annotated[int, Range(ge=1, le=1_000)]
 """Per parameter."""
 Widths = Annotated[tuple[Annotated[int, Range(ge=1, le=4_096)], ...], Length(least=1, most=100)]

@@ -12,27 +12,47 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.errors import CapabilityError, CheckpointError, ConfigurationError, ShapeError, TrainingDiverged
-from morl.nn.stacked import Selection
-from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
+from morl.errors import CheckpointError, ConfigurationError, ShapeError, TrainingDiverged
+from morl.members import Change, Counter, Declared, Owns, PerMember, PerRow, Stream
+from morl.nn.stacked import Selection, member_slice
+from morl.protocols import EnvFactory, Payload, Policy, Rows, State, Transition, prefixed, unprefixed
 from morl.seeding import stream_seeds, torch_stream
 from morl.spaces import ObservationEncoder
+from morl.spending import spend
 from morl.task import Task, Utility
 
 RETURN_SMOOTHING = 0.1
 """Rate of the moving average of episode returns at which non-linear scalarizations are linearised."""
 
 
-class PopulationLearner(ABC):
-    """Base of the leaf learners (MOSAC, MOPPO, MODQN, MOQLearning, EUPG).
+class PopulationLearner(Declared, ABC):
+    """Base of the leaf learners (MOSAC, MOPPO, MODQN, MOQLearning, EUPG, SubPO, SEQUOIA).
 
     It owns what they have in common: the environment rows and their episodes, member identities, the task, random streams,
-    accounts, and the indivisible *round*: reset what ended, act, step, remember, improve. A subclass says how to act, what
-    to remember and how to improve.
+    accounts, and the indivisible *round*: reset what ended, act, step, remember, improve. A subclass declares what else its
+    members own, and says how to act, what to remember and how to improve.
 
     Every episode of a row is reset with a seed that depends on the run's seed, the member's identity, the row's position
     and the episode's number only, so a member's environments do not depend on how many members there are.
     """
+
+    owns: Owns = (
+        Counter("next_uid"),
+        PerRow("episodes", fresh=0),
+        PerRow("ended", fresh=True),
+        PerRow("returns"),
+        PerRow("discounts"),
+        PerRow("row_weights"),
+        PerMember("start_returns"),
+        PerMember("has_return"),
+        PerMember("member_steps"),
+        PerMember("stats"),
+        Stream("acting"),
+        Stream("learning"),
+    )
+    owns_under = ""
+    is_finished = False
+    """There is always more to learn."""
 
     def __init__(
         self, *, env: EnvFactory, task: Task, gamma: float, rows_per_member: int, seed: int, device: torch.device
@@ -58,10 +78,19 @@ class PopulationLearner(ABC):
         self.rows_per_member = rows_per_member
         self.task = replace(task, utility=task.utility.to(device))
         self.uids = list(range(task.num_members))
-        self._next_uid = task.num_members
-        self._build_rows()
+        self.next_uid = task.num_members
+        self._make_rows()
+        count = len(self._all_rows)
+        self.episodes = np.zeros(count, dtype=np.int64)
+        self.ended = np.ones(count, dtype=np.bool_)
+        self.observations: Tensor | None = None
+        self.returns = np.zeros((count, self.m))
+        self.discounts = np.ones(count)
+        draws = type(self)._weights_at_reset is not PopulationLearner._weights_at_reset
+        self.row_weights = torch.zeros(count, self.m, device=device) if draws else None
+        """Weights of each row's episode, ``(R, m)``, where rows have weights of their own."""
         self.start_returns = torch.zeros(self.n, self.m, device=device)
-        self._has_return = np.zeros(self.n, dtype=np.bool_)
+        self.has_return = np.zeros(self.n, dtype=np.bool_)
         self.member_steps = np.zeros(self.n, dtype=np.int64)
         self.acting = torch_stream(seed, "acting", device=device)
         self.learning = torch_stream(seed, "learning", device=device)
@@ -77,16 +106,7 @@ class PopulationLearner(ABC):
         """Choose training actions for raw observations of some rows, ``(r, ...)`` in environment units (Discrete: from 0)."""
 
     @abstractmethod
-    def _remember(
-        self,
-        rows: Rows,
-        observations: Tensor,
-        actions: Tensor,
-        rewards: Tensor,
-        next_observations: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
-    ) -> None:
+    def _remember(self, step: Transition) -> None:
         """Store one step of some rows."""
 
     @abstractmethod
@@ -94,20 +114,18 @@ class PopulationLearner(ABC):
         """Do the updates that are owed to the members whose rows were just stepped, ``steps`` rows each."""
 
     @abstractmethod
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """Snapshots of the current policies, one per member."""
 
-    @abstractmethod
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        """Copy networks, optimisers and stores to the new population."""
+    def _weights_at_reset(self, rows: Rows) -> Tensor:
+        """Weights of the episodes that begin in some rows, ``(r, m)``, for learners whose rows have weights of their own.
 
-    @abstractmethod
-    def _own_state(self) -> State:
-        """State of what the subclass owns."""
+        Who overrides it finds them in :attr:`row_weights`; else a row has those of its member, :attr:`linear_weights`.
+        """
+        return self.linear_weights[torch.from_numpy(self.row_member[rows])]
 
-    @abstractmethod
-    def _load_own_state(self, state: State) -> None:
-        """Restore :meth:`_own_state`."""
+    def _reindexed(self, change: Change) -> None:
+        """Follow a change of the population in what is not declared."""
 
     # ------------------------------------------------------------------ rows and episodes
 
@@ -116,25 +134,15 @@ class PopulationLearner(ABC):
         """Number of members."""
         return len(self.uids)
 
-    @property
-    def round_steps(self) -> int:
-        """Environment steps of the next round with all members; see :class:`morl.protocols.Learner`."""
-        return self.next_round()
-
     def next_round(self, members: Sequence[int] | None = None) -> int:
-        """Environment steps of the next round, if these members take part in it."""
+        """Environment steps of the next round, if these members take part; see :class:`morl.protocols.Learner`."""
         return len(self._ready(self.rows_of(members)))
 
-    def _build_rows(self) -> None:
+    def _make_rows(self) -> None:
         count = self.n * self.rows_per_member
         self.rows = self.env.rows(count, device=self.device)
         self.row_member = np.repeat(np.arange(self.n), self.rows_per_member)
         self._all_rows = self._participants = np.arange(count)
-        self.episodes = np.zeros(count, dtype=np.int64)
-        self.ended = np.ones(count, dtype=np.bool_)
-        self.observations: Tensor | None = None
-        self.returns = np.zeros((count, self.m))
-        self.discounts = np.ones(count)
 
     def rows_of(self, members: Sequence[int] | None) -> Rows:
         """Rows of some members, ordered by member."""
@@ -142,6 +150,16 @@ class PopulationLearner(ABC):
             return self._all_rows
         first = np.asarray(members, dtype=np.int64)[:, None] * self.rows_per_member
         return (first + np.arange(self.rows_per_member)).reshape(-1)
+
+    def _grouped(self, rows: Rows) -> tuple[Selection, int]:
+        """Whose networks act in some rows, and in how many of them each: whole members, or one network per row."""
+        # Rows come ordered by member.
+        per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
+        return member_slice(self.row_member[rows[::per_member]].tolist(), self.n), per_member
+
+    def _init_streams(self, network: str) -> list[torch.Generator]:
+        """Random streams from which the first parameters of each member's network are drawn."""
+        return [torch_stream(self.seed, f"init/{network}", uid) for uid in self.uids]
 
     def _reset_ended(self, rows: Rows) -> None:
         ended = rows[self.ended[rows]]
@@ -157,6 +175,8 @@ class PopulationLearner(ABC):
         self.ended[ended] = False
         self.returns[ended] = 0.0
         self.discounts[ended] = 1.0
+        if self.row_weights is not None:
+            self.row_weights[torch.from_numpy(ended)] = self._weights_at_reset(ended)
 
     def _episode_seeds(self, rows: Rows) -> Rows:
         """Seeds of the next episode of some rows, ``(r,)``."""
@@ -173,17 +193,16 @@ class PopulationLearner(ABC):
 
     def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
         """Train for whole rounds, as many as fit; see :meth:`morl.protocols.Learner.learn`."""
-        self._participants = self.rows_of(checked_members(members, self.n))
-        spent = 0
-        while spent < env_steps:
-            rows = self._ready(self._participants)
-            if len(rows) > env_steps - spent:
-                if spent:
-                    break
-                rows = rows[:env_steps]
-            self._round(rows)
-            spent += len(rows)
-        return {"training": spent}
+        return spend(self, env_steps, checked_members(members, self.n))
+
+    def round(self, budget: int, members: Sequence[int] | None = None) -> dict[str, int]:
+        """Take the next round of some members; see :meth:`morl.spending.TakesRounds.round`."""
+        self._participants = self.rows_of(members)
+        rows = self._ready(self._participants)
+        if len(rows) > budget:
+            rows = rows[:budget]
+        self._round(rows)
+        return {"training": len(rows)}
 
     def _round(self, rows: Rows) -> None:
         start = time.perf_counter()
@@ -197,12 +216,13 @@ class PopulationLearner(ABC):
         t_stepping = time.perf_counter()
         next_observations, rewards, terminated, truncated = self.rows.step(actions, rows)
         t_learning = time.perf_counter()
-        self._remember(rows, observations, actions, rewards, next_observations, terminated, truncated)
+        step = Transition(rows, observations, actions, rewards, next_observations, terminated, truncated)
+        self._remember(step)
         if index is None:
             self.observations = next_observations
         else:
             self.observations[index] = next_observations
-        self._account(rows, rewards, terminated | truncated)
+        self._account(rows, rewards, step.done)
         counts = np.bincount(self.row_member[rows], minlength=self.n)
         members = np.flatnonzero(counts)
         self.member_steps += counts
@@ -228,10 +248,10 @@ class PopulationLearner(ABC):
         np.add.at(sums, owners, returns)
         seen = np.flatnonzero(counts)
         means = torch.as_tensor(sums[seen] / counts[seen, None], dtype=torch.float32, device=self.device)
-        rate = torch.as_tensor(np.where(self._has_return[seen], RETURN_SMOOTHING, 1.0), dtype=torch.float32, device=self.device)
+        rate = torch.as_tensor(np.where(self.has_return[seen], RETURN_SMOOTHING, 1.0), dtype=torch.float32, device=self.device)
         index = torch.from_numpy(seen)
         self.start_returns[index] = self.start_returns[index].lerp(means, rate.unsqueeze(1))
-        self._has_return[seen] = True
+        self.has_return[seen] = True
         if not self.task.utility.scalarization.is_linear:
             self._refresh_weights()
 
@@ -271,35 +291,25 @@ class PopulationLearner(ABC):
             raise ConfigurationError(
                 f"reindex: member {max(kept, key=kept.count)} is kept twice; all copies but one must be fresh individuals"
             )
-        index = torch.as_tensor(list(source), dtype=torch.int64)
-        picks = (index.numpy()[:, None] * self.rows_per_member + np.arange(self.rows_per_member)).reshape(-1)
-        rows_state = self.rows.state()
-        new = np.repeat(np.asarray(fresh), self.rows_per_member)
-        observations, episodes, ended = self.observations, self.episodes[picks], self.ended[picks]
-        returns, discounts = self.returns[picks], self.discounts[picks]
+        change = Change(source, fresh, self.rows_per_member)
+        pick, new = torch.from_numpy(change.rows), torch.from_numpy(change.fresh_rows)
+        state = {key: value[pick] for key, value in self.rows.state().items()}
+        state["seeds"][new] = -1
+        state["lengths"][new] = 0
         self.uids = [self._new_uid() if is_fresh else self.uids[s] for s, is_fresh in zip(source, fresh, strict=True)]
-        self._build_rows()
-        pick = torch.from_numpy(picks)
-        state = {key: value[pick] for key, value in rows_state.items()}
-        state["seeds"][torch.from_numpy(new)] = -1
-        state["lengths"][torch.from_numpy(new)] = 0
+        self._make_rows()
         self.rows.load_state(state)
-        self.episodes, self.ended, self.returns, self.discounts = episodes, ended, returns, discounts
-        self.episodes[new], self.ended[new] = 0, True
-        self.observations = None if observations is None else observations[pick]
-        self.start_returns = self.start_returns[index].clone()
-        self._has_return = self._has_return[index.numpy()].copy()
-        self.member_steps = self.member_steps[index.numpy()].copy()
-        self.stats = {name: value[index] for name, value in self.stats.items()}
-        self._noted = {name: noted[index.numpy()] for name, noted in self._noted.items()}
-        utility = self.task.utility.select(index)
-        self.task = Task(utility=utility, dynamics=None if self.task.dynamics is None else self.task.dynamics[index])
-        self._reindex_networks(source, fresh)
+        self.observations = None if self.observations is None else self.observations[pick]
+        self.reindex_owned(change)
+        self._noted = {name: noted[change.members.numpy()] for name, noted in self._noted.items()}
+        utility, dynamics = self.task.utility.select(change.members), self.task.dynamics
+        self.task = Task(utility=utility, dynamics=None if dynamics is None else dynamics[change.members])
+        self._reindexed(change)
         self._refresh_weights()
 
     def _new_uid(self) -> int:
-        self._next_uid += 1
-        return self._next_uid - 1
+        self.next_uid += 1
+        return self.next_uid - 1
 
     # ------------------------------------------------------------------ reports and state
 
@@ -334,7 +344,7 @@ class PopulationLearner(ABC):
     def waits_for(self) -> str:
         """Why nothing was updated so far, and the remedy; empty text once something was.
 
-        See :class:`morl.protocols.HasFirstUpdate`.
+        See :class:`morl.capabilities.HasFirstUpdate`.
         """
         return "" if any(noted.any() for noted in self._noted.values()) else self._before_first_update()
 
@@ -344,55 +354,20 @@ class PopulationLearner(ABC):
 
     def state(self) -> State:
         """Everything needed to go on exactly."""
-        base: State = {
-            "uids": list(self.uids),
-            "next_uid": self._next_uid,
-            "episodes": torch.from_numpy(self.episodes.copy()),
-            "ended": torch.from_numpy(self.ended.copy()),
-            "returns": torch.from_numpy(self.returns.copy()),
-            "discounts": torch.from_numpy(self.discounts.copy()),
-            "start_returns": self.start_returns,
-            "has_return": torch.from_numpy(self._has_return.copy()),
-            "member_steps": torch.from_numpy(self.member_steps.copy()),
-            "acting": self.acting.get_state(),
-            "learning": self.learning.get_state(),
-            "weights": self.task.utility.weights,
-        }
-        for name in ("ideal_point", "scale"):
-            if (tensor := getattr(self.task.utility, name)) is not None:
-                base[name] = tensor
-        if self.task.dynamics is not None:
-            base["dynamics"] = self.task.dynamics
-        return {
-            **base,
-            **prefixed("rows", self.rows.state()),
-            **prefixed("stats", self.stats),
-            **prefixed("own", self._own_state()),
-        }
+        utility = self.task.utility
+        base: State = {"uids": list(self.uids), "weights": utility.weights}
+        optional = {"ideal_point": utility.ideal_point, "scale": utility.scale, "dynamics": self.task.dynamics}
+        base |= {name: tensor for name, tensor in optional.items() if tensor is not None}
+        return {**base, **self.owned_state(), **prefixed("rows", self.rows.state())}
 
     def load_state(self, state: State) -> None:
         """Go on from a saved state; the learner must have been made with the same configuration."""
         if len(state["uids"]) != self.n:
             self.reindex([0] * len(state["uids"]), [True] * len(state["uids"]))
-        self.uids, self._next_uid = list(state["uids"]), int(state["next_uid"])
-        for key, present in (
-            ("episodes", self.episodes),
-            ("ended", self.ended),
-            ("returns", self.returns),
-            ("discounts", self.discounts),
-            ("has_return", self._has_return),
-            ("member_steps", self.member_steps),
-        ):
-            if state[key].shape != present.shape or state[key].numpy().dtype != present.dtype:
-                raise CheckpointError(f"the saved {key} have shape {tuple(state[key].shape)}, expected {present.shape}")
-        if int(min(state["episodes"].min(), state["member_steps"].min())) < 0:
+        self.uids = list(state["uids"])
+        self.load_owned(state)
+        if int(min(self.episodes.min(), self.member_steps.min())) < 0:
             raise CheckpointError("the saved learner counts fewer than no episodes or steps; it was changed")
-        self.episodes, self.ended, self.returns, self.discounts, self._has_return, self.member_steps = (
-            state[key].numpy().copy() for key in ("episodes", "ended", "returns", "discounts", "has_return", "member_steps")
-        )
-        self.start_returns = state["start_returns"].to(self.device).clone()
-        self.acting.set_state(state["acting"])
-        self.learning.set_state(state["learning"])
         utility = replace(
             self.task.utility,
             weights=state["weights"].clone(),
@@ -400,13 +375,26 @@ class PopulationLearner(ABC):
             scale=state["scale"].clone() if "scale" in state else None,
         )
         self.task = Task(utility=utility.to(self.device), dynamics=state.get("dynamics"))
-        rows = unprefixed("rows", state)
-        self.observations = self.rows.replay(rows)
-        self.stats = {name: value.to(self.device).clone() for name, value in unprefixed("stats", state).items()}
+        self.observations = self.rows.replay(unprefixed("rows", state))
         # A statistic that was noted is finite, or the run had ended.
         self._noted = {name: (~value.isnan()).cpu().numpy() for name, value in self.stats.items()}
-        self._load_own_state(unprefixed("own", state))
         self._refresh_weights()
+
+
+class Transfers(Declared):
+    """Mixin of learners whose members have parameters of their own, and can take over each other's."""
+
+    def transfer(self, source: int, target: int, *, payload: Payload = "actor") -> None:
+        """Overwrite what a member has learned by another's and start its optimisers anew.
+
+        Args:
+            source: Member to copy from.
+            target: Member to overwrite.
+            payload: How to act only, with the statistics that this relies on; or everything, critics included. Where one
+                network is both, it makes no difference.
+        """
+        for part, value in self.owned():
+            part.transfer(value, source, target, payload)
 
 
 def _merged_ideal(old: Utility, new: Utility, members: Tensor) -> Tensor | None:
@@ -436,32 +424,3 @@ def checked_members(members: Sequence[int] | None, n: int) -> list[int] | None:
     if not chosen or chosen[0] < 0 or chosen[-1] >= n:
         raise ConfigurationError(f"members must name some of the {n} members, 0 to {n - 1}; found {list(members)}")
     return chosen
-
-
-def default_task(task: Task | None, num_objectives: int, device: torch.device) -> Task:
-    """The task of a solver that was given none: one member, equal weights.
-
-    Args:
-        task: What was given.
-        num_objectives: ``m``.
-        device: Where its tensors live.
-
-    Returns:
-        The task.
-    """
-    if task is not None:
-        return task
-    return Task(utility=Utility(weights=torch.full((1, num_objectives), 1.0 / num_objectives, device=device)))
-
-
-def require_ser(task: Task, solver: str) -> None:
-    """Refuse an ESR utility that is not linear.
-
-    Raises:
-        CapabilityError: With what to use instead.
-    """
-    if task.utility.criterion == "esr" and not task.utility.scalarization.is_linear:
-        raise CapabilityError(
-            f"{solver} maximises the utility of the expected return (SER); "
-            "a non-linear utility under the ESR criterion needs EUPG, or SubPO(criterion='esr') where actions are a Box"
-        )

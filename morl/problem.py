@@ -7,19 +7,18 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import torch
 
-from envs.parametric.space import ParameterSpace
 from morl.errors import ConfigurationError, EnvironmentFault, closest, described
-from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.layers import num_objectives, outermost
 from morl.memory import require_memory
 from morl.objectives import declared_objectives
+from morl.problem_spec import ProblemSpec
 from morl.rows import BatchedRows, PlainBatch
 from morl.wrapping import Wrap, wrapping
 
@@ -31,33 +30,6 @@ _COPY_BYTES = 10_000
 EnvLike: TypeAlias = "str | Mapping[str, Any] | Callable[[], gym.Env[Any, Any]]"
 """What a user may give as environment: an id, a mapping with ``id``, its arguments and perhaps ``wrappers``, or a callable that
 makes one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProblemSpec:
-    """What a learner needs to know of an environment before it sees any of it."""
-
-    env_id: str
-    """Name used in files and to look up reference points; ``custom/NAME`` for a callable. Wrappers that make another problem of
-    an id stand behind it, as in ``deep-sea-treasure-v0+LinearReward``."""
-    env_arguments: Mapping[str, Any]
-    """Arguments given beside the id."""
-    observation_space: gym.Space[Any]
-    """Of one environment."""
-    action_space: gym.Space[Any]
-    """Of one environment."""
-    num_objectives: int
-    """``m``; 1 for a scalar reward."""
-    is_vector_reward: bool
-    """Whether the environment itself returns a vector."""
-    max_episode_steps: int | None
-    """Time limit, environment steps; None if there is none."""
-    objective_names: tuple[str, ...] = ()
-    """Names that the environment declares for its objectives, ``(m,)``; empty if it declares none."""
-    objective_units: tuple[str, ...] = ()
-    """Units of one step's reward that it declares, ``(m,)``; empty if it names no objectives."""
-    parameter_space: ParameterSpace | None = None
-    """Names, nominal values and ranges of the ``k`` parameters of the transition model; None if it cannot be set."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +45,6 @@ class Problem:
     """Makes one plain copy."""
     make_batched: Callable[[int], Any] | None = None
     """Makes a native batched form (:class:`envs.protocols.BatchedEnv`) with a given number of rows."""
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    """How policies are judged."""
 
     def rows(self, num_rows: int, *, device: torch.device) -> BatchedRows:
         """Make fresh rows.
@@ -100,20 +70,8 @@ class Problem:
         what = f"{num_rows:,} environments (members times rows_per_member, or evaluation.max_rows)"
         require_memory(size, what, "use fewer", device=torch.device("cpu"))
 
-    def evaluator(self, *, gamma: float, device: torch.device) -> Evaluator:
-        """The evaluator of this problem's policies.
 
-        Args:
-            gamma: Discount, if the evaluation does not name one.
-            device: Where policies act.
-
-        Returns:
-            An evaluator with environment rows of its own.
-        """
-        return Evaluator(self, self.evaluation, gamma=gamma, device=device)
-
-
-def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Evaluation | None = None) -> Problem:
+def make_problem(env: EnvLike | Problem, *, native: bool = True) -> Problem:
     """Turn what a user gives as environment into a problem.
 
     Args:
@@ -122,7 +80,6 @@ def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Eva
             what is put around the environment (see ``morl.wrapping``), unless the constructor has an argument of this
             name, as that of ``parametric/wrapped-v0``; wrapped environments have no native form.
         native: Use the native batched form where there is one.
-        evaluation: How policies are judged; the defaults if None.
 
     Returns:
         The problem. Reading its spec makes one copy of the environment, plays a step where no layer says what its rewards are,
@@ -133,11 +90,10 @@ def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Eva
         EnvironmentFault: The environment cannot be made, or its reward is not what it declares, with the cause.
     """
     if isinstance(env, Problem):
-        return env if evaluation is None else replace(env, evaluation=evaluation)
-    judged = Evaluation() if evaluation is None else evaluation
+        return env
     if callable(env):
         name = getattr(env, "__name__", type(env).__name__)
-        return Problem(_spec(f"custom/{name}", {}, env), env, None, judged)
+        return Problem(_spec(f"custom/{name}", {}, env), env)
     if isinstance(env, str):
         env_id, arguments = env, {}
     elif isinstance(env, Mapping):
@@ -159,7 +115,7 @@ def make_problem(env: EnvLike | Problem, *, native: bool = True, evaluation: Eva
         name += suffix
     make_env = _maker(env_id, arguments, wrap)
     spec = _spec(name, given, make_env)
-    return Problem(spec, make_env, _native(env_id, arguments) if native and wrap is None else None, judged)
+    return Problem(spec, make_env, _native(env_id, arguments) if native and wrap is None else None)
 
 
 def _takes_wrappers(env_id: str) -> bool:

@@ -7,16 +7,18 @@ Letters used in shapes, here and everywhere: ``n`` members, ``R`` rows, ``m`` ob
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from morl.problem import ProblemSpec
+    from morl.problem_spec import ProblemSpec
     from morl.task import Task
 
 State: TypeAlias = dict[str, Any]
@@ -27,6 +29,50 @@ Memory: TypeAlias = dict[str, Tensor]
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 """Indices of environment rows."""
+
+Payload: TypeAlias = Literal["actor", "all"]
+"""What a transfer of parameters takes along: how to act, or everything that was learned."""
+
+
+class Transition(NamedTuple):
+    """One step of some environment rows."""
+
+    rows: Rows
+    """Which, ``(r,)``."""
+    observations: Tensor
+    """Raw ones that were acted on, ``(r, *space.shape)``."""
+    actions: Tensor
+    """In the environment's units, ``(r, ...)``."""
+    rewards: Tensor
+    """``(r, m)``."""
+    next_observations: Tensor
+    """True ones, also of a last step, ``(r, *space.shape)``."""
+    terminated: Tensor
+    """``(r,)`` bool."""
+    truncated: Tensor
+    """``(r,)`` bool."""
+
+    @property
+    def done(self) -> Tensor:
+        """Whose episode ended, ``(r,)`` bool."""
+        return self.terminated | self.truncated
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What a member went through, encoded as its networks see it."""
+
+    observations: Tensor
+    """``(N, d)``, in the order in which they were met."""
+    actions: Tensor
+    """``(N, a)``, in the environment's units; for finite actions a one for every choice."""
+    next_observations: Tensor
+    """``(N, d)``."""
+
+    @property
+    def inputs(self) -> Tensor:
+        """Observations and actions side by side, ``(N, d + a)``."""
+        return torch.cat([self.observations, self.actions], -1)
 
 
 @runtime_checkable
@@ -92,10 +138,6 @@ class EnvFactory(Protocol):
         """Make ``num_rows`` fresh rows whose tensors live on ``device``."""
         ...
 
-    def evaluator(self, *, gamma: float, device: torch.device) -> Any:
-        """The :class:`morl.experiments.evaluation.Evaluator` by which policies of this problem are judged."""
-        ...
-
 
 @runtime_checkable
 class Policy(Protocol):
@@ -154,12 +196,67 @@ class Policy(Protocol):
 
 
 @runtime_checkable
-class Learner(Protocol):
-    """A live population of ``n >= 1`` members that are trained together."""
+class Critic(Protocol):
+    """Frozen critics of ``q`` policies, side by side; see :class:`morl.critics.BaseCritic`."""
 
     @property
-    def round_steps(self) -> int:
-        """Environment steps of the next indivisible round; it may differ from round to round."""
+    def action_space(self) -> gym.Space[Any]:
+        """Of the environment."""
+        ...
+
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """Their tensors by name, ``(q, ...)`` each."""
+        ...
+
+    def config(self) -> dict[str, Any]:
+        """What JSON can hold; with :attr:`parts` and the spaces enough to rebuild them (:func:`morl.critics.critic_from`)."""
+        ...
+
+    def values(self, observations: Tensor, actions: Tensor, weights: Tensor) -> Tensor:
+        """What actions are worth.
+
+        Args:
+            observations: Raw, ``(g, B, *space.shape)`` with ``q`` a multiple of ``g``: each group of ``q / g`` critics in a row
+                sees the same.
+            actions: As policies return them (Discrete from 0), ``(q, B, ...)``, or ``(1, B, ...)`` for all.
+            weights: Preference of each policy, ``(q, m)``.
+
+        Returns:
+            ``(q, B, m)``, return units.
+        """
+        ...
+
+    def select(self, members: Sequence[int] | Tensor) -> Self:
+        """Some of them, ``(q',)``; with repetition, if wanted."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """What is evaluated, archived and handed out: a policy, and the preference that it is to serve.
+
+    Several candidates may share one policy, if that takes weights (:attr:`morl.policies.BasePolicy.takes_weights`): it acts
+    for each of them by the candidate's.
+    """
+
+    policy: Policy
+    weights: npt.NDArray[np.float64]
+    """``(m,)``."""
+    member: int
+    """Identity of the member that it comes from."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A live population of ``n >= 1`` members that are trained together.
+
+    What only some learners can do is a protocol of its own (:mod:`morl.capabilities`), asked for where parts are put together.
+    """
+
+    @property
+    def n(self) -> int:
+        """Number of members."""
         ...
 
     @property
@@ -172,8 +269,18 @@ class Learner(Protocol):
         """Identity of each member, ``(n,)``; a fresh individual gets a new one."""
         ...
 
+    @property
+    def timing(self) -> dict[str, float]:
+        """Seconds so far by purpose: ``acting``, ``environment``, ``learning``, ``search``."""
+        ...
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the algorithm came to its own end; most only know budgets."""
+        ...
+
     def next_round(self, members: Sequence[int] | None = None) -> int:
-        """Environment steps of the next round, if only these members take part."""
+        """Environment steps of the next indivisible round, if only these members take part; rounds may differ."""
         ...
 
     def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
@@ -205,8 +312,8 @@ class Learner(Protocol):
         """
         ...
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
-        """Snapshots of the current policies (one per member unless the learner says otherwise)."""
+    def policies(self) -> list[Policy]:
+        """Snapshots of the current policies: one per member, or one of them all (:class:`~morl.capabilities.HasCandidates`)."""
         ...
 
     def statistics(self) -> dict[str, float]:
@@ -223,48 +330,13 @@ class Learner(Protocol):
 
 
 @runtime_checkable
-class HasValues(Protocol):
-    """A learner that can say what an action is worth."""
-
-    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Vector values of state-action pairs, by every member's critic.
-
-        Args:
-            observations: Raw observations ``(B, *space.shape)``.
-            actions: As the environment takes them, ``(B, *space.shape)``.
-
-        Returns:
-            ``(n, B, m)``, in return units.
-        """
-        ...
-
-
-@runtime_checkable
-class HasFirstUpdate(Protocol):
-    """A learner that can say why it has not learned anything yet."""
-
-    def waits_for(self) -> str:
-        """What the first update waits for, and the remedy, in words; empty text once there was one."""
-        ...
-
-
-@runtime_checkable
-class HasAssessor(Protocol):
-    """A learner that evaluates its own population as part of its algorithm (MORL/D)."""
-
-    assessor: Any
-    """The :class:`morl.experiments.assessment.Assessor` that holds its archive and its latest evaluation."""
-
-    def assess(self) -> Any:
-        """The record of the population as it is now; evaluates it if anything was trained since the last one."""
-        ...
-
-
-@runtime_checkable
 class Solver(Protocol):
     """The configuration of an algorithm: a frozen dataclass, and a node of a YAML file."""
 
-    gamma: float
+    @property
+    def gamma(self) -> float:
+        """Discount factor."""
+        ...
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> Learner:
         """Build the live learner.

@@ -82,6 +82,14 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "mip": "morl.policies.mip:MIPPolicy",
         "network": "morl.policies.network:NetworkPolicy",
     },
+    "critic": {
+        "twin": "morl.critics.twin:TwinCritic",
+        "table": "morl.critics.table:ActionTableCritic",
+        "twin_table": "morl.critics.twin_table:TwinActionTableCritic",
+        "state": "morl.critics.state:StateValueCritic",
+        "tabular": "morl.critics.tabular:TabularCritic",
+        "folded": "morl.critics.folded:FoldedCritic",
+    },
 }
 
 _LONGEST_NAME = 200

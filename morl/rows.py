@@ -15,7 +15,7 @@ from torch import Tensor
 from morl.errors import CapabilityError, CheckpointError, EnvironmentFault, described
 from morl.layers import bare, declaration, outermost
 from morl.observations import Layout, Misfit, values_of
-from morl.protocols import State
+from morl.protocols import EnvRows, State
 
 Index = npt.NDArray[np.int64]
 
@@ -188,8 +188,8 @@ def _truth(name: str, value: Any, place: int) -> bool:
     raise _RowFault(f"the environment returned {name}={value!r:.60}; expected True or False", place)
 
 
-class BatchedRows:
-    """Rows over anything with the interface of :class:`envs.protocols.BatchedEnv`; implements :class:`~morl.protocols.EnvRows`.
+class BatchedRows(EnvRows):
+    """Rows over anything with the interface of :class:`envs.protocols.BatchedEnv`.
 
     It moves data between numpy and the learner's device, refuses observations and rewards that are not what the environment
     says of them, and remembers every row's episode (seed, dynamics, actions so far), so that a saved position can be reached
@@ -218,7 +218,6 @@ class BatchedRows:
         self._dynamics: npt.NDArray[np.float64] | None = None
 
     def reset(self, rows: Index, seeds: Sequence[int], dynamics: Tensor | None = None) -> Tensor:
-        """Start episodes; see :meth:`morl.protocols.EnvRows.reset`."""
         models = None if dynamics is None else dynamics.detach().cpu().numpy().astype(np.float64)
         return self._reset(rows, np.asarray(seeds, dtype=np.int64), models)
 
@@ -246,7 +245,6 @@ class BatchedRows:
         return self._observations(observations, rows)
 
     def step(self, actions: Tensor, rows: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Advance rows; see :meth:`morl.protocols.EnvRows.step`."""
         chosen = actions.detach().cpu().numpy().astype(self._action_dtype, copy=False)
         longest = int(self._lengths[rows].max())
         if longest >= self._actions.shape[1]:
@@ -339,12 +337,12 @@ class BatchedRows:
         return torch.from_numpy(np.ascontiguousarray(raw)).to(self.device)
 
     def state(self) -> State:
-        """Each row's episode: seed (-1 before the first reset), dynamics and actions so far."""
         longest = int(self._lengths.max(initial=0))
         actions = self._actions[:, :longest].copy()
         # What earlier episodes left behind is not part of the position.
         actions[np.arange(longest) >= self._lengths[:, None]] = 0
         state: State = {
+            # Of a row before its first reset, -1.
             "seeds": torch.from_numpy(self._seeds.copy()),
             "lengths": torch.from_numpy(self._lengths.copy()),
             "actions": torch.from_numpy(actions),
@@ -354,7 +352,6 @@ class BatchedRows:
         return state
 
     def load_state(self, state: State) -> None:
-        """Stand where the saved rows stood, by replaying their episodes."""
         self.replay(state)
 
     def replay(self, state: State) -> Tensor | None:

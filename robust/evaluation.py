@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from morl.errors import ConfigurationError
-from morl.experiments.evaluation import Evaluation, Evaluator, Returns
+from morl.evaluation import Evaluation, Evaluator, Returns
 from morl.protocols import EnvFactory, Policy
 from robust.search.grid import GridSearch
-from robust.uncertainty.base import Region, UncertaintySet, require_space
+from robust.uncertainty.base import Region
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,12 +44,19 @@ class RobustEvaluator(Evaluator):
         self.models = torch.from_numpy(models)
 
     def __call__(
-        self, policies: Sequence[Policy], *, dynamics: Tensor | None = None, episodes: int | None = None, first_episode: int = 0
+        self,
+        policies: Sequence[Policy],
+        *,
+        weights: Array | None = None,
+        dynamics: Tensor | None = None,
+        episodes: int | None = None,
+        first_episode: int = 0,
     ) -> Returns:
         """Run every policy in every model and keep its worst.
 
         Args:
             policies: ``p`` of them.
+            weights: Preferences by which the policies that take weights act, ``(p, m)``.
             dynamics: Models ``(K, k)`` to keep all of instead.
             episodes: ``E``.
             first_episode: Number of the first episode.
@@ -58,7 +65,7 @@ class RobustEvaluator(Evaluator):
             Returns in the worst model, ``(p, 1, E, m)``; with ``dynamics`` in all of them, ``(p, K, E, m)``.
         """
         models = self.models if dynamics is None else dynamics
-        found = super().__call__(policies, dynamics=models, episodes=episodes, first_episode=first_episode)
+        found = super().__call__(policies, weights=weights, dynamics=models, episodes=episodes, first_episode=first_episode)
         return found if dynamics is not None else worst_case(found)
 
 
@@ -79,30 +86,6 @@ def worst_case(returns: Returns) -> Returns:
 
     (discounted, index), (undiscounted, _) = worst(returns.discounted), worst(returns.undiscounted)
     return Returns(discounted, undiscounted, np.take_along_axis(returns.lengths, index[..., 0], 1))
-
-
-class WorstCaseJudgement:
-    """Mixin of the solvers that are judged over an uncertainty set, by their worst model on a closed grid."""
-
-    uncertainty: Any
-    grid_points: int
-    gamma: float
-
-    def region(self, env: EnvFactory) -> Region:
-        """The uncertainty set within the environment's parameters.
-
-        Raises:
-            CapabilityError: The environment's dynamics cannot be set.
-        """
-        spec = env.spec
-        uncertainty: UncertaintySet = self.uncertainty
-        return uncertainty.region(require_space(spec.parameter_space, spec.env_id, type(self).__name__))
-
-    def evaluator(self, env: EnvFactory, *, device: torch.device) -> RobustEvaluator:
-        """Judges this solver's policies; see :func:`morl.solvers.base.evaluator_of`."""
-        evaluation: Evaluation = env.evaluator(gamma=self.gamma, device=device).evaluation
-        models = GridSearch(points_per_dimension=self.grid_points).models(self.region(env))
-        return RobustEvaluator(env, evaluation, models=models, gamma=self.gamma, device=device)
 
 
 # --- measures of many returns ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -45,3 +46,16 @@ def test_public_names_exist_and_are_documented(package: str) -> None:
         if inspect.isclass(value) or inspect.isfunction(value):
             # A dataclass without a docstring of its own gets its signature as one.
             assert not (value.__doc__ or f"{name}(").startswith(f"{name}("), f"{package}.{name} has no docstring"
+
+
+@pytest.mark.parametrize("root", [morl, envs, robust], ids=lambda root: root.__name__)
+def test_public_methods_are_documented_by_themselves_or_by_what_they_override(root: ModuleType) -> None:
+    bare = []
+    for info in pkgutil.walk_packages(root.__path__, f"{root.__name__}."):
+        if info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(info.name)
+        for cls in (value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == info.name):
+            methods = [name for name, value in vars(cls).items() if inspect.isfunction(value) and not name.startswith("_")]
+            bare += [f"{info.name}.{cls.__name__}.{name}" for name in methods if not inspect.getdoc(getattr(cls, name))]
+    assert not [name for name in bare if "._" not in name]

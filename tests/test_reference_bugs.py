@@ -22,8 +22,8 @@ from gymnasium import spaces
 from morl.archives import ArchiveEntry, ConvexCoverageSet
 from morl.cooperation import HardTransfer
 from morl.cooperation.neighbourhood import KNearest
+from morl.evaluation import Evaluation, Evaluator
 from morl.experiments import session
-from morl.experiments.evaluation import Evaluation
 from morl.experiments.runner import run
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev, Scalarization, WeightedSum
@@ -41,7 +41,9 @@ PG = EUPG(hidden=(8,), rows_per_member=4)
 
 def made(solver: Any, env: Any = CORRIDOR, device: torch.device = CPU, **settings: Any) -> Any:
     given = {"num_members": 3, "exchange_period": 60} | settings
-    return MORLD(solver=solver, **given).make(make_problem(env, evaluation=Evaluation(episodes=1)), None, seed=0, device=device)
+    return MORLD(solver=solver, **given).make_evaluating(
+        make_problem(env), None, seed=0, device=device, evaluation=Evaluation(episodes=1)
+    )
 
 
 def test_bug_01_normalisation_reaches_the_members() -> None:
@@ -98,9 +100,9 @@ def test_bug_05_archived_eupg_policies_are_the_policies() -> None:
     learner = made(PG, scalarization=Chebyshev())
     learner.learn(600)
     policies, states = learner.policies(), torch.arange(6)
-    learner.assessor.latest = None
-    learner.assess()
-    kept = {entry.member: entry.policy for entry in learner.assessor.archive.entries if entry.env_steps == learner.env_steps}
+    learner.record.latest = None
+    learner.evaluate()
+    kept = {entry.member: entry.policy for entry in learner.record.archive.entries if entry.env_steps == learner.env_steps}
     for member, policy in kept.items():
         assert torch.equal(policy.act(states), policies[member].act(states))
     again = policies[0].stack([policies[0]])
@@ -111,7 +113,7 @@ def test_bug_05_archived_eupg_policies_are_the_policies() -> None:
 def test_bug_06_copies_keep_temperature_and_optimisers() -> None:
     """There a copy starts at temperature 1 with empty optimisers."""
     learner = LEAVES["mosac"].make()
-    learner.learn(60 * learner.round_steps)
+    learner.learn(60 * learner.next_round())
     alpha, moments, steps = learner.log_alpha.clone(), learner.actor_adam.first[0].clone(), learner.actor_adam.steps.copy()
     assert (alpha != 0).all()
     learner.reindex([2, 1, 0, 2], [False, False, False, True])
@@ -124,14 +126,14 @@ def test_bug_06_copies_keep_temperature_and_optimisers() -> None:
 def test_bug_07_loading_refreshes_weights_and_temperature() -> None:
     """There the restored temperature is unknown to its optimiser, and the weights in use are the old ones."""
     learner, restored = LEAVES["mosac"].make(), LEAVES["mosac"].make()
-    learner.learn(40 * learner.round_steps)
+    learner.learn(40 * learner.next_round())
     utility = learner.task.utility
     learner.set_task(replace(learner.task, utility=replace(utility, weights=utility.weights.flip(1))))
     restored.load_state(through_files(learner.state()))
     assert torch.equal(restored.linear_weights, learner.linear_weights)
     assert torch.equal(restored.log_alpha, learner.log_alpha)
     for each in (learner, restored):
-        each.learn(10 * each.round_steps)
+        each.learn(10 * each.next_round())
     assert not torch.equal(restored.log_alpha, LEAVES["mosac"].make().log_alpha)
     assert torch.equal(restored.log_alpha, learner.log_alpha)
 
@@ -150,7 +152,7 @@ def test_bug_08_the_device_is_forwarded() -> None:
     solver, device = _Records(), torch.device("cpu", 0)
     learner = made(solver, device=device)
     assert solver.devices == [device]
-    assert learner.assessor.evaluator.device == device
+    assert learner.record.evaluator.device == device
 
 
 def test_bug_09_training_goes_on_and_a_state_holds_everything() -> None:
@@ -177,7 +179,7 @@ def test_bug_10_evaluating_moves_no_reference_and_there_is_one_argument_order() 
     assert torch.equal(utility(torch.tensor([[0.0, 9.0]])), before)
     learner = made(PG, scalarization=Chebyshev(), ideal_point=(12.0, 0.0))
     learner.learn(100)
-    learner.assessor.evaluator(learner.policies())
+    learner.record.evaluator(learner.policies())
     assert learner.utility.ideal_point.tolist() == [12.0, 0.0]
 
 
@@ -188,8 +190,7 @@ def test_bug_11_evaluation_takes_the_best_action() -> None:
     actions = policy.act(observations)
     assert (actions == actions[0]).all()
     assert np.ptp(policy.act(observations, deterministic=False, generator=torch.Generator().manual_seed(0)), axis=0).min() > 0
-    problem = LEAVES["mosac"].problem()
-    evaluator = problem.evaluator(gamma=0.9, device=CPU)
+    evaluator = Evaluator(LEAVES["mosac"].problem(), Evaluation(), gamma=0.9, device=CPU)
     assert evaluator.evaluation.deterministic
     assert np.array_equal(evaluator([policy]).discounted, evaluator([policy]).discounted)
 

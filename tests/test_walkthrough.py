@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 import textwrap
 from pathlib import Path
 
@@ -36,3 +37,9 @@ def test_a_scalarization_in_ten_minutes(tmp_path: Path, monkeypatch: pytest.Monk
     check_scalarization(product())
     assert config.solver.scalarization == product(floor=-1.0)  # type: ignore[attr-defined]
     assert "product" in names("scalarization")
+
+
+def test_a_solver_of_your_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(PAGE.parent)
+    runpy.run_path(str(PAGE.parent / "check_example.py"))
+    assert "[11. -6.]" in capsys.readouterr().out

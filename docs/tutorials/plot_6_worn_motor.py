@@ -99,8 +99,8 @@ import torch
 from morl.problem import make_problem
 from robust.evaluation import return_map
 
-problem = make_problem("parametric/cartpole-v0", evaluation=Evaluation(episodes=3, gamma=1.0))
-judge = solver.evaluator(problem, device=torch.device("cpu"))
+problem = make_problem("parametric/cartpole-v0")
+judge = solver.evaluator(problem, Evaluation(episodes=3, gamma=1.0), device=torch.device("cpu"))
 region = worn.region(problem.spec.parameter_space)
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)

@@ -15,8 +15,8 @@ of them.
 # 39 moves, just enough for all 68 cells, if it leaves the first room in time.
 
 from envs import batched_form
-from morl.experiments.coverage_map import coverage_map
-from morl.experiments.walk_report import walk_of
+from morl.coverage.coverage_map import coverage_map
+from morl.coverage.walk_report import walk_of
 from morl.planners import Greedy
 from morl.problem import make_problem
 from morl.solvers import SubPO

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.drawing import BLUE, FAINT, GREEN, GREY, INK, PANEL, SQUARE, Canvas, Plane
 from envs.drawn_env import DrawnEnv
 from envs.native_env import shorter
-from envs.protocols import Rows
+from envs.protocols import Advanced, Rows
 
 _SPREAD = 1.0 / 3.0  # mean squared distance of the targets: |x|^2 / 2 with x uniform on [-1, 1]^2
 
@@ -82,9 +83,7 @@ class TwoTargets(DrawnEnv):
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         return self._next_context(rows)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         action = np.clip(actions.astype(np.float32), -1.0, 1.0)
         x, y = self._context[rows].T * np.float32(0.5)
         first = (action[:, 0] - x) ** 2 + (action[:, 1] - y) ** 2
@@ -92,7 +91,7 @@ class TwoTargets(DrawnEnv):
         rewards = -np.stack([first, second], axis=-1)
         return self._next_context(rows), rewards, np.zeros(rows.shape, np.bool_)
 
-    def optimal_value(self, weights: npt.ArrayLike, gamma: float) -> npt.NDArray[np.float64]:
+    def optimal_value(self, weights: npt.ArrayLike, gamma: float) -> Floats:
         """Value of the optimal policy for a weighted sum.
 
         Args:
@@ -104,10 +103,10 @@ class TwoTargets(DrawnEnv):
         """
         w = np.asarray(weights, np.float64)
         total = (gamma ** np.arange(self._horizon)).sum()
-        value: npt.NDArray[np.float64] = -(w[..., ::-1] ** 2) * _SPREAD * total
+        value: Floats = -(w[..., ::-1] ** 2) * _SPREAD * total
         return value
 
-    def pareto_front(self, gamma: float, *, num_points: int = 101) -> npt.NDArray[np.float64]:
+    def pareto_front(self, gamma: float, *, num_points: int = 101) -> Floats:
         """Points of the front, at evenly spread weights.
 
         Args:

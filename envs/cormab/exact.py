@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.instance import Instance
 
 _MOST_ENTRIES = 50_000_000
 
 
-def joint_states(instance: Instance) -> npt.NDArray[np.int64]:
+def joint_states(instance: Instance) -> Integers:
     """All joint states, ``(K^J, J)``, the last arm counting fastest."""
     shape = (instance.num_states,) * instance.num_arms
     return np.stack(np.unravel_index(np.arange(np.prod(shape)), shape), axis=-1)
 
 
-def action_values(
-    instance: Instance, values: npt.NDArray[np.float64], actions: npt.NDArray[np.bool_], gamma: float
-) -> npt.NDArray[np.float64]:
+def action_values(instance: Instance, values: Floats, actions: Flags, gamma: float) -> Floats:
     """Expected reward of a step and discounted value of what follows.
 
     Args:
@@ -42,7 +40,7 @@ def action_values(
     return found
 
 
-def feasible_actions(instance: Instance) -> npt.NDArray[np.bool_]:
+def feasible_actions(instance: Instance) -> Flags:
     """All feasible actions, ``(A, N)``.
 
     Raises:
@@ -55,7 +53,7 @@ def feasible_actions(instance: Instance) -> npt.NDArray[np.bool_]:
     return actions
 
 
-def optimal_values(instance: Instance, gamma: float, *, tolerance: float = 1e-10) -> npt.NDArray[np.float64]:
+def optimal_values(instance: Instance, gamma: float, *, tolerance: float = 1e-10) -> Floats:
     """Optimal values without horizon, by value iteration.
 
     Args:
@@ -74,7 +72,7 @@ def optimal_values(instance: Instance, gamma: float, *, tolerance: float = 1e-10
     actions = feasible_actions(instance)
     values = np.zeros(instance.num_states**instance.num_arms)
     while True:
-        improved: npt.NDArray[np.float64] = action_values(instance, values, actions, gamma).max(axis=0)
+        improved: Floats = action_values(instance, values, actions, gamma).max(axis=0)
         change = improved - values
         # The optimum lies between these values plus the least and the largest change that can still come.
         low, high = (gamma / (1.0 - gamma) * side for side in (change.min(), change.max()))
@@ -84,7 +82,7 @@ def optimal_values(instance: Instance, gamma: float, *, tolerance: float = 1e-10
             return improved
 
 
-def horizon_values(instance: Instance, horizon: int, *, greedy: bool = False) -> npt.NDArray[np.float64]:
+def horizon_values(instance: Instance, horizon: int, *, greedy: bool = False) -> Floats:
     """Expected undiscounted total reward of ``horizon`` steps from each joint state, ``(K^J,)``.
 
     Args:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arguments import whole
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.constraints import Budget, Capacity, Constraint, ExactCount, Path, Scheduling
 from envs.cormab.graphs import underground
 from envs.cormab.instance import Instance
@@ -23,9 +24,13 @@ _STATES = 4
 _SLOTS, _ARM_SLOTS, _WORKER_SLOTS = 5, 2, 3
 _LINKED = 3  # arms that one intervention reaches
 _WEIGHT = 3.0  # what a linked intervention adds to an arm's score
+_MOST_ARMS = 100_000
+"""Of a generated instance; larger ones can be given."""
+_MOST_NODES = 2_000
+"""Of a generated graph, all pairs of whose nodes are compared; larger ones can be given."""
 
 
-def up_down(up: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def up_down(up: npt.ArrayLike) -> Floats:
     """Transitions of arms that move one state up or down.
 
     Args:
@@ -41,12 +46,6 @@ def up_down(up: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return p * higher + (1.0 - p) * lower
 
 
-_MOST_ARMS = 100_000
-"""Of a generated instance; larger ones can be given."""
-_MOST_NODES = 2_000
-"""Of a generated graph, all pairs of whose nodes are compared; larger ones can be given."""
-
-
 def _streams(seed: int, num_arms: int, budget: int) -> list[np.random.Generator]:
     whole("num_arms", num_arms, least=1, most=_MOST_ARMS)
     if not 0 <= budget <= num_arms:
@@ -57,7 +56,7 @@ def _streams(seed: int, num_arms: int, budget: int) -> list[np.random.Generator]
     return [np.random.default_rng([seed, stream]) for stream in range(3)]
 
 
-def _arm_rewards(rng: np.random.Generator, num_arms: int, good: int) -> npt.NDArray[np.float64]:
+def _arm_rewards(rng: np.random.Generator, num_arms: int, good: int) -> Floats:
     """Pay by state: the good arms pay less and less on the way to a large reward, so a greedy policy passes them by."""
     is_good = np.arange(num_arms) < good
     way = np.where(is_good[:, None], [0.2, 0.15, 0.1], [0.1, 0.15, 0.2])
@@ -65,7 +64,7 @@ def _arm_rewards(rng: np.random.Generator, num_arms: int, good: int) -> npt.NDAr
     return np.concatenate([way, top[:, None]], axis=1)
 
 
-def _order(rng: np.random.Generator, num_arms: int, paper_order: bool) -> npt.NDArray[np.int64]:
+def _order(rng: np.random.Generator, num_arms: int, paper_order: bool) -> Integers:
     """Arms in random order, so that an arm's number does not give away how good it is."""
     return np.arange(num_arms) if paper_order else rng.permutation(num_arms)
 
@@ -76,7 +75,7 @@ def _one_action_per_arm(
     rng_order: np.random.Generator,
     good: int,
     paper_order: bool,
-    action_costs: npt.NDArray[np.int64] | None = None,
+    action_costs: Integers | None = None,
 ) -> Instance:
     size = constraint.num_actions
     up = np.stack([rng_arms.uniform(0.0, 0.2, size), rng_arms.uniform(0.7, 0.9, size)], axis=1)
@@ -119,7 +118,7 @@ def capacity_instance(*, num_arms: int = 20, budget: int = 5, seed: int = 0, pap
 
 
 def scheduling_instance(
-    *, num_arms: int = 20, budget: int = 5, seed: int = 0, distinct_workers: bool = True, paper_order: bool = False
+    *, num_arms: int = 20, budget: int = 5, distinct_workers: bool = True, seed: int = 0, paper_order: bool = False
 ) -> Instance:
     """Each pulled arm is visited twice, by ``budget`` workers, in 5 slots of which an arm has 2 free and a worker 3.
 
@@ -128,8 +127,8 @@ def scheduling_instance(
     Args:
         num_arms: ``J``.
         budget: Number of workers and most arms pulled; as many arms are good ones.
-        seed: Of the instance.
         distinct_workers: Whether the two visits to an arm are made by two workers.
+        seed: Of the instance.
         paper_order: Put the good arms first, as published, instead of in random order.
     """
     arms, rng, order = _streams(seed, num_arms, budget)
@@ -140,7 +139,7 @@ def scheduling_instance(
     return _one_action_per_arm(constraint, arms, order, budget, paper_order)
 
 
-def _free_slots(rng: np.random.Generator, weights: npt.NDArray[np.float64], rows: int, count: int) -> npt.NDArray[np.bool_]:
+def _free_slots(rng: np.random.Generator, weights: Floats, rows: int, count: int) -> Flags:
     """Draw ``count`` slots for each row, without replacement and with these weights."""
     free = np.zeros((rows, _SLOTS), np.bool_)
     for row in range(rows):
@@ -152,10 +151,10 @@ def path_instance(
     *,
     num_arms: int = 20,
     budget: int = 5,
-    seed: int = 0,
     graph: Any = None,
     source: Any = None,
     max_edges: int | None = None,
+    seed: int = 0,
     paper_order: bool = False,
 ) -> Instance:
     """Arms on the nodes of a graph; those that are pulled lie on one round trip.
@@ -163,10 +162,10 @@ def path_instance(
     Args:
         num_arms: ``J``; that of ``graph`` if one is given.
         budget: Most arms pulled; as many arms are good ones.
-        seed: Of the instance, the generated graph included.
         graph: An undirected ``networkx.Graph``; None for a generated one (:func:`envs.cormab.graphs.underground`).
         source: Where round trips begin, a node of ``graph``; None for its first node, or a random one of a generated graph.
         max_edges: Most edges of the round trip; None for twice the budget.
+        seed: Of the instance, the generated graph included.
         paper_order: Put the good arms first, as published, instead of in random order.
     """
     if graph is not None:
@@ -229,18 +228,13 @@ def interventions_instance(
     )
 
 
-def response(
-    score: npt.ArrayLike, height: npt.ArrayLike, slope: npt.ArrayLike, shift: npt.ArrayLike
-) -> npt.NDArray[np.float64]:
+def response(score: npt.ArrayLike, height: npt.ArrayLike, slope: npt.ArrayLike, shift: npt.ArrayLike) -> Floats:
     """Probability of moving up for the score of the chosen interventions; the arguments broadcast. 0.01 for score 0."""
     v, a, b, x = (np.asarray(part, np.float64) for part in (score, height, slope, shift))
-    up: npt.NDArray[np.float64] = 0.98 * (a / (1.0 + np.exp(x - b * v)) - a / (1.0 + np.exp(x))) + 0.01
-    return up
+    return 0.98 * (a / (1.0 + np.exp(x - b * v)) - a / (1.0 + np.exp(x))) + 0.01
 
 
-def _link(
-    link: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64], arms: npt.NDArray[np.int64], rng: np.random.Generator
-) -> None:
+def _link(link: Integers, chosen: Integers, arms: Integers, rng: np.random.Generator) -> None:
     """Let groups of three interventions reach the same three arms, and each one left over three of its own."""
     whole = len(chosen) - len(chosen) % 3
     for group in [*chosen[:whole].reshape(-1, 3), *chosen[whole:, None]]:

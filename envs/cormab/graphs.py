@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from envs.arrays import Integers
 
 _EDGES_PER_NODE = 1.4  # the published networks have 29, 56, 82, 108 and 133 edges for 20, 40, 60, 80 and 100 nodes
 
 
-def underground(num_nodes: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def underground(num_nodes: int, rng: np.random.Generator) -> Integers:
     """Edges of a random connected graph in the plane.
 
     Nodes are uniform in a square; edges are those of the shortest spanning tree, and then the shortest others until there are

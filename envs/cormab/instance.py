@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from envs.arrays import is_sparse, read_array
+from envs.arrays import Floats, Integers, is_sparse, read_array
 from envs.cormab import constraints
 from envs.cormab.constraints import Constraint
 from envs.cormab.constraints.base import integers
@@ -51,20 +51,20 @@ class Instance:
         2
     """
 
-    transitions: npt.NDArray[np.float64]
+    transitions: Floats
     """Probabilities ``(J, L, K, K)``: arm, level, state, next state; or a list of ``J`` arrays ``(L, K_j, K_j)``."""
-    rewards: npt.NDArray[np.float64]
+    rewards: Floats
     """What each arm pays in each state it moves to, ``(J, K)``; or a list of ``J`` arrays ``(K_j,)``."""
     constraint: Constraint
     """Feasible actions, of ``N`` components."""
-    link: npt.NDArray[np.int64] | None = None
+    link: Integers | None = None
     """How much each component adds to the level of each arm, ``(J, N)``; None for one component per arm."""
-    start: npt.NDArray[np.float64] | None = None
+    start: Floats | None = None
     """Probabilities of the first states, ``(J, K)``, or a list of ``J`` arrays ``(K_j,)``; None for states 0 and 1 with
     probability one half each, or state 0 for an arm that has no other."""
-    groups: npt.NDArray[np.int64] | None = None
+    groups: Integers | None = None
     """Group of each arm, ``(J,)``, for the objective of equity; None for groups of one arm."""
-    action_costs: npt.NDArray[np.float64] | None = None
+    action_costs: Floats | None = None
     """Cost of each action component, ``(N,)``; None for 1."""
 
     def __post_init__(self) -> None:
@@ -102,11 +102,8 @@ class Instance:
                 arm = int(beyond.argmax())
                 raise ValueError(f"start[{arm}] begins in a state that arm {arm} does not have; it has {sizes[arm]} states")
         groups = np.arange(arms) if self.groups is None else integers("groups", self.groups, (arms,), least=0)
-        costs = (
-            np.ones(size)
-            if self.action_costs is None
-            else _array("action_costs", self.action_costs, (size,)).astype(np.float64)
-        )
+        costs = np.ones(size) if self.action_costs is None else self.action_costs
+        costs = _array("action_costs", costs, (size,)).astype(np.float64)
         if (costs < 0).any():
             raise ValueError(f"action_costs holds {costs.min()}; expected nonnegative costs")
         values = {"transitions": p, "rewards": r, "start": start, "groups": groups, "action_costs": costs}
@@ -128,7 +125,7 @@ class Instance:
         """``N``."""
         return self.constraint.num_actions
 
-    def levels(self, actions: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    def levels(self, actions: npt.NDArray[Any]) -> Integers:
         """At which level each arm is treated, ``(B, N) -> (B, J)``."""
         if self.link is None:
             return np.asarray(actions, np.int64)
@@ -140,12 +137,12 @@ class Instance:
         return self.link.T.astype(np.float32)
 
     @cached_property
-    def arm_rewards(self) -> npt.NDArray[np.float64]:
+    def arm_rewards(self) -> Floats:
         """Expected pay of one step of each arm, ``(J, L, K)``: arm, level, state."""
-        expected: npt.NDArray[np.float64] = np.einsum("jlst,jt->jls", self.transitions, self.rewards)
+        expected: Floats = np.einsum("jlst,jt->jls", self.transitions, self.rewards)
         return expected
 
-    def expected_reward(self, states: npt.ArrayLike, actions: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def expected_reward(self, states: npt.ArrayLike, actions: npt.ArrayLike) -> Floats:
         """Expected total reward of one step.
 
         Args:
@@ -157,7 +154,7 @@ class Instance:
         """
         where, arms = np.asarray(states, np.int64), np.arange(self.num_arms)
         levels = self.levels(np.asarray(actions))
-        total: npt.NDArray[np.float64] = self.arm_rewards[arms, levels, where].sum(axis=-1)
+        total: Floats = self.arm_rewards[arms, levels, where].sum(axis=-1)
         return total
 
     def save(self, folder: str | FilePath) -> None:

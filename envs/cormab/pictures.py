@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.constraints import Capacity, Path, Scheduling
 from envs.cormab.instance import Instance
 from envs.drawing import (
@@ -44,11 +45,9 @@ class ArmsPicture:
             instance: The problem.
         """
         self._instance = instance
-        self._places: npt.NDArray[np.float64] | None = None
+        self._places: Floats | None = None
 
-    def draw(
-        self, canvas: Canvas, states: npt.NDArray[np.int64], action: npt.NDArray[np.bool_] | None, pay: Sequence[float]
-    ) -> None:
+    def draw(self, canvas: Canvas, states: Integers, action: Flags | None, pay: Sequence[float]) -> None:
         """Draw the arms.
 
         Args:
@@ -70,7 +69,7 @@ class ArmsPicture:
         canvas.lines(corner, self._said(action, pay))
         canvas.scale(scale, "state 0", f"state {self._instance.num_states - 1}")
 
-    def write(self, states: npt.NDArray[np.int64], action: npt.NDArray[np.bool_] | None, pay: Sequence[float]) -> str:
+    def write(self, states: Integers, action: Flags | None, pay: Sequence[float]) -> str:
         """Write the arms, 20 on a line; arguments as of :meth:`draw`."""
         width = max(len(str(self._instance.num_arms - 1)), len(str(self._instance.num_states - 1)))
         rows = {"arm": [str(arm) for arm in range(self._instance.num_arms)], "state": [str(state) for state in states]}
@@ -85,12 +84,12 @@ class ArmsPicture:
                 lines.append(f"{name:<8}{line}")
         return "\n".join([*lines, *self._said(action, pay)])
 
-    def _levels(self, action: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.int64]:
+    def _levels(self, action: Flags | None) -> Integers:
         if action is None:
             return np.zeros(self._instance.num_arms, np.int64)
         return np.asarray(self._instance.levels(action[None])[0])
 
-    def _said(self, action: npt.NDArray[np.bool_] | None, pay: Sequence[float]) -> list[str]:
+    def _said(self, action: Flags | None, pay: Sequence[float]) -> list[str]:
         """What was done last, and what it brought."""
         if action is None:
             return ["nothing done yet"]
@@ -99,13 +98,7 @@ class ArmsPicture:
         named = ", ".join(map(str, chosen[:_MOST_NAMED])) + (", ..." if chosen.size > _MOST_NAMED else "")
         return [f"{what}: {named or 'none'}", f"pay of the step: {sum(pay):.4g}"]
 
-    def _draw_strip(
-        self,
-        canvas: Canvas,
-        states: npt.NDArray[np.int64],
-        colours: npt.NDArray[np.uint8],
-        levels: npt.NDArray[np.int64],
-    ) -> None:
+    def _draw_strip(self, canvas: Canvas, states: Integers, colours: npt.NDArray[np.uint8], levels: Integers) -> None:
         """Draw the arms side by side, on as many lines as it takes."""
         number = len(states)
         columns, side = _layout(number)
@@ -127,13 +120,18 @@ class ArmsPicture:
         self,
         canvas: Canvas,
         path: Path,
-        states: npt.NDArray[np.int64],
+        states: Integers,
         colours: npt.NDArray[np.uint8],
-        levels: npt.NDArray[np.int64],
+        levels: Integers,
     ) -> None:
         """Draw the arms on the nodes of their graph; the round trips begin at the square."""
         if self._places is None:
-            self._places = _places(path)
+            import networkx
+
+            # Constraints do not keep where they came from.
+            graph = networkx.empty_graph(path.num_nodes)
+            graph.add_edges_from(path.edges.tolist())
+            self._places = graph_places(graph)
         pixels = spread(self._places, SQUARE)
         half = float(np.clip(55 / np.sqrt(path.num_nodes), 4, 14))
         for one, other in path.edges:
@@ -188,13 +186,3 @@ def _draw_structure(canvas: Canvas, box: Box, instance: Instance, arm: int, leve
         for slot, free in enumerate(slots):
             colour: Colour = INK if free else FAINT
             canvas.rectangle((box.left + slot * width, box.top, box.left + (slot + 0.8) * width, box.top + 5), colour)
-
-
-def _places(path: Path) -> npt.NDArray[np.float64]:
-    """Where the nodes are drawn, ``(J, 2)``: constraints do not keep where they came from."""
-    import networkx
-
-    graph = networkx.Graph()
-    graph.add_nodes_from(range(path.num_nodes))
-    graph.add_edges_from(path.edges.tolist())
-    return graph_places(graph)

@@ -8,192 +8,79 @@ of the generator of the same name in :mod:`envs.cormab.generators`, or an ``inst
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path as FilePath
 from typing import Any
 
 from envs.cormab import generators
 from envs.cormab.instance import Instance
-from envs.cormab.restless import Infeasible, RestlessBandit, RewardKind
+from envs.cormab.restless import RestlessBandit
 
 InstanceOrFolder = Instance | str | FilePath
 
 
-def _instance(make: Callable[..., Instance], given: InstanceOrFolder | None, sizes: dict[str, Any]) -> Instance:
-    """The instance that was given, or a generated one."""
-    sizes = {name: value for name, value in sizes.items() if value is not None}
-    if given is None:
-        return make(**sizes)
-    if sizes:
-        named = ", ".join("instance_seed" if name == "seed" else name for name in sizes)
-        raise ValueError(f"{named} and an instance were given; an instance has its own sizes: give one or the other")
-    return Instance.load(given) if isinstance(given, str | FilePath) else given
+def _maker(generate: Callable[..., Instance]) -> Callable[[Callable[[], None]], Callable[..., RestlessBandit]]:
+    """Turn a function that has only a name and a docstring into the maker of environments on instances of a generator.
+
+    It takes the generator's sizes, whose ``seed`` is called ``instance_seed``, an instance, and the environment's options.
+    """
+    parameters = signature(generate, eval_str=True).parameters
+    sizes = {"instance_seed" if size == "seed" else size: size for size in parameters}
+    first, *options = signature(RestlessBandit, eval_str=True).parameters.values()
+    keywords = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=parameters[size].annotation | None)
+        for name, size in sizes.items()
+    ]
+    optional = Parameter("instance", Parameter.KEYWORD_ONLY, default=None, annotation=InstanceOrFolder | None)
+    keywords += [optional if option.name == "instance" else option for option in options]
+    accepted = Signature([first, *keywords], return_annotation=RestlessBandit)
+    annotations = {name: parameter.annotation for name, parameter in accepted.parameters.items()}
+
+    def of(declared: Callable[[], None]) -> Callable[..., RestlessBandit]:
+        @wraps(declared)
+        def make(num_envs: int, *, instance: InstanceOrFolder | None = None, **given: Any) -> RestlessBandit:
+            try:
+                accepted.bind(num_envs, **given)
+            except TypeError as error:
+                raise TypeError(f"{declared.__name__}() {error}") from None
+            chosen = {sizes[size]: value for size in sizes if (value := given.pop(size, None)) is not None}
+            if instance is None:
+                instance = generate(**chosen)
+            elif chosen:
+                named = ", ".join("instance_seed" if size == "seed" else size for size in chosen)
+                raise ValueError(f"{named} and an instance were given; an instance has its own sizes: give one or the other")
+            elif isinstance(instance, str | FilePath):
+                instance = Instance.load(instance)
+            return RestlessBandit(num_envs, instance=instance, **given)
+
+        vars(make)["__signature__"] = accepted
+        make.__annotations__ = {**annotations, "return": RestlessBandit}
+        return make
+
+    return of
 
 
-def budget(
-    num_envs: int,
-    *,
-    num_arms: int | None = None,
-    budget: int | None = None,
-    instance_seed: int | None = None,
-    paper_order: bool | None = None,
-    instance: InstanceOrFolder | None = None,
-    horizon: int = 20,
-    reward: RewardKind = "scalar",
-    expected_rewards: bool = False,
-    infeasible: Infeasible | None = None,
-    penalty: float = 1.0,
-    max_episode_steps: int | None = None,
-) -> RestlessBandit:
+@_maker(generators.budget_instance)
+def budget() -> None:
     """``cormab/budget-v0``: at most ``budget`` arms are pulled."""
-    sizes = {"num_arms": num_arms, "budget": budget, "seed": instance_seed, "paper_order": paper_order}
-    return RestlessBandit(
-        num_envs,
-        instance=_instance(generators.budget_instance, instance, sizes),
-        horizon=horizon,
-        reward=reward,
-        expected_rewards=expected_rewards,
-        infeasible=infeasible,
-        penalty=penalty,
-        max_episode_steps=max_episode_steps,
-    )
 
 
-def capacity(
-    num_envs: int,
-    *,
-    num_arms: int | None = None,
-    budget: int | None = None,
-    instance_seed: int | None = None,
-    paper_order: bool | None = None,
-    instance: InstanceOrFolder | None = None,
-    horizon: int = 20,
-    reward: RewardKind = "scalar",
-    expected_rewards: bool = False,
-    infeasible: Infeasible | None = None,
-    penalty: float = 1.0,
-    max_episode_steps: int | None = None,
-) -> RestlessBandit:
+@_maker(generators.capacity_instance)
+def capacity() -> None:
     """``cormab/capacity-v0``: arms are shared out to workers with capacities."""
-    sizes = {"num_arms": num_arms, "budget": budget, "seed": instance_seed, "paper_order": paper_order}
-    return RestlessBandit(
-        num_envs,
-        instance=_instance(generators.capacity_instance, instance, sizes),
-        horizon=horizon,
-        reward=reward,
-        expected_rewards=expected_rewards,
-        infeasible=infeasible,
-        penalty=penalty,
-        max_episode_steps=max_episode_steps,
-    )
 
 
-def scheduling(
-    num_envs: int,
-    *,
-    num_arms: int | None = None,
-    budget: int | None = None,
-    distinct_workers: bool | None = None,
-    instance_seed: int | None = None,
-    paper_order: bool | None = None,
-    instance: InstanceOrFolder | None = None,
-    horizon: int = 20,
-    reward: RewardKind = "scalar",
-    expected_rewards: bool = False,
-    infeasible: Infeasible | None = None,
-    penalty: float = 1.0,
-    max_episode_steps: int | None = None,
-) -> RestlessBandit:
+@_maker(generators.scheduling_instance)
+def scheduling() -> None:
     """``cormab/scheduling-v0``: arms are visited twice, in time slots."""
-    sizes = {
-        "num_arms": num_arms,
-        "budget": budget,
-        "distinct_workers": distinct_workers,
-        "seed": instance_seed,
-        "paper_order": paper_order,
-    }
-    return RestlessBandit(
-        num_envs,
-        instance=_instance(generators.scheduling_instance, instance, sizes),
-        horizon=horizon,
-        reward=reward,
-        expected_rewards=expected_rewards,
-        infeasible=infeasible,
-        penalty=penalty,
-        max_episode_steps=max_episode_steps,
-    )
 
 
-def path(
-    num_envs: int,
-    *,
-    num_arms: int | None = None,
-    budget: int | None = None,
-    graph: Any = None,
-    source: Any = None,
-    max_edges: int | None = None,
-    instance_seed: int | None = None,
-    paper_order: bool | None = None,
-    instance: InstanceOrFolder | None = None,
-    horizon: int = 20,
-    reward: RewardKind = "scalar",
-    expected_rewards: bool = False,
-    infeasible: Infeasible | None = None,
-    penalty: float = 1.0,
-    max_episode_steps: int | None = None,
-) -> RestlessBandit:
+@_maker(generators.path_instance)
+def path() -> None:
     """``cormab/path-v0``: arms lie on one round trip."""
-    sizes = {
-        "num_arms": num_arms,
-        "budget": budget,
-        "graph": graph,
-        "source": source,
-        "max_edges": max_edges,
-        "seed": instance_seed,
-        "paper_order": paper_order,
-    }
-    return RestlessBandit(
-        num_envs,
-        instance=_instance(generators.path_instance, instance, sizes),
-        horizon=horizon,
-        reward=reward,
-        expected_rewards=expected_rewards,
-        infeasible=infeasible,
-        penalty=penalty,
-        max_episode_steps=max_episode_steps,
-    )
 
 
-def interventions(
-    num_envs: int,
-    *,
-    num_arms: int | None = None,
-    budget: int | None = None,
-    num_interventions: int | None = None,
-    instance_seed: int | None = None,
-    paper_order: bool | None = None,
-    instance: InstanceOrFolder | None = None,
-    horizon: int = 20,
-    reward: RewardKind = "scalar",
-    expected_rewards: bool = False,
-    infeasible: Infeasible | None = None,
-    penalty: float = 1.0,
-    max_episode_steps: int | None = None,
-) -> RestlessBandit:
+@_maker(generators.interventions_instance)
+def interventions() -> None:
     """``cormab/interventions-v0``: interventions are chosen that reach several arms each."""
-    sizes = {
-        "num_arms": num_arms,
-        "budget": budget,
-        "num_interventions": num_interventions,
-        "seed": instance_seed,
-        "paper_order": paper_order,
-    }
-    return RestlessBandit(
-        num_envs,
-        instance=_instance(generators.interventions_instance, instance, sizes),
-        horizon=horizon,
-        reward=reward,
-        expected_rewards=expected_rewards,
-        infeasible=infeasible,
-        penalty=penalty,
-        max_episode_steps=max_episode_steps,
-    )

@@ -7,14 +7,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.constraints import Constraint
 from envs.cormab.instance import Instance
 from envs.cormab.pictures import ArmsPicture
 from envs.drawing import Canvas
 from envs.drawn_env import DrawnEnv
 from envs.native_env import shorter
-from envs.protocols import Rows
-from envs.randomness import uniforms
+from envs.protocols import Advanced, Rows
 
 Infeasible = Literal["error", "project", "penalise"]
 RewardKind = Literal["scalar", "vector"]
@@ -35,9 +35,9 @@ class RestlessBandit(DrawnEnv):
     """The problem."""
     constraint: Constraint
     """Which actions are feasible."""
-    executed_actions: npt.NDArray[np.bool_]
+    executed_actions: Flags
     """The action that each row executed last, ``(R, N)``: feasible, whatever was asked for."""
-    reward_parts: npt.NDArray[np.float64]
+    reward_parts: Floats
     """What each arm added to the last total reward of each row, ``(R, J)``; see :class:`envs.protocols.RewardParts`. Penalties
     are shared out equally."""
 
@@ -164,16 +164,14 @@ class RestlessBandit(DrawnEnv):
     def _draw(self, row: int, canvas: Canvas) -> None:
         self._picture.draw(canvas, *self._shown(row))
 
-    def _shown(self, row: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_] | None, list[float]]:
+    def _shown(self, row: int) -> tuple[Integers, Flags | None, list[float]]:
         """States, the last action of this episode, and what it paid."""
         action = self.executed_actions[row] if self._elapsed[row] else None
         return self._states[row], action, self.reward_parts[row].tolist()
 
     def _check_actions(self, rows: Rows, actions: npt.NDArray[Any]) -> None:
         """Refuse what is not binary, and what is infeasible if it is to be refused."""
-        expected = (*rows.shape, self.instance.num_actions)
-        if actions.shape != expected:
-            raise ValueError(f"actions has shape {actions.shape}; expected {expected}")
+        super()._check_actions(rows, actions)
         feasible = self.constraint.contains(actions)
         if self._refuses and not feasible.all():
             raise ValueError(
@@ -183,14 +181,12 @@ class RestlessBandit(DrawnEnv):
         self._feasible = feasible
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
-        chance = uniforms(self._keys[rows], self._elapsed[rows], self._arms)
-        states: npt.NDArray[np.int64] = (chance[..., None] >= self._start_thresholds).sum(-1)
+        chance = self._uniforms(rows, self._arms)
+        states: Integers = (chance[..., None] >= self._start_thresholds).sum(-1)
         self._states[rows] = states
         return states
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         executed = actions.astype(np.bool_)
         if not self._feasible.all():
             executed[~self._feasible] = self.constraint.project(executed[~self._feasible])
@@ -199,7 +195,7 @@ class RestlessBandit(DrawnEnv):
         index += self._arms * self._levels
         index *= self._num_states
         index += self._states[rows]
-        chance = uniforms(self._keys[rows], self._elapsed[rows], self._arms)
+        chance = self._uniforms(rows, self._arms)
         branch = index * self._branches
         for threshold in self._thresholds:
             branch += chance >= threshold.take(index)
@@ -217,12 +213,10 @@ class RestlessBandit(DrawnEnv):
             self.reward_parts[rows] = parts
         return states, rewards, np.zeros(rows.shape, np.bool_)
 
-    def _rewards(
-        self, pay: npt.NDArray[np.float64], executed: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64] | None]:
+    def _rewards(self, pay: Floats, executed: Flags) -> tuple[npt.NDArray[np.float32], Floats | None]:
         """Rewards ``(r, m)``, and the penalties ``(r,)`` that were taken off the total."""
         total = pay.sum(axis=1)
-        penalty: npt.NDArray[np.float64] | None = None
+        penalty: Floats | None = None
         if self._infeasible == "penalise":
             penalty = np.where(self._feasible, 0.0, self._penalty)
             total -= penalty
@@ -234,9 +228,7 @@ class RestlessBandit(DrawnEnv):
         return np.stack([total, equity, -cost], axis=-1).astype(np.float32), penalty
 
 
-def _reward_bounds(
-    instance: Instance, costs: npt.NDArray[np.float64], penalty: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _reward_bounds(instance: Instance, costs: Floats, penalty: float) -> tuple[Floats, Floats]:
     """Least and largest reward of a step, in all three objectives, with room for rounding."""
     low, high = instance.rewards.min(), instance.rewards.max()
     room = 1e-5 * (1.0 + np.abs(instance.rewards).sum())

@@ -10,14 +10,16 @@ import numpy.typing as npt
 import torch
 
 from envs.arguments import whole
+from envs.arrays import Floats
+from envs.coverage.gain_rewards import GainRewards, gain_space
 from envs.coverage.grids import GridMap
-from envs.coverage.pictures import explain_shades, left_to_gain, value_lines
+from envs.coverage.pictures import explain_shades, value_lines
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.drawing import GREY, INK, PANEL, SQUARE, Box, Canvas, Plane, marker, placed, shades
-from envs.mujoco.batch import Array, MuJoCoBatch
+from envs.mujoco.batch import Judgement, MuJoCoBatch
 from envs.native_env import shorter
-from envs.protocols import Rows
+from envs.protocols import Advanced, Rows
 
 Anchor: TypeAlias = Literal["corner", "centre"]
 """Where in its window the robot is: in the corner of lowest coordinates, or in the middle."""
@@ -30,7 +32,7 @@ _WORTH = 0.1  # of a cell
 _BLOCKS = 10  # per side of the coarse map in the summary
 
 
-class Ant(MuJoCoBatch):
+class Ant(MuJoCoBatch, GainRewards):
     """``coverage/ant-v0``: gymnasium's ``Ant-v5`` has to walk over as much of a field of 40 m by 40 m as it can.
 
     It sees a window of 5 by 5 cells of 0.4 m; a cell that is seen for the first time is worth 0.1. Leaving the field ends the
@@ -40,6 +42,8 @@ class Ant(MuJoCoBatch):
     part of the horizon (``"markov"``); and how much was seen of each of 10 by 10 blocks of the field (``"summary"``). Needs the
     extra ``mujoco``.
     """
+
+    normal_velocities = True
 
     def __init__(
         self,
@@ -72,7 +76,8 @@ class Ant(MuJoCoBatch):
         if observation not in ("markov", "summary"):
             raise ValueError(f"observation is {observation!r}; expected markov or summary")
         window = np.arange(_WINDOW) - (0 if anchor == "corner" else _WINDOW // 2)
-        grid = GridMap.without_walls(_CELLS, _CELLS)
+        self.grid = grid = GridMap.without_walls(_CELLS, _CELLS)
+        """Cells of the field."""
         if set_function is None:
             offsets = np.stack(np.meshgrid(window, window, indexing="ij"), -1).reshape(-1, 2)
             set_function = Coverage(grid.neighbours(offsets), np.full(_CELLS**2, _WORTH, np.float32))
@@ -82,41 +87,22 @@ class Ant(MuJoCoBatch):
         robot: Any = gymnasium.make(
             "Ant-v5", exclude_current_positions_from_observation=False, include_cfrc_ext_in_observation=False
         ).unwrapped
-        largest = set_function.singletons().amax(0).clamp(min=0).numpy().astype(np.float32)
-        robot.reward_space = gymnasium.spaces.Box(
-            np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
-        )
+        robot.reward_space = gain_space(set_function.singletons())
         super().__init__(robot, num_envs, max_episode_steps=shorter(None, max_episode_steps))
-        self.horizon, self.set_function = horizon, set_function
-        self.scalar_reward = set_function.num_objectives == 1 and not vector_reward
-        self.objective_names, self.objective_units = set_function.objective_names, set_function.objective_units
-        self.grid = grid
-        """Cells of the field."""
+        self._take(set_function, horizon, vector_reward=vector_reward)
+        self._largest_gains = self.reward_space.high
         self._summary = observation == "summary"
         size = self._model.nq + self._model.nv + 1 + (_BLOCKS**2 if self._summary else 0)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, shape=(size,), dtype=np.float32)
         self.cells = np.zeros(num_envs, np.int64)
         """The cell that each row's robot is in, ``(R,)``."""
         self._acting = np.zeros(0, np.int64)
-        self._state = set_function.start(num_envs, capacity=horizon + 1)
-        self._empty = set_function.start(1, capacity=horizon + 1)
-
-    @property
-    def values(self) -> npt.NDArray[np.float64]:
-        """Value of what each row has seen in its episode, the start included, ``(R, m)``."""
-        value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
-        return value
-
-    @property
-    def _longest_episode(self) -> int | None:
-        return shorter(self.horizon, self.max_episode_steps)
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         """The field from above: ``x`` to the right, ``y`` upwards."""
         plane = Plane(SQUARE, (-_HALF_SIDE, -_HALF_SIDE), (_HALF_SIDE, _HALF_SIDE))
-        left = left_to_gain(self.set_function, self._state, row, self.reward_space.high, is_over=not self._running[row])
         box = Box(*plane((-_HALF_SIDE, _HALF_SIDE)), *plane((_HALF_SIDE, -_HALF_SIDE)))
-        canvas.paste(shades(left.reshape(_CELLS, _CELLS).T[::-1]), box)
+        canvas.paste(shades(self._left_to_gain(row).reshape(_CELLS, _CELLS).T[::-1]), box)
         canvas.rectangle(box, outline=GREY)
         position = self._positions_of[row]
         # The way the torso looks, from its orientation as a quaternion.
@@ -129,42 +115,32 @@ class Ant(MuJoCoBatch):
         canvas.lines((PANEL.left, PANEL.top), value_lines(self.values[row]) + texts)
         explain_shades(canvas)
 
-    def _velocity_noise(self, rng: np.random.Generator) -> Array:
-        drawn: Array = self._noise * rng.standard_normal(self._model.nv)
-        return drawn
-
-    def _start(self, rows: Rows) -> Array:
+    def _start(self, rows: Rows) -> Floats:
         self._acting = rows
         super()._start(rows)
         positions, velocities = self._states(rows.tolist())
-        restart(self._state, torch.from_numpy(rows), self._empty)
+        restart(self._state, torch.from_numpy(rows), self._fresh)
         self._visit(rows, positions)
         return self._observe(positions, velocities)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         self._acting = rows
         return super()._advance(rows, actions)
 
-    def _judge(
-        self, speed: Array, positions: Array, velocities: Array, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _judge(self, speed: Floats, positions: Floats, velocities: Floats, actions: npt.NDArray[Any]) -> Judgement:
         rows = self._acting
         outside = (np.abs(positions[:, :2]) > _HALF_SIDE).any(1)
         rewards = np.zeros((rows.size, self.set_function.num_objectives), np.float32)
         rewards[~outside] = self._visit(rows[~outside], positions[~outside])
         return rewards, outside | (self._elapsed[rows] >= self.horizon)
 
-    def _visit(self, rows: Rows, positions: Array) -> npt.NDArray[np.float32]:
+    def _visit(self, rows: Rows, positions: Floats) -> npt.NDArray[np.float32]:
         """Let robots see their windows; returns the gains ``(r, m)``."""
         places = np.clip(((positions[:, :2] + _HALF_SIDE) / _CELL).astype(np.int64), 0, _CELLS - 1)
         self.cells[rows] = places @ [_CELLS, 1]
-        gains = self.set_function.advance(self._state, torch.from_numpy(self.cells[rows]), torch.from_numpy(rows))
-        rewards: npt.NDArray[np.float32] = gains.numpy().astype(np.float32)
-        return rewards
+        return self._gain(rows, self.cells[rows])
 
-    def _observe(self, positions: Array, velocities: Array) -> Array:
+    def _observe(self, positions: Floats, velocities: Floats) -> Floats:
         rows = self._acting
         parts = [positions[:, :2] / _HALF_SIDE, positions[:, 2:], velocities, self._elapsed[rows, None] / self.horizon]
         if self._summary:
@@ -172,5 +148,4 @@ class Ant(MuJoCoBatch):
             width = _CELLS // _BLOCKS
             blocks = seen.reshape(rows.size, _BLOCKS, width, _BLOCKS, width)
             parts.append(blocks.mean((2, 4)).reshape(rows.size, -1))
-        observations: Array = np.concatenate(parts, 1).astype(np.float32)
-        return observations
+        return np.concatenate(parts, 1).astype(np.float32)

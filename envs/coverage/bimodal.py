@@ -43,10 +43,9 @@ class Bimodal(GraphWorld):
             vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
-        grid = GridMap.without_walls(rows, columns)
-        x, y = np.linspace(-1.0, 1.0, rows), np.linspace(-1.0, 1.0, columns)
-        self.grid = grid
+        self.grid = grid = GridMap.without_walls(rows, columns)
         """Cells and walls."""
+        x, y = np.linspace(-1.0, 1.0, rows), np.linspace(-1.0, 1.0, columns)
         self.field = 1.0 / (1.0 + np.exp(-np.outer(x, y)))
         """Worth of the cells, ``(rows, columns)``."""
         super().__init__(

@@ -9,16 +9,14 @@ import numpy.typing as npt
 import torch
 
 from envs.arguments import whole
-from envs.coverage.pictures import explain_shades, left_to_gain, value_lines
+from envs.arrays import Floats
+from envs.coverage.gain_rewards import GainRewards, gain_space
+from envs.coverage.pictures import explain_shades, value_lines
 from envs.coverage.race_track import RaceTrack
 from envs.coverage.set_functions.facility_location import FacilityLocation
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.drawing import GREY, INK, PANEL, SQUARE, VERMILLION, Canvas, Plane, placed, shades
-from envs.drawn_env import DrawnEnv
-from envs.native_env import shorter
-from envs.protocols import Rows
-
-Floats = npt.NDArray[np.float64]
+from envs.protocols import Advanced, Rows
 
 _MASS, _INERTIA = 0.041, 27.8e-6  # kg, kg m^2
 _FRONT, _REAR = 0.029, 0.033  # m, from the centre of gravity to the axles
@@ -33,7 +31,7 @@ _PIECES = 240  # of the track in pictures
 _PREVIEW = np.array([0.0, 0.4, 0.8])  # m ahead
 
 
-class Car(DrawnEnv):
+class Car(GainRewards):
     r"""``coverage/car-v0``: a car at scale 1:43 has to see as much of a race track as it can: to drive a lap.
 
     Progress is a set function of places: the farthest one, in metres along the centre line; going back and forth adds nothing.
@@ -99,46 +97,32 @@ class Car(DrawnEnv):
         horizon = whole("horizon", horizon, least=1)
         super().__init__(num_envs, num_actions=None, max_episode_steps=max_episode_steps)
         self.track = RaceTrack.random(instance_seed, length=length, half_width=half_width)
-        self.horizon = horizon
         places = _BIN * np.arange(round(length / _BIN) + 1)
-        self.set_function = FacilityLocation(places[:, None].astype(np.float32)) if set_function is None else set_function
-        require_set_function(self.set_function, places.size)
-        self.objective_names, self.objective_units = self.set_function.objective_names, self.set_function.objective_units
-        if self.set_function.num_elements != places.size:
+        if set_function is None:
+            set_function = FacilityLocation(places[:, None].astype(np.float32))
+        require_set_function(set_function, places.size)
+        if set_function.num_elements != places.size:
             raise ValueError(
-                f"set_function has {self.set_function.num_elements} elements; expected one for each of {places.size} places"
+                f"set_function has {set_function.num_elements} elements; expected one for each of {places.size} places"
             )
-        self.scalar_reward = self.set_function.num_objectives == 1 and not vector_reward
+        self._take(set_function, horizon, vector_reward=vector_reward)
         self.observation_space = Box(-np.inf, np.inf, shape=(7 + _PREVIEW.size,), dtype=np.float32)
         self.action_space = Box(-1.0, 1.0, shape=(2,), dtype=np.float32)
-        largest = self.set_function.singletons().amax(0).clamp(min=0).numpy().astype(np.float32)
-        self.reward_space = Box(np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32)
+        self.reward_space = gain_space(set_function.singletons())
+        self._largest_gains = self.reward_space.high
         self.state = np.zeros((num_envs, 6))
         """``s, d, mu, vx, vy, r`` of each row, ``(R, 6)``."""
-        self._visits = self.set_function.start(num_envs, capacity=horizon + 1)
-        self._empty = self.set_function.start(1, capacity=horizon + 1)
-
-    @property
-    def values(self) -> npt.NDArray[np.float64]:
-        """Value of the places of each row's episode, the start included, ``(R, m)``."""
-        value: npt.NDArray[np.float64] = self._visits["value"].numpy().copy()
-        return value
-
-    @property
-    def _longest_episode(self) -> int | None:
-        return shorter(self.horizon, self.max_episode_steps)
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         edge = self.track.half_width
         low, high = self.track.line.min(0) - edge, self.track.line.max(0) + edge
         plane = Plane(SQUARE, (low[0], low[1]), (high[0], high[1]))
-        left = left_to_gain(self.set_function, self._visits, row, self.reward_space.high, is_over=not self._running[row])
+        left = self._left_to_gain(row)
         ends = np.linspace(0.0, self.track.length, _PIECES + 1)
         inner, outer = (plane(self.track.position(ends, side)) for side in (edge, -edge))
         colours = shades(left[np.linspace(0, len(left) - 1, _PIECES).astype(np.int64)])
         for piece, (red, green, blue) in enumerate(colours.tolist()):
-            following = piece + 1
-            canvas.polygon([inner[piece], inner[following], outer[following], outer[piece]], (red, green, blue))
+            canvas.polygon([*inner[piece : piece + 2], *outer[piece : piece + 2][::-1]], (red, green, blue))
         for border in (inner, outer):
             canvas.line(border, GREY, width=1)
         canvas.line([inner[0], outer[0]], INK, width=3)
@@ -154,13 +138,11 @@ class Car(DrawnEnv):
         self.state[rows] = 0.0
         side = 0.5 * self.track.half_width
         self.state[rows, 1] = np.where(self._uniforms(rows) < 0.5, side, -side)
-        restart(self._visits, torch.from_numpy(rows), self._empty)
+        restart(self._state, torch.from_numpy(rows), self._fresh)
         self._visit(rows)
         return self._observe(rows)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         throttle, steering = np.clip(actions, -1.0, 1.0).astype(np.float64).T
         self.state[rows] = drive(self.state[rows], throttle, _STEERING * steering, self.track)
         place, across = self.state[rows, 0], self.state[rows, 1]
@@ -169,17 +151,14 @@ class Car(DrawnEnv):
 
     def _visit(self, rows: Rows) -> npt.NDArray[np.float32]:
         places = np.clip(self.state[rows, 0] / _BIN, 0, self.set_function.num_elements - 1).astype(np.int64)
-        gains = self.set_function.advance(self._visits, torch.from_numpy(places), torch.from_numpy(rows))
-        rewards: npt.NDArray[np.float32] = gains.numpy().astype(np.float32)
-        return rewards
+        return self._gain(rows, places)
 
     def _observe(self, rows: Rows) -> npt.NDArray[Any]:
         state = self.state[rows]
         ahead = self.track.curvature(state[:, :1] + _PREVIEW)
         scaled = state / [self.track.length, self.track.half_width, 1.0, 1.0, 1.0, 10.0]
         time = self._elapsed[rows, None] / self.horizon
-        observations: npt.NDArray[np.float32] = np.concatenate([scaled, time, ahead], 1).astype(np.float32)
-        return observations
+        return np.concatenate([scaled, time, ahead], 1).astype(np.float32)
 
 
 def drive(state: Floats, throttle: Floats, steering: Floats, track: RaceTrack) -> Floats:

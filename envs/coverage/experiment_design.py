@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.arguments import instance_generator
+from envs.arrays import Integers
 from envs.coverage.gaussian_process import posterior
 from envs.coverage.gp import VARIANCE
 from envs.coverage.graph_world import GraphWorld, Observation
@@ -56,8 +56,7 @@ class ExperimentDesign(GraphWorld):
             vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
-        grid = GridMap.without_walls(rows, columns)
-        self.grid = grid
+        self.grid = grid = GridMap.without_walls(rows, columns)
         """Cells and walls."""
         known = instance_generator(instance_seed).uniform(0.0, _SPAN, size=(_KNOWN, 2))
         _, covariance = posterior(
@@ -82,7 +81,6 @@ class ExperimentDesign(GraphWorld):
             max_episode_steps=max_episode_steps,
         )
 
-    def _walk(self, row: int) -> npt.NDArray[np.int64]:
+    def _walk(self, row: int) -> Integers:
         """Where was measured: the set function keeps it."""
-        sites: npt.NDArray[np.int64] = self._state["sites"][row, : self._state["sizes"][row]].numpy()
-        return sites
+        return self._state["sites"][row, : self._state["sizes"][row]].numpy()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from envs.arrays import Floats
 
 
-def matern(first: Array, second: Array, *, variance: float, length_scale: float) -> Array:
+def matern(first: Floats, second: Floats, *, variance: float, length_scale: float) -> Floats:
     r"""Matérn kernel with smoothness 5/2.
 
     :math:`k(r) = \text{variance} \cdot (1 + \sqrt5 r + \tfrac53 r^2) \, e^{-\sqrt5 r}`, where ``r`` is the distance in length
@@ -25,13 +24,13 @@ def matern(first: Array, second: Array, *, variance: float, length_scale: float)
     """
     squared = np.square(first[:, None] - second[None]).sum(-1) * (5.0 / length_scale**2)
     scaled = np.sqrt(squared)
-    covariance: Array = variance * (1.0 + scaled + squared / 3.0) * np.exp(-scaled)
+    covariance: Floats = variance * (1.0 + scaled + squared / 3.0) * np.exp(-scaled)
     return covariance
 
 
 def posterior(
-    points: Array, observed: Array, outcomes: Array, *, variance: float, length_scale: float, noise_variance: float
-) -> tuple[Array, Array]:
+    points: Floats, observed: Floats, outcomes: Floats, *, variance: float, length_scale: float, noise_variance: float
+) -> tuple[Floats, Floats]:
     """Condition a zero-mean process on noisy observations.
 
     Args:
@@ -54,7 +53,7 @@ def posterior(
     return solved.T @ outcomes, (covariance + covariance.T) / 2
 
 
-def sample(mean: Array, covariance: Array, rng: np.random.Generator) -> Array:
+def sample(mean: Floats, covariance: Floats, rng: np.random.Generator) -> Floats:
     """Draw a field.
 
     Args:
@@ -67,5 +66,4 @@ def sample(mean: Array, covariance: Array, rng: np.random.Generator) -> Array:
     """
     # A smooth kernel on a fine grid is singular to working precision.
     jitter = 1e-8 * covariance.diagonal().max() * np.eye(mean.size)
-    drawn: Array = mean + np.linalg.cholesky(covariance + jitter) @ rng.standard_normal(mean.size)
-    return drawn
+    return mean + np.linalg.cholesky(covariance + jitter) @ rng.standard_normal(mean.size)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.arguments import instance_generator
+from envs.arrays import Floats
 from envs.coverage.gaussian_process import posterior, sample
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.grids import Disc, GridMap
@@ -14,6 +14,7 @@ from envs.coverage.set_functions.coverage import Coverage
 VARIANCE = float(np.log(2.0))
 """Prior variance of the published fields (a softplus at 0)."""
 _NOISE = 1e-3
+_MOST_POINTS = 10_000
 _SMALLEST = 1e-3  # a field is shifted so that no cell is worth less
 
 
@@ -54,8 +55,7 @@ class GP(GraphWorld):
             vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
-        grid = GridMap.without_walls(rows, columns)
-        self.grid = grid
+        self.grid = grid = GridMap.without_walls(rows, columns)
         """Cells and walls."""
         self.field = _field(rows, columns, instance_seed)
         """Worth of the cells, ``(rows, columns)``."""
@@ -75,10 +75,7 @@ class GP(GraphWorld):
         )
 
 
-_MOST_POINTS = 10_000
-
-
-def _field(rows: int, columns: int, instance_seed: int) -> npt.NDArray[np.float64]:
+def _field(rows: int, columns: int, instance_seed: int) -> Floats:
     rng = instance_generator(instance_seed)
     points = np.asarray(1.0 + 0.1 * GridMap.without_walls(rows, columns).cells, np.float64)
     if len(points) > _MOST_POINTS:
@@ -86,5 +83,4 @@ def _field(rows: int, columns: int, instance_seed: int) -> npt.NDArray[np.float6
     known = 1.0 + 0.1 * rng.uniform(size=(1, 2)) * [rows - 1, columns - 1]
     mean, covariance = posterior(points, known, np.zeros(1), variance=VARIANCE, length_scale=1.0, noise_variance=_NOISE)
     drawn = 3.0 + sample(mean, covariance, rng)
-    field: npt.NDArray[np.float64] = (drawn + max(0.0, _SMALLEST - drawn.min())).reshape(rows, columns)
-    return field
+    return np.asarray((drawn + max(0.0, _SMALLEST - drawn.min())).reshape(rows, columns))

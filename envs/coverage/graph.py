@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.arguments import whole
-from envs.arrays import is_sparse
+from envs.arrays import Floats, is_sparse
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction
@@ -121,7 +120,7 @@ class Graph(GraphWorld):
         return [str(name) for name in self.names]
 
     @cached_property
-    def _places(self) -> npt.NDArray[np.float64]:
+    def _places(self) -> Floats:
         return graph_places(self.graph)
 
 

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from envs.arguments import whole
-from envs.arrays import read_whole
-from envs.coverage.pictures import draw_cells, draw_graph, explain_shades, left_to_gain, value_lines
+from envs.arrays import Floats, Integers, read_whole
+from envs.coverage.gain_rewards import GainRewards, gain_space
+from envs.coverage.pictures import draw_cells, draw_graph, explain_shades, value_lines
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.drawing import PANEL, Canvas, shades
 from envs.drawn_env import DrawnParametricEnv
-from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.protocols import Rows
+from envs.parameter_space import Parameter, ParameterSpace
+from envs.protocols import Advanced, Rows
 from envs.randomness import episode_keys
 
 Observation: TypeAlias = Literal["markov", "index", "history", "summary"]
 """What a policy sees; see :class:`GraphWorld`."""
 
-Chooser: TypeAlias = Callable[[npt.NDArray[np.int64], int], npt.NDArray[np.int64]]
+Chooser: TypeAlias = Callable[[Integers, int], Integers]
 """Maps nodes and the number of the step to actions."""
-
-_OBSERVATIONS = ("markov", "index", "history", "summary")
-
 
 _LONGEST = 1_000_000
 """Steps of an episode, whose visits are remembered."""
 
 
-class GraphWorld(DrawnParametricEnv):
+class GraphWorld(GainRewards, DrawnParametricEnv):
     """Base of the coverage environments: move on a graph for ``horizon`` steps, be paid the marginal gain of each arrival.
 
     The reward of step ``h`` is ``F(s_0 .. s_{h+1}) - F(s_0 .. s_h)``, one entry per objective of the set function, so the
@@ -58,9 +55,9 @@ class GraphWorld(DrawnParametricEnv):
         self,
         num_envs: int,
         *,
-        successors: npt.NDArray[np.int64],
-        features: npt.NDArray[np.float64],
-        coordinates: npt.NDArray[np.int64] | None = None,
+        successors: Integers,
+        features: Floats,
+        coordinates: Integers | None = None,
         start: int,
         set_function: SetFunction,
         horizon: int,
@@ -103,8 +100,8 @@ class GraphWorld(DrawnParametricEnv):
         if not hasattr(horizon, "__index__") or horizon < 1:
             raise ValueError(f"horizon is {horizon!r}; expected at least 1 step, in whole numbers")
         whole("horizon", horizon, least=1, most=_LONGEST)
-        if observation not in _OBSERVATIONS:
-            raise ValueError(f"observation is {observation!r}; expected one of {', '.join(_OBSERVATIONS)}")
+        if observation not in get_args(Observation):
+            raise ValueError(f"observation is {observation!r}; expected one of {', '.join(get_args(Observation))}")
         if set_function.num_elements != number:
             raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {number} nodes")
         if not hasattr(start, "__index__") or not 0 <= start < number:
@@ -118,10 +115,7 @@ class GraphWorld(DrawnParametricEnv):
         self.successors = successors
         self.features = features
         self.start = start
-        self.set_function = set_function
-        self.scalar_reward = set_function.num_objectives == 1 and not vector_reward
-        self.objective_names, self.objective_units = set_function.objective_names, set_function.objective_units
-        self.horizon = horizon
+        self._take(set_function, horizon, vector_reward=vector_reward)
         self.observation = observation
         self.coordinates = np.arange(number)[:, None] if coordinates is None else coordinates
         """Position of each node in integers, ``(V, k)``."""
@@ -136,33 +130,26 @@ class GraphWorld(DrawnParametricEnv):
             size = width + 1 + set_function.summary_size
             self.observation_space = Box(-np.inf, np.inf, shape=(size,), dtype=np.float32)
         self.action_space = Discrete(num_actions)
-        # No gain is larger than that of an element alone; one step of float32 for rounding.
         self.singletons = set_function.singletons().numpy()
         """What each node is worth alone, ``(V, m)``."""
-        most = self.singletons.max(0)
-        if not (most <= np.finfo(np.float32).max).all():
+        self._largest_gains = self.singletons.max(0)
+        if not (self._largest_gains <= np.finfo(np.float32).max).all():
             node = int(self.singletons.max(1).argmax())
             raise ValueError(
                 f"node {node} is worth {self.singletons[node].max():g}, more than a reward can hold; choose larger units"
             )
-        largest = most.astype(np.float32)
-        self.reward_space = Box(
-            np.zeros_like(largest), np.nextafter(np.maximum(largest, 0), np.float32(np.inf)), dtype=np.float32
-        )
+        self.reward_space = gain_space(set_function.singletons())
         self.nodes = np.full(num_envs, start)
         """Where the rows are, ``(R,)``."""
         self._rows = np.arange(num_envs)
-        self._state = set_function.start(num_envs, capacity=horizon + 1)
-        self._fresh = set_function.start(1, capacity=horizon + 1)
         set_function.advance(self._fresh, torch.tensor([start]))
         self._tokens = np.concatenate([features, np.ones((number, 1))], 1).astype(np.float32)
         self._history = np.zeros((num_envs, horizon + 1, width + 1) if observation == "history" else 0, np.float32)
 
     @property
-    def start_value(self) -> npt.NDArray[np.float64]:
+    def start_value(self) -> Floats:
         """Value of the first node alone, ``(m,)``: what returns leave out."""
-        value: npt.NDArray[np.float64] = self._fresh["value"][0].numpy().copy()
-        return value
+        return self._fresh["value"][0].numpy().copy()
 
     @property
     def node_names(self) -> list[str]:
@@ -171,13 +158,7 @@ class GraphWorld(DrawnParametricEnv):
             return [str(node) for (node,) in self.coordinates.tolist()]
         return [str(tuple(place)) for place in self.coordinates.tolist()]
 
-    @property
-    def values(self) -> npt.NDArray[np.float64]:
-        """Value of what each row has visited in its episode, ``(R, m)``."""
-        value: npt.NDArray[np.float64] = self._state["value"].numpy().copy()
-        return value
-
-    def executed(self, params: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
+    def executed(self, params: npt.ArrayLike | None = None) -> Floats:
         """Probability that action ``b`` is executed at node ``v`` if ``a`` is chosen, ``(V, A, A)`` for ``v, a, b``.
 
         Args:
@@ -200,9 +181,7 @@ class GraphWorld(DrawnParametricEnv):
         chance = (self._uniforms(rows, 1) * self.successors.shape[1]).astype(np.int64)
         return np.where(self._uniforms(rows) < slip, chance, actions)
 
-    def play(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], choose: Chooser, dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[np.int64]:
+    def play(self, rows: Rows, seeds: Integers, choose: Chooser, dynamics: Floats | None = None) -> Integers:
         """Play whole episodes of some rows: the same as stepping them, and faster, as nobody asks for gains on the way.
 
         The gains follow from the nodes: ``set_function.trajectory_gains``, without the first. Time limits do not count here.
@@ -228,10 +207,9 @@ class GraphWorld(DrawnParametricEnv):
         self.nodes[rows], self._running[rows] = nodes[-1], False
         return nodes
 
-    def modular_rewards(self, rows: Rows) -> npt.NDArray[np.float64]:
+    def modular_rewards(self, rows: Rows) -> Floats:
         """What the present position of each row is worth alone, ``(r, m)``: the reward of the modular relaxation."""
-        rewards: npt.NDArray[np.float64] = self.singletons[self.nodes[rows]]
-        return rewards
+        return np.asarray(self.singletons[self.nodes[rows]])
 
     def render_text(self, row: int) -> str:
         """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`.
@@ -269,19 +247,11 @@ class GraphWorld(DrawnParametricEnv):
     def _is_grid(self) -> bool:
         return bool(self.coordinates.shape[1] == 2)
 
-    @property
-    def _longest_episode(self) -> int | None:
-        return shorter(self.horizon, self.max_episode_steps)
-
-    def _left_to_gain(self, row: int) -> npt.NDArray[np.float64]:
-        """What arriving at each node would add, from 0 to 1, ``(V,)``."""
-        return left_to_gain(self.set_function, self._state, row, self.singletons.max(0), is_over=not self._running[row])
-
     def _look(self, row: int) -> tuple[npt.NDArray[np.uint8], Sequence[str]]:
         """Colours ``(V, 3)`` and texts of the nodes."""
         return shades(self._left_to_gain(row)), [] if self._is_grid else self.node_names
 
-    def _walk(self, row: int) -> npt.NDArray[np.int64]:
+    def _walk(self, row: int) -> Integers:
         """Nodes of the walk as far as they are known, in order, ``(n,)``; at least the present one."""
         if self.observation == "history":
             visits = self._history[row, : self._elapsed[row] + 1]
@@ -302,7 +272,7 @@ class GraphWorld(DrawnParametricEnv):
         explain_shades(canvas)
 
     @cached_property
-    def _places(self) -> npt.NDArray[np.float64]:
+    def _places(self) -> Floats:
         """Where the nodes of a graph are drawn, ``(V, 2)``."""
         angle = np.linspace(0.0, 2 * np.pi, len(self.successors), endpoint=False)
         return np.stack([np.sin(angle), np.cos(angle)], 1)
@@ -314,9 +284,7 @@ class GraphWorld(DrawnParametricEnv):
             self._history[rows] = 0.0
         return self._observe(rows)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         nodes = self.successors[self.nodes[rows], self._execute(rows, actions)]
         self.nodes[rows] = nodes
         everybody = rows.size == self.num_envs and np.array_equal(rows, self._rows)
@@ -331,8 +299,7 @@ class GraphWorld(DrawnParametricEnv):
         tokens: npt.NDArray[np.float32] = self._tokens[nodes]
         if self.observation == "history":
             self._history[rows, elapsed] = tokens
-            visits: npt.NDArray[np.float32] = self._history[rows]
-            return visits
+            return self._history[rows]
         # The last entry of a token is 1: it becomes the time.
         tokens[:, -1] = elapsed / self.horizon
         if self.observation == "markov":

@@ -45,8 +45,7 @@ class Grid(GraphWorld):
             vector_reward: Pay gymnasium an array ``(1,)`` also if there is one objective, in place of a number.
             max_episode_steps: Episodes are truncated at this length.
         """
-        grid = GridMap.without_walls(rows, columns)
-        self.grid = grid
+        self.grid = grid = GridMap.without_walls(rows, columns)
         """Cells and walls."""
         super().__init__(
             num_envs,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.arguments import whole
+from envs.arrays import Flags, Floats, Integers
 
 Disc: TypeAlias = Literal["cell", "block", "large"]
 """What a position sees: its own cell; the block of 2 x 2 cells with the position in its upper left corner; 3 x 3 likewise."""
@@ -17,8 +17,6 @@ MOVES = np.array([[0, 0], [0, 1], [1, 0], [0, -1], [-1, 0]])
 """Row and column steps of the five actions: stay, right, down, left, up."""
 
 _DISC_SIZES = {"cell": 1, "block": 2, "large": 3}
-
-
 _MOST_CELLS = 1_000_000
 
 
@@ -26,7 +24,7 @@ _MOST_CELLS = 1_000_000
 class GridMap:
     """The free cells of a grid, numbered row by row; walls have no number."""
 
-    free: npt.NDArray[np.bool_]
+    free: Flags
     """``(rows, columns)``."""
 
     def __post_init__(self) -> None:
@@ -53,12 +51,12 @@ class GridMap:
         return GridMap(np.ones((rows, columns), np.bool_))
 
     @property
-    def cells(self) -> npt.NDArray[np.int64]:
+    def cells(self) -> Integers:
         """Row and column of each node, ``(V, 2)``."""
         return np.argwhere(self.free)
 
     @property
-    def nodes(self) -> npt.NDArray[np.int64]:
+    def nodes(self) -> Integers:
         """Node of each cell, -1 for walls, ``(rows, columns)``."""
         return np.where(self.free, np.cumsum(self.free).reshape(self.free.shape) - 1, -1)
 
@@ -77,7 +75,7 @@ class GridMap:
             raise ValueError(f"({row}, {column}) is not a free cell of the {rows} x {columns} grid")
         return int(self.nodes[row, column])
 
-    def neighbours(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def neighbours(self, offsets: Integers) -> Integers:
         """Nodes at some offsets from each node.
 
         Args:
@@ -89,16 +87,16 @@ class GridMap:
         reach = int(np.abs(offsets).max(initial=0))
         padded = np.pad(self.nodes, reach, constant_values=-1)
         places = self.cells[:, None] + offsets + reach
-        found: npt.NDArray[np.int64] = padded[places[..., 0], places[..., 1]]
+        found: Integers = padded[places[..., 0], places[..., 1]]
         return found
 
     @property
-    def successors(self) -> npt.NDArray[np.int64]:
+    def successors(self) -> Integers:
         """Where the five actions lead, ``(V, 5)``; who would leave the free cells stays."""
         found = self.neighbours(MOVES)
         return np.where(found < 0, np.arange(found.shape[0])[:, None], found)
 
-    def discs(self, disc: Disc) -> npt.NDArray[np.int64]:
+    def discs(self, disc: Disc) -> Integers:
         """What each node sees, ``(V, K)``, padded with -1.
 
         Args:
@@ -113,7 +111,7 @@ class GridMap:
         return self.neighbours(np.array([[i, j] for i in range(width) for j in range(width)]))
 
     @property
-    def features(self) -> npt.NDArray[np.float64]:
+    def features(self) -> Floats:
         """Position of each node, scaled to ``[-1, 1]``, ``(V, 2)``."""
-        scaled: npt.NDArray[np.float64] = 2.0 * self.cells / np.maximum(np.array(self.free.shape) - 1, 1) - 1.0
+        scaled: Floats = 2.0 * self.cells / np.maximum(np.array(self.free.shape) - 1, 1) - 1.0
         return scaled

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.coverage.graph_world import GraphWorld, Observation
 from envs.coverage.set_functions.coverage import Coverage
-from envs.parametric.space import Parameter
+from envs.parameter_space import Parameter
 from envs.protocols import Rows
 
 _START, _X, _Y, _HUB = range(4)
@@ -60,7 +61,7 @@ class Hub(GraphWorld):
         """``start``, ``x``, ``y`` and ``hub``."""
         return ["start", "x", "y", "hub"]
 
-    def executed(self, params: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
+    def executed(self, params: npt.ArrayLike | None = None) -> Floats:
         """Probability that action ``b`` is executed if ``a`` is chosen, ``(V, A, A)``; chance rules at the start only."""
         (p,) = self.parameter_space.checked(self.parameter_space.nominal if params is None else params)
         probabilities = np.tile(np.eye(2), (4, 1, 1))
@@ -76,5 +77,5 @@ class Hub(GraphWorld):
         return np.where(self.nodes[rows] == _START, drawn, actions)
 
     @cached_property
-    def _places(self) -> npt.NDArray[np.float64]:
+    def _places(self) -> Floats:
         return np.array([(0.0, 0.5), (0.5, 1.0), (0.5, 0.0), (1.0, 0.5)])

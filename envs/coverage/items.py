@@ -58,8 +58,7 @@ class Items(GraphWorld):
         """
         self.caps = tuple(caps)
         """How many of each kind are wanted."""
-        grid = GridMap.without_walls(rows, columns)
-        self.grid = grid
+        self.grid = grid = GridMap.without_walls(rows, columns)
         """Cells and walls."""
         group_sizes = read_whole("group_sizes", group_sizes, "numbers of items").tolist()
         if len(group_sizes) != len(caps) or min(group_sizes, default=-1) < 0:

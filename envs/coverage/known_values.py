@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from envs.arrays import Integers
 from envs.coverage.graph_world import GraphWorld
 
 
@@ -23,7 +23,7 @@ class KnownValue:
     """Of the best known walk."""
     bound: float
     """No walk is worth more."""
-    walk: npt.NDArray[np.int64]
+    walk: Integers
     """The best known walk, nodes ``(H + 1,)``."""
     method: str
     """How the bound was proved."""

@@ -6,45 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from envs.coverage.set_functions.set_function import SetFunction, State
+from envs.arrays import Floats, Integers
 from envs.drawing import GREY, INK, ORANGE, PANEL, PAPER, SQUARE, Board, Box, Canvas, marker, readable_on, spread
 
 _WALL = np.array(GREY, np.uint8)
 
 
-def left_to_gain(
-    set_function: SetFunction, state: State, row: int, most: npt.ArrayLike, *, is_over: bool
-) -> npt.NDArray[np.float64]:
-    """What a visit to each element would add to one set.
-
-    Args:
-        set_function: On the CPU.
-        state: Of all sets; it stays as it is.
-        row: Which set.
-        most: The largest gains there are, ``(m,)``.
-        is_over: Whether the set takes no further visit. A function of one's own may then be unable to tell; nothing is left.
-
-    Returns:
-        ``(V,)``, from 0, nothing, to 1, as much as any element can add; the mean over the objectives if there are several.
-    """
-    try:
-        gains = set_function.gains(state, torch.tensor([row]))[0].numpy()
-    except (IndexError, RuntimeError, ValueError):
-        if not is_over:
-            raise
-        return np.zeros(set_function.num_elements)
-    parts: npt.NDArray[np.float64] = (gains / np.maximum(np.asarray(most, np.float64), 1e-300)).mean(axis=-1)
-    return parts
-
-
 def draw_cells(
     canvas: Canvas,
-    cells: npt.NDArray[np.int64],
+    cells: Integers,
     colours: npt.NDArray[np.uint8],
     texts: Sequence[str],
-    walk: npt.NDArray[np.int64],
+    walk: Integers,
     start: int,
 ) -> None:
     """Draw the nodes of a grid.
@@ -72,11 +46,11 @@ def draw_cells(
 
 def draw_graph(
     canvas: Canvas,
-    places: npt.NDArray[np.float64],
-    edges: npt.NDArray[np.int64],
+    places: Floats,
+    edges: Integers,
     colours: npt.NDArray[np.uint8],
     texts: Sequence[str],
-    walk: npt.NDArray[np.int64],
+    walk: Integers,
     start: int,
 ) -> None:
     """Draw the nodes of a graph and its edges.
@@ -113,7 +87,7 @@ def explain_shades(canvas: Canvas) -> None:
     canvas.scale(Box(PANEL.left, PANEL.bottom - 30, PANEL.right, PANEL.bottom - 18), "nothing", "as much as can be")
 
 
-def value_lines(values: npt.NDArray[np.float64], start: npt.ArrayLike | None = None) -> list[str]:
+def value_lines(values: Floats, start: npt.ArrayLike | None = None) -> list[str]:
     """Values ``(m,)`` in words, with what the start alone is worth, which returns leave out; eight objectives at most."""
     parts = [""] * len(values) if start is None else [f", start {part:.4g}" for part in np.asarray(start)]
     if len(values) == 1:

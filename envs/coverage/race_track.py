@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arguments import instance_generator
-
-Floats = npt.NDArray[np.float64]
+from envs.arrays import Floats
 
 _SAMPLES = 4096
 
@@ -74,8 +73,7 @@ class RaceTrack:
         """Direction of the centre line at some places, rad, ``(...)``."""
         here = np.asarray(places, np.float64)
         ahead = self._on_line(here + self.length / _SAMPLES) - self._on_line(here)
-        angles: Floats = np.arctan2(ahead[..., 1], ahead[..., 0])
-        return angles
+        return np.arctan2(ahead[..., 1], ahead[..., 0])
 
     def position(self, places: npt.ArrayLike, across: npt.ArrayLike) -> Floats:
         """Points beside the centre line.

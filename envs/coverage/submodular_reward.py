@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from envs.arrays import Floats
+from envs.coverage.gain_rewards import gain_space
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function
 
 
@@ -68,10 +70,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
         self.spec = env.spec
         self.observation_space = env.observation_space
         self.action_space = env.action_space
-        largest = np.maximum(set_function.singletons().amax(0).numpy(), 0.0).astype(np.float32)
-        self.reward_space = gymnasium.spaces.Box(
-            np.zeros_like(largest), np.nextafter(largest, np.float32(np.inf)), dtype=np.float32
-        )
+        self.reward_space = gain_space(set_function.singletons())
         self.reward_dim = set_function.num_objectives
         self.scalar_reward = set_function.num_objectives == 1 if scalar is None else scalar
         self._element = element
@@ -107,9 +106,7 @@ class SubmodularReward(gymnasium.Env[Any, Any]):
     def _visit(self, observation: Any) -> npt.NDArray[np.float32]:
         visited = torch.as_tensor(np.asarray(self._element(observation)))[None]
         visited = visited.to(torch.float32 if visited.is_floating_point() else torch.int64)
-        gains: npt.NDArray[np.float32] = self.set_function.advance(self._state, visited)[0].numpy().astype(np.float32)
-        return gains
+        return self.set_function.advance(self._state, visited)[0].numpy().astype(np.float32)
 
-    def _value(self) -> npt.NDArray[np.float64]:
-        value: npt.NDArray[np.float64] = self._state["value"][0].numpy().copy()
-        return value
+    def _value(self) -> Floats:
+        return self._state["value"][0].numpy().copy()

@@ -43,8 +43,7 @@ class TwoRooms(GraphWorld):
         """
         free = np.zeros((7, 14), np.bool_)
         free[:, :4] = free[:, 10:] = free[2:4] = True
-        grid = GridMap(free)
-        self.grid = grid
+        self.grid = grid = GridMap(free)
         """Cells and walls."""
         super().__init__(
             num_envs,

@@ -13,6 +13,7 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.drawing import SCENE
 
 _WIDTH, _HEIGHT = round(SCENE.right), round(SCENE.bottom)
@@ -37,7 +38,7 @@ class Camera:
         self.model = model
         self._started: tuple[Any, ...] | None = None
 
-    def picture(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    def picture(self, positions: Floats) -> npt.NDArray[np.uint8]:
         """Draw a state.
 
         Args:

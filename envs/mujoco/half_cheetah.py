@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.mujoco.batch import Array, MuJoCoBatch, effort
+from envs.arrays import Floats
+from envs.mujoco.batch import Judgement, MuJoCoBatch, effort
 
 
 class HalfCheetah(MuJoCoBatch):
@@ -17,6 +18,8 @@ class HalfCheetah(MuJoCoBatch):
     Version 4 multiplies the second objective by the weight of the control cost, 0.1; version 5 does not.
     """
 
+    normal_velocities = True
+
     def __init__(self, num_envs: int, version: int, ctrl_cost_weight: float, max_episode_steps: int | None) -> None:
         """Make the rows; arguments as of the original."""
         module = import_module(f"mo_gymnasium.envs.mujoco.half_cheetah_v{version}")
@@ -24,13 +27,7 @@ class HalfCheetah(MuJoCoBatch):
         super().__init__(module.MOHalfCheehtahEnv(), num_envs, max_episode_steps=max_episode_steps)
         self._version, self._cost = version, ctrl_cost_weight
 
-    def _velocity_noise(self, rng: np.random.Generator) -> Array:
-        drawn: Array = self._noise * rng.standard_normal(self._model.nv)
-        return drawn
-
-    def _judge(
-        self, speed: Array, positions: Array, velocities: Array, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _judge(self, speed: Floats, positions: Floats, velocities: Floats, actions: npt.NDArray[Any]) -> Judgement:
         del positions, velocities
         energy = -(self._cost * effort(actions))
         if self._version >= 5:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.mujoco.batch import Array, MuJoCoBatch, effort
+from envs.arrays import Flags, Floats
+from envs.mujoco.batch import Judgement, MuJoCoBatch, effort
 
 _STATES, _HEIGHTS, _ANGLES = (-100.0, 100.0), (0.7, np.inf), (-0.2, 0.2)
 """Where the robot counts as standing: all but the first two positions and the velocities, its height, its angle."""
@@ -28,14 +29,12 @@ class Hopper(MuJoCoBatch):
         super().__init__(original, num_envs, max_episode_steps=max_episode_steps)
         self._version, self._has_cost = version, cost_objective
 
-    def _observe(self, positions: Array, velocities: Array) -> Array:
+    def _observe(self, positions: Floats, velocities: Floats) -> Floats:
         return super()._observe(positions, np.clip(velocities, -10, 10))
 
-    def _judge(
-        self, speed: Array, positions: Array, velocities: Array, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _judge(self, speed: Floats, positions: Floats, velocities: Floats, actions: npt.NDArray[Any]) -> Judgement:
         rest = np.concatenate([positions[:, 2:], velocities], 1)
-        stands: npt.NDArray[np.bool_] = np.all((_STATES[0] < rest) & (rest < _STATES[1]), axis=1)
+        stands: Flags = np.all((_STATES[0] < rest) & (rest < _STATES[1]), axis=1)
         for column, (low, high) in ((1, _HEIGHTS), (2, _ANGLES)):
             stands &= (low < positions[:, column]) & (positions[:, column] < high)
         height = 10 * (positions[:, 1] - self._first_positions[1])

@@ -4,6 +4,6 @@
 one in force. The batched forms take one model per row.
 """
 
-from envs.parametric.space import Parameter, ParameterSpace
+from envs.parameter_space import Parameter, ParameterSpace
 
 __all__ = ["Parameter", "ParameterSpace"]

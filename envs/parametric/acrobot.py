@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.drawing import BLUE, BODY, GREY, INK, ORANGE, VERMILLION, Canvas, Plane
-from envs.drawn_env import DrawnParametricEnv
-from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.protocols import Rows
+from envs.parameter_space import Parameter
+from envs.parametric.classic_control import ClassicControl
+from envs.protocols import Advanced, Rows
 
 _GRAVITY = 9.8  # m/s^2
 _LENGTH = 1.0  # m
@@ -19,10 +19,11 @@ _CENTRE = 0.5  # m from the joint
 _INERTIA = 1.0  # m^2 per mass: moment of inertia of a link is 1 kg m^2 at 1 kg
 _TIME_STEP = 0.2  # s
 _MAX_SPEEDS = np.array([4.0, 9.0]) * np.pi  # rad/s
+_LARGEST = np.array([1.0, 1.0, 1.0, 1.0, *_MAX_SPEEDS])
 _GOAL_HEIGHT = 1.0  # m
 
 
-class Acrobot(DrawnParametricEnv):
+class Acrobot(ClassicControl):
     r"""``parametric/acrobot-v0``: gymnasium's ``Acrobot-v1``, whose links have masses and whose motor has a torque.
 
     With angles :math:`\theta_1` from hanging down and :math:`\theta_2` relative to the first link, length :math:`l = 1` m,
@@ -46,41 +47,21 @@ class Acrobot(DrawnParametricEnv):
         Sutton and Barto 2018, section 11.3 of the first edition. Deviations: gymnasium's, whose numbers these are.
     """
 
-    state_arrays = ("_angles", "_speeds")
     render_fps = 15
-
-    def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
-        """Set the length of the episodes.
-
-        Args:
-            num_envs: Number of rows.
-            horizon: Greatest length of an episode, steps.
-            max_episode_steps: A shorter limit.
-        """
-        from gymnasium.spaces import Box, Discrete
-
-        super().__init__(
-            num_envs,
-            parameter_space=ParameterSpace(
-                (
-                    Parameter(name="mass_1", nominal=1.0, low=0.5, high=2.0, unit="kg"),
-                    Parameter(name="mass_2", nominal=1.0, low=0.5, high=2.0, unit="kg"),
-                    Parameter(name="torque", nominal=1.0, low=0.5, high=2.0, unit="N m"),
-                )
-            ),
-            num_actions=3,
-            max_episode_steps=shorter(horizon, max_episode_steps),
-        )
-        high = np.array([1.0, 1.0, 1.0, 1.0, *_MAX_SPEEDS], np.float32)
-        self.observation_space = Box(-high, high, dtype=np.float32)
-        self.action_space = Discrete(3)
-        self.reward_space = Box(-1.0, 0.0, shape=(1,), dtype=np.float32)
-        self._angles, self._speeds = np.zeros((num_envs, 2)), np.zeros((num_envs, 2))
+    parameters = (
+        Parameter(name="mass_1", nominal=1.0, low=0.5, high=2.0, unit="kg"),
+        Parameter(name="mass_2", nominal=1.0, low=0.5, high=2.0, unit="kg"),
+        Parameter(name="torque", nominal=1.0, low=0.5, high=2.0, unit="N m"),
+    )
+    observed = (-_LARGEST, _LARGEST)
+    rewarded = (-1.0, 0.0)
+    num_actions = 3
+    state_size = 4
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         reach = 2.2 * _LENGTH
         plane = Plane(BODY, (-reach, -reach), (reach, reach))
-        first, second = self._angles[row]
+        first, second = self._state[row, :2]
         elbow = _LENGTH * np.array([np.sin(first), -np.cos(first)])
         tip = elbow + _LENGTH * np.array([np.sin(first + second), -np.cos(first + second)])
         joint, middle, end = plane(np.array([(0.0, 0.0), elbow, tip]))
@@ -93,38 +74,31 @@ class Acrobot(DrawnParametricEnv):
         canvas.disc(end, 5, VERMILLION)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
-        state = 0.2 * self._uniforms(rows, np.arange(4)) - 0.1
-        self._angles[rows], self._speeds[rows] = state[:, :2], state[:, 2:]
+        self._state[rows] = 0.2 * self._uniforms(rows, np.arange(4)) - 0.1
         return self._observe(rows)
 
     def _observe(self, rows: Rows) -> npt.NDArray[Any]:
-        angles = self._angles[rows]
+        angles, speeds = np.hsplit(self._state[rows], 2)
         turned = np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(len(rows), 4)
-        return np.concatenate([turned, self._speeds[rows]], axis=-1).astype(np.float32)
+        return np.concatenate([turned, speeds], axis=-1).astype(np.float32)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         mass_1, mass_2, torque = self._params[rows].T
         push = torque * (actions.astype(np.float64) - 1.0)
-        state = np.concatenate([self._angles[rows], self._speeds[rows]], axis=-1)
+        state = self._state[rows]
         k1 = _derivative(state, mass_1, mass_2, push)
         k2 = _derivative(state + _TIME_STEP / 2 * k1, mass_1, mass_2, push)
         k3 = _derivative(state + _TIME_STEP / 2 * k2, mass_1, mass_2, push)
         k4 = _derivative(state + _TIME_STEP * k3, mass_1, mass_2, push)
         state = state + _TIME_STEP / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        self._angles[rows] = angles = (state[:, :2] + np.pi) % (2 * np.pi) - np.pi
-        self._speeds[rows] = np.clip(state[:, 2:], -_MAX_SPEEDS, _MAX_SPEEDS)
+        angles = (state[:, :2] + np.pi) % (2 * np.pi) - np.pi
+        speeds = np.clip(state[:, 2:], -_MAX_SPEEDS, _MAX_SPEEDS)
+        self._state[rows] = np.concatenate([angles, speeds], axis=-1)
         terminated = np.asarray(-np.cos(angles[:, 0]) - np.cos(angles.sum(axis=-1)) > _GOAL_HEIGHT / _LENGTH)
         return self._observe(rows), np.where(terminated, 0.0, -1.0).astype(np.float32)[:, None], terminated
 
 
-def _derivative(
-    state: npt.NDArray[np.float64],
-    mass_1: npt.NDArray[np.float64],
-    mass_2: npt.NDArray[np.float64],
-    push: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
+def _derivative(state: Floats, mass_1: Floats, mass_2: Floats, push: Floats) -> Floats:
     """Time derivative of ``(angle 1, angle 2, speed 1, speed 2)``, all ``(r, 4)``."""
     angle_1, angle_2, speed_1, speed_2 = state.T
     cosine, sine = np.cos(angle_2), np.sin(angle_2)

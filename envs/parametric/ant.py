@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.mujoco_env import Floats, MujocoEnv
-from envs.parametric.physics import BodyMass, forces
+from envs.arrays import Floats
+from envs.parametric.mujoco_env import Judgement, MujocoEnv, State
+from envs.parametric.physics import BodyMass, forces, growing
 
 _HEIGHTS = (0.2, 1.0)  # m
 _CONTROL_COST = 0.5
@@ -36,19 +37,15 @@ class Ant(MujocoEnv):
     # Gymnasium measures the way of the torso as the simulation last saw it, one simulation step behind its coordinates.
     compared = ("xpos",)
     parameter_sets: ClassVar[Any] = {
-        1: (_TORSO,),
-        2: (_TORSO, _LEFT),
-        3: (_TORSO, _LEFT, _RIGHT),
+        **growing(_TORSO, _LEFT, _RIGHT),
         "forces": forces("xy", torso="torso", front_left_leg="front_left_leg", front_right_leg="front_right_leg"),
     }
 
-    def _observe(self, state: dict[str, Floats]) -> Floats:
+    def _observe(self, state: State) -> Floats:
         contacts = np.clip(state["cfrc_ext"][:, 1:], -1.0, 1.0).reshape(len(state["qpos"]), -1)
         return np.concatenate([state["qpos"][:, 2:], state["qvel"], contacts], axis=-1)
 
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         height = after["qpos"][:, 2]
         finite = np.isfinite(after["qpos"]).all(axis=-1) & np.isfinite(after["qvel"]).all(axis=-1)
         healthy = np.asarray(finite & (_HEIGHTS[0] <= height) & (height <= _HEIGHTS[1]))

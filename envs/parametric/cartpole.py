@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.drawing import BODY, GREY, INK, ORANGE, SKY, Canvas, Plane, placed
-from envs.drawn_env import DrawnParametricEnv
-from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.protocols import Rows
+from envs.parameter_space import Parameter
+from envs.parametric.classic_control import ClassicControl
+from envs.protocols import Advanced, Rows
 
 _GRAVITY = 9.8  # m/s^2
 _POLE_MASS = 0.1  # kg
@@ -21,7 +20,7 @@ _TRACK = 2.4  # m
 _ANGLE = 12 * 2 * np.pi / 360  # rad
 
 
-class CartPole(DrawnParametricEnv):
+class CartPole(ClassicControl):
     r"""``parametric/cartpole-v0``: gymnasium's ``CartPole-v1``, whose pole has a length and whose motor a force.
 
     With half the pole's length :math:`l`, masses :math:`m` of the pole and :math:`M` of both, and the force :math:`\pm F`:
@@ -36,35 +35,15 @@ class CartPole(DrawnParametricEnv):
     Observation ``(position, speed, angle, angular speed)`` float32; action 0 pushes left, 1 right.
     """
 
-    state_arrays = ("_state",)
     render_fps = 50
-
-    def __init__(self, num_envs: int, *, horizon: int = 500, max_episode_steps: int | None = None) -> None:
-        """Set the length of the episodes.
-
-        Args:
-            num_envs: Number of rows.
-            horizon: Greatest length of an episode, steps.
-            max_episode_steps: A shorter limit.
-        """
-        from gymnasium.spaces import Box, Discrete
-
-        super().__init__(
-            num_envs,
-            parameter_space=ParameterSpace(
-                (
-                    Parameter(name="pole_length", nominal=1.0, low=0.4, high=3.0, unit="m"),
-                    Parameter(name="force", nominal=10.0, low=3.0, high=20.0, unit="N"),
-                )
-            ),
-            num_actions=2,
-            max_episode_steps=shorter(horizon, max_episode_steps),
-        )
-        high = np.array([2 * _TRACK, np.inf, 2 * _ANGLE, np.inf], np.float32)
-        self.observation_space = Box(-high, high, dtype=np.float32)
-        self.action_space = Discrete(2)
-        self.reward_space = Box(1.0, 1.0, shape=(1,), dtype=np.float32)
-        self._state = np.zeros((num_envs, 4))
+    parameters = (
+        Parameter(name="pole_length", nominal=1.0, low=0.4, high=3.0, unit="m"),
+        Parameter(name="force", nominal=10.0, low=3.0, high=20.0, unit="N"),
+    )
+    observed = ((-2 * _TRACK, -np.inf, -2 * _ANGLE, -np.inf), (2 * _TRACK, np.inf, 2 * _ANGLE, np.inf))
+    rewarded = (1.0, 1.0)
+    num_actions = 2
+    state_size = 4
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         length = self._params[row, 0]
@@ -83,9 +62,7 @@ class CartPole(DrawnParametricEnv):
         self._state[rows] = 0.1 * self._uniforms(rows, np.arange(4)) - 0.05
         return self._state[rows].astype(np.float32)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         position, speed, angle, turning = self._state[rows].T
         pole_length, force = self._params[rows].T
         half = 0.5 * pole_length

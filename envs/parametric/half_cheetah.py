@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.mujoco_env import Floats, MujocoEnv
+from envs.parametric.mujoco_env import Judgement, MujocoEnv, State
 from envs.parametric.physics import BodyMass, GroundFriction, forces
 
 _CONTROL_COST = 0.1
@@ -39,11 +39,6 @@ class HalfCheetah(MujocoEnv):
         "forces": forces("xz", torso="torso", back_foot="bfoot", front_foot="ffoot"),
     }
 
-    def _observe(self, state: dict[str, Floats]) -> Floats:
-        return np.concatenate([state["qpos"][:, 1:], state["qvel"]], axis=-1)
-
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        speed = (after["qpos"][:, 0] - before["qpos"][:, 0]) / self.time_step
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
+        speed = self._speed(before, after)
         return speed - _CONTROL_COST * np.square(actions).sum(axis=-1), np.zeros(len(speed), np.bool_)

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.mujoco_env import Floats, MujocoEnv
-from envs.parametric.physics import BodyMass, GroundFriction, forces
+from envs.arrays import Flags
+from envs.parametric.mujoco_env import Judgement, MujocoEnv, State
+from envs.parametric.physics import BodyMass, GroundFriction, forces, growing
 
 _LEAST_HEIGHT = 0.7  # m
 _LARGEST_ANGLE = 0.2  # rad
 _LARGEST_STATE = 100.0
-_LARGEST_SPEED = 10.0
 CONTROL_COST = 1e-3
 
 _FRICTION = GroundFriction(low=0.1, high=3.0, feet=("foot_geom",), rrls_nominal=0.7)
@@ -34,27 +34,14 @@ class Hopper(MujocoEnv):
     model_file = "hopper.xml"
     frame_skip = 4
     reset_noise = 5e-3
-    parameter_sets: ClassVar[Any] = {
-        1: (_FRICTION,),
-        2: (_FRICTION, _TORSO),
-        3: (_FRICTION, _TORSO, _THIGH),
-        "forces": forces("xz", foot="foot"),
-    }
+    largest_speed = 10.0
+    parameter_sets: ClassVar[Any] = {**growing(_FRICTION, _TORSO, _THIGH), "forces": forces("xz", foot="foot")}
 
-    def _observe(self, state: dict[str, Floats]) -> Floats:
-        return np.concatenate([state["qpos"][:, 1:], np.clip(state["qvel"], -_LARGEST_SPEED, _LARGEST_SPEED)], axis=-1)
-
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         healthy, speed = self._healthy(after), self._speed(before, after)
         return speed + healthy - CONTROL_COST * np.square(actions).sum(axis=-1), ~healthy
 
-    def _speed(self, before: dict[str, Floats], after: dict[str, Floats]) -> Floats:
-        """Forward speed during the step, m/s."""
-        return (after["qpos"][:, 0] - before["qpos"][:, 0]) / self.time_step
-
-    def _healthy(self, state: dict[str, Floats]) -> npt.NDArray[np.bool_]:
+    def _healthy(self, state: State) -> Flags:
         rest = np.concatenate([state["qpos"][:, 2:], state["qvel"]], axis=-1)
         height, angle = state["qpos"][:, 1], state["qpos"][:, 2]
         bounded = (np.abs(rest) < _LARGEST_STATE).all(axis=-1)

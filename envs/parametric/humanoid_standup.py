@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.mujoco_env import Floats, MujocoEnv
+from envs.arrays import Floats
+from envs.parametric.mujoco_env import Judgement, MujocoEnv, State
 from envs.parametric.physics import BodyMass, forces
 
 _CONTROL_COST = 0.1
@@ -44,14 +45,12 @@ class HumanoidStandup(MujocoEnv):
         "forces": forces("xy", torso="torso", right_thigh="right_thigh", left_foot="left_foot"),
     }
 
-    def _observe(self, state: dict[str, Floats]) -> Floats:
+    def _observe(self, state: State) -> Floats:
         bodies = [state[name][:, 1:].reshape(len(state[name]), -1) for name in ("cinert", "cvel", "cfrc_ext")]
         motors = state["qfrc_actuator"][:, _FREE_JOINT:]
         return np.concatenate([state["qpos"][:, 2:], state["qvel"], *bodies[:2], motors, bodies[2]], axis=-1)
 
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         up = after["qpos"][:, 2] / float(self._model.opt.timestep)
         impact = np.minimum(_IMPACT_COST * np.square(after["cfrc_ext"]).sum(axis=(-2, -1)), _LARGEST_IMPACT)
         rewards = up - _CONTROL_COST * np.square(after["ctrl"]).sum(axis=-1) - impact + 1.0

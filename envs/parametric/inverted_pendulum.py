@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.mujoco_env import Floats, MujocoEnv
+from envs.parametric.mujoco_env import Judgement, MujocoEnv, State
 from envs.parametric.physics import BodyMass, forces
 
 _LARGEST_ANGLE = 0.2  # rad
@@ -27,15 +27,11 @@ class InvertedPendulum(MujocoEnv):
     model_file = "inverted_pendulum.xml"
     frame_skip = 2
     reset_noise = 0.01
+    unseen = 0
     compared = ()
     parameter_sets: ClassVar[Any] = {1: (_POLE,), 2: (_POLE, _CART), "forces": forces("xz", pole="pole")}
 
-    def _observe(self, state: dict[str, Floats]) -> Floats:
-        return np.concatenate([state["qpos"], state["qvel"]], axis=-1)
-
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         seen = self._observe(after)
         terminated = ~np.isfinite(seen).all(axis=-1) | (np.abs(seen[:, 1]) > _LARGEST_ANGLE)
         return np.where(terminated, 0.0, 1.0), terminated

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.parametric.hopper import CONTROL_COST, Hopper
-from envs.parametric.mujoco_env import Floats, ParameterSet
+from envs.parametric.mujoco_env import Judgement, ParameterSet, State
 from envs.parametric.physics import Compat
 
 
@@ -42,25 +42,18 @@ class MOHopper(Hopper):
             horizon: As there.
             max_episode_steps: As there.
         """
-        self._cost_objective = cost_objective
+        self.num_objectives = 3 if cost_objective else 2
         names, units = ("speed", "height", "energy"), ("m/s", "0.1 m above the start", "squared control")
-        self.objective_names, self.objective_units = (names, units) if cost_objective else (names[:2], units[:2])
+        self.objective_names, self.objective_units = names[: self.num_objectives], units[: self.num_objectives]
         super().__init__(
             num_envs, parameter_set=parameter_set, compat=compat, horizon=horizon, max_episode_steps=max_episode_steps
         )
 
-    @property
-    def num_objectives(self) -> int:
-        """``m``."""
-        return 3 if self._cost_objective else 2
-
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         healthy, speed = self._healthy(after), self._speed(before, after)
         height = 10.0 * (after["qpos"][:, 1] - self._model.qpos0[1])
         energy = np.square(actions).sum(axis=-1)
-        if self._cost_objective:
+        if self.num_objectives == 3:
             rewards = np.stack([speed, height, -energy], axis=-1)
         else:
             rewards = np.stack([speed, height], axis=-1) - CONTROL_COST * energy[:, None]

@@ -8,16 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.drawing import BLUE, BODY, GREEN, INK, Canvas, Plane, placed
-from envs.drawn_env import DrawnParametricEnv
-from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.protocols import Rows
+from envs.parameter_space import Parameter
+from envs.parametric.classic_control import ClassicControl
+from envs.protocols import Advanced, Rows
 
 _LEFT_END, _RIGHT_END, _GOAL = -1.2, 0.6, 0.5
 _MAX_SPEED = 0.07
 
 
-class MountainCar(DrawnParametricEnv):
+class MountainCar(ClassicControl):
     r"""``parametric/mountain-car-v0``: gymnasium's ``MountainCar-v0`` with settable force :math:`F` and gravity :math:`g`.
 
     .. math:: v' = v + (a - 1) F - g \cos(3 x), \qquad x' = x + v'
@@ -28,8 +27,15 @@ class MountainCar(DrawnParametricEnv):
     Observation ``(position, speed)`` float32. Actions: backwards, none, forwards.
     """
 
-    state_arrays = ("_state",)
     render_fps = 30
+    parameters = (
+        Parameter(name="force", nominal=0.001, low=0.0007, high=0.0015),
+        Parameter(name="gravity", nominal=0.0025, low=0.002, high=0.003),
+    )
+    observed = ((_LEFT_END, -_MAX_SPEED), (_RIGHT_END, _MAX_SPEED))
+    rewarded = (-1.0, -1.0)
+    num_actions = 3
+    state_size = 2
 
     def __init__(self, num_envs: int, *, horizon: int = 200, max_episode_steps: int | None = None) -> None:
         """Set the length of the episodes.
@@ -39,24 +45,7 @@ class MountainCar(DrawnParametricEnv):
             horizon: Greatest length of an episode, steps.
             max_episode_steps: A shorter limit.
         """
-        from gymnasium.spaces import Box, Discrete
-
-        super().__init__(
-            num_envs,
-            parameter_space=ParameterSpace(
-                (
-                    Parameter(name="force", nominal=0.001, low=0.0007, high=0.0015),
-                    Parameter(name="gravity", nominal=0.0025, low=0.002, high=0.003),
-                )
-            ),
-            num_actions=3,
-            max_episode_steps=shorter(horizon, max_episode_steps),
-        )
-        low, high = np.array([_LEFT_END, -_MAX_SPEED], np.float32), np.array([_RIGHT_END, _MAX_SPEED], np.float32)
-        self.observation_space = Box(low, high, dtype=np.float32)
-        self.action_space = Discrete(3)
-        self.reward_space = Box(-1.0, -1.0, shape=(1,), dtype=np.float32)
-        self._state = np.zeros((num_envs, 2))
+        super().__init__(num_envs, horizon=horizon, max_episode_steps=max_episode_steps)
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         plane = Plane(BODY, (_LEFT_END, 0.0), (_RIGHT_END, 1.2))
@@ -76,9 +65,7 @@ class MountainCar(DrawnParametricEnv):
         self._state[rows, 0] = 0.2 * self._uniforms(rows) - 0.6
         return self._state[rows].astype(np.float32)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         position, speed = self._state[rows].T
         force, gravity = self._params[rows].T
         speed = np.clip(speed + (actions - 1) * force - gravity * np.cos(3 * position), -_MAX_SPEED, _MAX_SPEED)

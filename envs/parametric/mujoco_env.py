@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
@@ -13,25 +12,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats
 from envs.drawing import SCENE, Canvas
 from envs.drawn_env import DrawnParametricEnv
 from envs.mujoco.camera import Camera
 from envs.mujoco.copies import CopiedSimulations
 from envs.native_env import shorter
+from envs.parameter_space import ParameterSpace
 from envs.parametric.physics import Compat, Effect
-from envs.parametric.space import ParameterSpace
-from envs.protocols import Rows
-from envs.threads import usable_cores
+from envs.protocols import Advanced, Rows
 
 if TYPE_CHECKING:
     import gymnasium
 
-Floats = npt.NDArray[np.float64]
+State: TypeAlias = dict[str, Floats]
+"""Arrays of the rows' simulations by name, each ``(r, ...)``: ``qpos``, ``qvel`` and what is gathered."""
+Judgement: TypeAlias = tuple[Floats, Flags]
+"""Rewards ``(r,)`` or ``(r, m)``, and whether the episode ends ``(r,)``."""
 ParameterSet: TypeAlias = "int | str | Sequence[Effect]"
 """Name of one of an environment's own sets, or effects of one's own."""
 
-ROWS_PER_WORKER = 3
-"""Fewest rows that are worth handing to a thread."""
 _MEMORY = 2**20
 """Bytes for contacts and constraints of a row. MuJoCo's own guess is above ten million, and these robots need few."""
 
@@ -57,12 +57,19 @@ class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
     """Scale of the random start."""
     normal_velocities: ClassVar[bool] = False
     """Whether first velocities are normal instead of uniform."""
+    unseen: ClassVar[int] = 1
+    """How many of the first positions are not observed: by default the way along the track."""
+    largest_speed: ClassVar[float] = np.inf
+    """At which observed velocities are clipped."""
     gathered: ClassVar[tuple[str, ...]] = ()
     """Arrays of the simulation that observations or rewards need beside ``qpos`` and ``qvel``."""
     compared: ClassVar[tuple[str, ...]] = ("qpos",)
     """Those whose values before the step rewards need too."""
 
-    made_anew = ("_mujoco", "_controls", "_workers", "_pool", "_camera")
+    rows_per_thread = 3
+    num_objectives: int = 1
+    """``m``."""
+    made_anew = ("_mujoco", "_controls", "_threads", "_pool", "_camera")
 
     models: list[Any]
     """The ``mujoco.MjModel`` of each row."""
@@ -121,30 +128,25 @@ class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
         self.observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, shape=(size,), dtype=np.float64)
 
     def _connect(self) -> None:
+        super()._connect()
         self._mujoco = _import_mujoco()
         # Views of the simulations' memory: making one anew for every access costs as much as writing to it.
         self._controls = [data.ctrl for data in self.data]
-        self._workers = usable_cores()
-        self._pool: ThreadPoolExecutor | None = None
-        self._camera: Camera | None = None
 
-    @property
-    def num_objectives(self) -> int:
-        """``m``."""
-        return 1
+    def _observe(self, state: State) -> Floats:
+        """Observations ``(r, d)``."""
+        speeds = np.clip(state["qvel"], -self.largest_speed, self.largest_speed)
+        return np.concatenate([state["qpos"][:, self.unseen :], speeds], axis=-1)
 
-    @abstractmethod
-    def _observe(self, state: dict[str, Floats]) -> Floats:
-        """Observations ``(r, d)`` of states: ``qpos``, ``qvel`` and what is ``gathered``, each with a leading axis of rows."""
+    def _speed(self, before: State, after: State) -> Floats:
+        """Forward speed during the step, m/s."""
+        return (after["qpos"][:, 0] - before["qpos"][:, 0]) / self.time_step
 
     @abstractmethod
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         """Rewards ``(r,)`` or ``(r, m)`` and whether the episode ends ``(r,)``."""
 
     def set_params(self, params: npt.ArrayLike, rows: Rows | None = None) -> None:
-        """Change the models of some rows; see :meth:`envs.parametric.native.NativeParametricEnv.set_params`."""
         chosen = np.arange(self.num_envs) if rows is None else np.asarray(rows, np.int64)
         before = self._params[chosen]
         super().set_params(params, rows)
@@ -158,15 +160,6 @@ class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
         self._written[chosen] = True
         for row in chosen:
             self._apply(row)
-
-    def close(self) -> None:
-        """Stop the threads, and drawing."""
-        if self._camera is not None:
-            self._camera.close()
-            self._camera = None
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         if self._camera is None:
@@ -204,9 +197,7 @@ class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
         self._remember(rows, state)
         return self._observe(state)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         self._simulate(rows, actions)
         before = {name: values[rows] for name, values in self._previous.items()}
         after = self._read(rows)
@@ -217,33 +208,24 @@ class MujocoEnv(CopiedSimulations, DrawnParametricEnv):
     def _simulate(self, rows: Rows, actions: npt.NDArray[Any]) -> None:
         """Let MuJoCo compute the rows, in threads if they are many."""
         step, forces = self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint if "cfrc_ext" in self.gathered else None
-
         controls, frames = self._controls, self.frame_skip
         chosen = rows.tolist()
 
-        def part(start: int, stride: int) -> None:
-            for i in range(start, len(chosen), stride):
-                row = chosen[i]
+        def simulate(first: int, stride: int) -> None:
+            for row, action in zip(chosen[first::stride], actions[first::stride], strict=True):
                 model, data = self.models[row], self.data[row]
-                controls[row][:] = actions[i]
+                controls[row][:] = action
                 step(model, data, frames)
                 if forces is not None:
                     forces(model, data)
 
-        workers = max(1, min(self._workers, len(chosen) // ROWS_PER_WORKER))
-        if workers > 1 and self._pool is None:
-            self._pool = ThreadPoolExecutor(self._workers - 1)
-        # This thread takes a part too: waking up others takes time.
-        others = [self._pool.submit(part, k, workers) for k in range(1, workers)] if self._pool is not None else []
-        part(0, workers)
-        for other in others:
-            other.result()
+        self._in_parts(simulate, len(chosen))
 
-    def _read(self, rows: Rows) -> dict[str, Floats]:
+    def _read(self, rows: Rows) -> State:
         """What observations and rewards need of the rows' simulations."""
         return {name: np.stack([getattr(self.data[row], name) for row in rows]) for name in ("qpos", "qvel", *self.gathered)}
 
-    def _remember(self, rows: Rows, state: dict[str, Floats]) -> None:
+    def _remember(self, rows: Rows, state: State) -> None:
         """Keep what rewards compare the next state with."""
         for name in self.compared:
             if name not in self._previous:

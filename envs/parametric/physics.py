@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
-from envs.parametric.space import Parameter
+from envs.parameter_space import Parameter
 
 Compat: TypeAlias = Literal["rrls"] | None
 """None for consistent physics."""
@@ -142,6 +142,11 @@ class BodyForce:
     def start(self, value: float, model: Any, data: Any) -> None:
         """Apply the force."""
         data.xfrc_applied[model.body(self.body).id, "xyz".index(self.axis)] = value
+
+
+def growing(*effects: Effect) -> dict[int | str, tuple[Effect, ...]]:
+    """The sets of the first one, two, ... effects, by their number."""
+    return {number: effects[:number] for number in range(1, len(effects) + 1)}
 
 
 def forces(axes: str, **bodies: str) -> tuple[BodyForce, ...]:

@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.mujoco_env import Floats, MujocoEnv
-from envs.parametric.physics import BodyMass, GroundFriction, forces
+from envs.parametric.mujoco_env import Judgement, MujocoEnv, State
+from envs.parametric.physics import BodyMass, GroundFriction, forces, growing
 
 _HEIGHTS = (0.8, 2.0)  # m
 _LARGEST_ANGLE = 1.0  # rad
-_LARGEST_SPEED = 10.0
 _CONTROL_COST = 1e-3
 
 _FRICTION = GroundFriction(low=0.1, high=4.0, feet=("foot_geom", "foot_left_geom"), rrls_nominal=0.7)
@@ -33,20 +32,13 @@ class Walker2d(MujocoEnv):
     model_file = "walker2d_v5.xml"
     frame_skip = 4
     reset_noise = 5e-3
+    largest_speed = 10.0
     parameter_sets: ClassVar[Any] = {
-        1: (_FRICTION,),
-        2: (_FRICTION, _TORSO),
-        3: (_FRICTION, _TORSO, _THIGH),
+        **growing(_FRICTION, _TORSO, _THIGH),
         "forces": forces("xz", leg="leg", left_foot="foot_left"),
     }
 
-    def _observe(self, state: dict[str, Floats]) -> Floats:
-        return np.concatenate([state["qpos"][:, 1:], np.clip(state["qvel"], -_LARGEST_SPEED, _LARGEST_SPEED)], axis=-1)
-
-    def _judge(
-        self, before: dict[str, Floats], after: dict[str, Floats], actions: npt.NDArray[Any]
-    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judge(self, before: State, after: State, actions: npt.NDArray[Any]) -> Judgement:
         height, angle = after["qpos"][:, 1], after["qpos"][:, 2]
         healthy = np.asarray((_HEIGHTS[0] < height) & (height < _HEIGHTS[1]) & (np.abs(angle) < _LARGEST_ANGLE))
-        speed = (after["qpos"][:, 0] - before["qpos"][:, 0]) / self.time_step
-        return speed + healthy - _CONTROL_COST * np.square(actions).sum(axis=-1), ~healthy
+        return self._speed(before, after) + healthy - _CONTROL_COST * np.square(actions).sum(axis=-1), ~healthy

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.tabular.tables import Tables
-
-Floats = npt.NDArray[np.float64]
 
 _TIE = 1e-9  # relative difference below which two actions are equally good
 _HASTE = 0.99  # discount under which the end is reached soon
@@ -48,13 +47,12 @@ def optimal_values(
         raise ValueError(f"weights has shape {w.shape}; expected (..., {tables.num_objectives}), one weight per objective")
     flat = w.reshape(-1, tables.num_objectives)
     policy = _optimal_policy(tables, flat, gamma, tolerance, max_sweeps)
-    values = _evaluate(tables, policy, gamma, tolerance, max_sweeps)
-    start_values: Floats = values[:, tables.starts].mean(1)
-    return start_values.reshape(w.shape)
+    policies = policy.reshape(*w.shape[:-1], policy.shape[-1])
+    return policy_values(tables, policies, gamma, tolerance=tolerance, max_sweeps=max_sweeps)
 
 
 def policy_values(
-    tables: Tables, policies: npt.NDArray[np.int64], gamma: float, *, tolerance: float = 1e-12, max_sweeps: int = 100_000
+    tables: Tables, policies: Integers, gamma: float, *, tolerance: float = 1e-12, max_sweeps: int = 100_000
 ) -> Floats:
     """Vector values of deterministic stationary policies.
 
@@ -78,7 +76,7 @@ def policy_values(
     return start_values.reshape(*policies.shape[:-1], tables.num_objectives)
 
 
-def _optimal_policy(tables: Tables, weights: Floats, gamma: float, tolerance: float, max_sweeps: int) -> npt.NDArray[np.int64]:
+def _optimal_policy(tables: Tables, weights: Floats, gamma: float, tolerance: float, max_sweeps: int) -> Integers:
     """Optimal action of each weight vector and state, ``(n, S)``; ties are settled by the sum of objectives."""
     rewards = np.einsum("sabm,sab->sam", tables.rewards.astype(np.float64), tables.probabilities)
     allowed = np.ones((weights.shape[0], *rewards.shape[:2]), np.bool_)
@@ -90,13 +88,11 @@ def _optimal_policy(tables: Tables, weights: Floats, gamma: float, tolerance: fl
         action_values = _action_values(tables, goal, allowed, discount, tolerance, max_sweeps)
         best = action_values.max(-1, keepdims=True)
         allowed &= action_values >= best - _TIE * np.maximum(1.0, np.abs(best))
-    policy: npt.NDArray[np.int64] = allowed.argmax(-1)
+    policy: Integers = allowed.argmax(-1)
     return policy
 
 
-def _action_values(
-    tables: Tables, rewards: Floats, allowed: npt.NDArray[np.bool_], gamma: float, tolerance: float, max_sweeps: int
-) -> Floats:
+def _action_values(tables: Tables, rewards: Floats, allowed: Flags, gamma: float, tolerance: float, max_sweeps: int) -> Floats:
     """Optimal values ``(n, S, A)`` for scalar rewards that broadcast to it, by allowed actions; the others get ``-inf``."""
     number, num_states, _ = allowed.shape
     future = gamma * tables.probabilities * ~tables.terminal
@@ -119,7 +115,7 @@ def _action_values(
     raise RuntimeError(_gave_up(max_sweeps, gamma))
 
 
-def _evaluate(tables: Tables, policy: npt.NDArray[np.int64], gamma: float, tolerance: float, max_sweeps: int) -> Floats:
+def _evaluate(tables: Tables, policy: Integers, gamma: float, tolerance: float, max_sweeps: int) -> Floats:
     """Vector values ``(n, S, m)`` of the policies ``(n, S)``, as one chain of ``n * S`` states."""
     number, num_states = policy.shape
     here = np.tile(np.arange(num_states), number), policy.reshape(-1)
@@ -140,9 +136,7 @@ def _evaluate(tables: Tables, policy: npt.NDArray[np.int64], gamma: float, toler
     raise RuntimeError(_gave_up(max_sweeps, gamma))
 
 
-def _reached(
-    successors: npt.NDArray[np.int64], leads: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def _reached(successors: Integers, leads: Flags, starts: Integers) -> Flags:
     """Which states an episode can come to, ``(S,)``; the others do not matter, and may well circle for ever.
 
     Args:

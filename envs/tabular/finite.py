@@ -7,23 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.drawing import Canvas
-from envs.drawn_env import DrawnEnv
-from envs.protocols import Rows
-from envs.tabular.pictures import Cells, StatePicture
+from envs.protocols import Advanced, Rows
+from envs.tabular.pictures import StateEnv, StatePicture
 from envs.tabular.tables import Tables
 
 if TYPE_CHECKING:
     import gymnasium
 
 
-class FiniteEnv(DrawnEnv):
+class FiniteEnv(StateEnv):
     """A batched environment over :class:`~envs.tabular.tables.Tables`: one step is a handful of array look-ups."""
 
     tables: Tables
     """The whole environment; :func:`envs.tabular.exact.optimal_values` solves it."""
-
-    render_fps = 5
 
     def __init__(
         self,
@@ -63,29 +59,13 @@ class FiniteEnv(DrawnEnv):
         # A uniform number below the first threshold takes branch 0, between the first and second branch 1, and so on.
         cumulative = np.cumsum(tables.probabilities, axis=-1)
         self._thresholds = [np.ascontiguousarray(cumulative[..., branch].reshape(-1)) for branch in range(branches - 1)]
-        self._states = np.zeros(num_envs, np.int64)
-        self._picture = Cells.of_number(num_states) if picture is None else picture
-
-    def render_text(self, row: int) -> str:
-        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
-        self._check_drawable(row)
-        return "\n".join([*self._caption(row), self._picture.write(int(self._states[row]))])
-
-    def _draw(self, row: int, canvas: Canvas) -> None:
-        self._picture.draw(canvas, int(self._states[row]))
+        self._show(num_states, picture)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
-        starts = self.tables.starts
-        if starts.size == 1:
-            states = np.full(rows.shape, starts[0])
-        else:
-            states = starts[(self._uniforms(rows) * starts.size).astype(np.int64)]
-        self._states[rows] = states
+        self._states[rows] = states = self._one_of(rows, self.tables.starts)
         return self._observations.take(states, axis=0)
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         index = self._states[rows] * self._stride + actions
         if self._branches > 1:
             chance = self._uniforms(rows)

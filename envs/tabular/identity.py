@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.tabular.finite import FiniteEnv
 from envs.tabular.tables import Tables
 
@@ -47,7 +47,7 @@ class Identity(FiniteEnv):
             max_episode_steps=max_episode_steps,
         )
 
-    def pareto_front(self, gamma: float) -> npt.NDArray[np.float64]:
+    def pareto_front(self, gamma: float) -> Floats:
         """The only non-dominated value.
 
         Args:

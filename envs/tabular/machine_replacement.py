@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.tabular.parametric_finite import Floats, ParametricFiniteEnv
+from envs.parameter_space import Parameter, ParameterSpace
+from envs.tabular.parametric_finite import ParametricFiniteEnv
 from envs.tabular.pictures import Cells
 
 _NOTHING, _REPAIR = 0, 1
@@ -70,7 +71,6 @@ class MachineReplacement(ParametricFiniteEnv):
         )
 
     def branch_probabilities(self, models: npt.ArrayLike) -> Floats:
-        """Probabilities of the branches, ``(n, 10, 2, 3)``."""
         wear, repair = (column[:, None] for column in self.parameter_space.checked(models).T)
         result = np.zeros((len(wear), 10, 2, 3))
         result[:, :, _NOTHING, 0], result[:, :, _NOTHING, 1] = 1.0 - wear, wear

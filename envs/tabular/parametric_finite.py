@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.drawing import Canvas
+from envs.arrays import Flags, Floats, Integers
 from envs.drawn_env import DrawnParametricEnv
-from envs.parametric.space import ParameterSpace
+from envs.parameter_space import ParameterSpace
 from envs.probabilities import read_distributions
-from envs.protocols import Rows
-from envs.tabular.pictures import Cells, StatePicture
+from envs.protocols import Advanced, Rows
+from envs.tabular.pictures import StateEnv, StatePicture
 
 if TYPE_CHECKING:
     import gymnasium
 
-Floats = npt.NDArray[np.float64]
 
-
-class ParametricFiniteEnv(DrawnParametricEnv):
+class ParametricFiniteEnv(StateEnv, DrawnParametricEnv):
     """Base of finite environments with settable dynamics.
 
     Letters: ``S`` states, ``A`` actions, ``b`` branches of a state-action pair, ``n`` models. Where the branches lead is fixed,
@@ -30,26 +28,25 @@ class ParametricFiniteEnv(DrawnParametricEnv):
     :meth:`branch_probabilities` with ``successors`` and ``branch_rewards``.
     """
 
-    successors: npt.NDArray[np.int64]
+    successors: Integers
     """State that each branch leads to, ``(S, A, b)``."""
     branch_rewards: Floats
     """Rewards of the branches, ``(S, A, b)``; branches of a pair that lead to the same state have the same."""
-    terminal_states: npt.NDArray[np.bool_]
+    terminal_states: Flags
     """Whether the episode ends in a state, ``(S,)``; such a state only leads to itself, without reward."""
     start_state: int
     """First state of every episode."""
 
     state_arrays = ("_states",)
-    render_fps = 5
 
     def __init__(
         self,
         num_envs: int,
         *,
         parameter_space: ParameterSpace,
-        successors: npt.NDArray[np.int64],
+        successors: Integers,
         rewards: Floats,
-        terminal_states: npt.NDArray[np.bool_] | None = None,
+        terminal_states: Flags | None = None,
         start_state: int = 0,
         max_episode_steps: int | None,
         picture: StatePicture | None = None,
@@ -85,8 +82,7 @@ class ParametricFiniteEnv(DrawnParametricEnv):
         # Once, for the nominal model: a row that misses one would send too many or too few to its last branch.
         nominal = self.branch_probabilities(parameter_space.nominal[None])
         read_distributions("branch_probabilities", nominal, ("model", "state", "action", "branch"))
-        self._states = np.zeros(num_envs, np.int64)
-        self._picture = Cells.of_number(num_states) if picture is None else picture
+        self._show(num_states, picture)
         self._cumulative = np.zeros((num_envs, *successors.shape))
         self.set_params(parameter_space.nominal)
 
@@ -124,26 +120,15 @@ class ParametricFiniteEnv(DrawnParametricEnv):
         return dense
 
     def set_params(self, params: npt.ArrayLike, rows: Rows | None = None) -> None:
-        """Change the models of some rows; see :meth:`envs.parametric.native.NativeParametricEnv.set_params`."""
         super().set_params(params, rows)
         chosen = np.arange(self.num_envs) if rows is None else rows
         self._cumulative[chosen] = np.cumsum(self.branch_probabilities(self._params[chosen]), axis=-1)
-
-    def render_text(self, row: int) -> str:
-        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
-        self._check_drawable(row)
-        return "\n".join([*self._caption(row), self._picture.write(int(self._states[row]))])
-
-    def _draw(self, row: int, canvas: Canvas) -> None:
-        self._picture.draw(canvas, int(self._states[row]))
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
         self._states[rows] = self.start_state
         return self._states[rows]
 
-    def _advance(
-        self, rows: Rows, actions: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         states = self._states[rows]
         # What lies beyond the last threshold but one is the last branch.
         thresholds = self._cumulative[rows, states, actions, :-1]

@@ -8,7 +8,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Integers
 from envs.drawing import BODY, FAINT, GREEN, GREY, INK, PAPER, Board, Canvas, Colour, marker, readable_on, shades
+from envs.drawn_env import DrawnEnv
 
 WALL = "#"
 """Text of cells that cannot be entered."""
@@ -21,11 +23,9 @@ class StatePicture(Protocol):
 
     def draw(self, canvas: Canvas, state: int) -> None:
         """Draw the world with the state marked."""
-        ...
 
     def write(self, state: int) -> str:
         """Write the world with the state in brackets."""
-        ...
 
 
 class Cells:
@@ -35,7 +35,7 @@ class Cells:
         self,
         texts: npt.ArrayLike,
         *,
-        places: npt.NDArray[np.int64] | None = None,
+        places: Integers | None = None,
         colours: npt.NDArray[np.uint8] | None = None,
         notes: Sequence[str] = (),
     ) -> None:
@@ -149,3 +149,22 @@ class BinaryTree:
         if level == self._depth:
             return f"fruit: {self._leaves[state + 1 - 2**self._depth]}"
         return f"{2 ** (self._depth - level)} of {2**self._depth} fruits within reach"
+
+
+class StateEnv(DrawnEnv):
+    """Base of the finite environments, whose rows are in one state each."""
+
+    render_fps = 5
+
+    def _show(self, num_states: int, picture: StatePicture | None) -> None:
+        """Put rows into the first state, and say how states are drawn; None for a rectangle of numbered cells."""
+        self._states = np.zeros(self.num_envs, np.int64)
+        self._picture = Cells.of_number(num_states) if picture is None else picture
+
+    def render_text(self, row: int) -> str:
+        """Write the state of a row; see :meth:`envs.drawn_env.DrawnEnv.render_frame`."""
+        self._check_drawable(row)
+        return "\n".join([*self._caption(row), self._picture.write(int(self._states[row]))])
+
+    def _draw(self, row: int, canvas: Canvas) -> None:
+        self._picture.draw(canvas, int(self._states[row]))

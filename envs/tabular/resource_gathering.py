@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from envs.arrays import Integers
 from envs.drawing import PURPLE, SKY, YELLOW, shades
 from envs.tabular.finite import FiniteEnv
 from envs.tabular.pictures import Cells
@@ -57,7 +57,7 @@ def resource_gathering(num_envs: int, *, max_episode_steps: int | None = None) -
     )
 
 
-def _picture(cell: npt.NDArray[np.int64], gold: npt.NDArray[np.int64], diamond: npt.NDArray[np.int64]) -> Cells:
+def _picture(cell: Integers, gold: Integers, diamond: Integers) -> Cells:
     """The map; what is carried stands below it. Arguments per state, ``(S,)``."""
     texts = np.full(_SIZE * _SIZE, "", dtype="<U8")
     colours = np.full((_SIZE * _SIZE, 3), shades(0.0))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.tabular.parametric_finite import Floats, ParametricFiniteEnv
+from envs.parameter_space import Parameter, ParameterSpace
+from envs.tabular.parametric_finite import ParametricFiniteEnv
 
 _LENGTH = 6
 _LEFT, _RIGHT = 0, 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.probabilities import read_distributions
 
 
@@ -15,17 +16,17 @@ from envs.probabilities import read_distributions
 class Tables:
     """A finite multi-objective decision process with ``S`` states, ``A`` actions and up to ``b`` successors of each pair."""
 
-    successors: npt.NDArray[np.int64]
+    successors: Integers
     """State that each branch leads to, ``(S, A, b)``."""
-    probabilities: npt.NDArray[np.float64]
+    probabilities: Floats
     """Of the branches, ``(S, A, b)``; each ``(s, a)`` sums to one, unused branches have zero."""
     rewards: npt.NDArray[np.float32]
     """Of the branches, ``(S, A, b, m)``."""
-    terminal: npt.NDArray[np.bool_]
+    terminal: Flags
     """Whether the episode ends with this branch, ``(S, A, b)``."""
     observations: npt.NDArray[Any]
     """What is seen in each state, ``(S, *shape)`` in the dtype of the observation space."""
-    starts: npt.NDArray[np.int64]
+    starts: Integers
     """States in which episodes begin, each with the same probability, ``(s,)``."""
 
     def __post_init__(self) -> None:
@@ -49,9 +50,9 @@ class Tables:
     def deterministic(
         cls,
         *,
-        successors: npt.NDArray[np.int64],
+        successors: Integers,
         rewards: npt.NDArray[np.float32],
-        terminal: npt.NDArray[np.bool_],
+        terminal: Flags,
         observations: npt.NDArray[Any],
         start: int,
     ) -> Tables:
@@ -79,7 +80,7 @@ class Tables:
         return int(self.rewards.shape[-1])
 
 
-def grid_moves(height: int, width: int, blocked: npt.NDArray[np.bool_], moves: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def grid_moves(height: int, width: int, blocked: Flags, moves: Integers) -> Integers:
     """Where each move leads on a grid: walking out of it or into a blocked cell leaves one where one is.
 
     Args:
@@ -93,7 +94,7 @@ def grid_moves(height: int, width: int, blocked: npt.NDArray[np.bool_], moves: n
     """
     cells = np.stack(np.unravel_index(np.arange(height * width), (height, width)), axis=-1)
     targets = cells[:, None, :] + moves
-    inside: npt.NDArray[np.bool_] = np.all((targets >= 0) & (targets < (height, width)), axis=-1)
+    inside: Flags = np.all((targets >= 0) & (targets < (height, width)), axis=-1)
     row, column = np.where(inside[..., None], targets, cells[:, None, :]).transpose(2, 0, 1)
     here = np.arange(height * width)[:, None]
     return np.where(inside & ~blocked[row, column], row * width + column, here)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.tabular.finite import FiniteEnv
 from envs.tabular.pictures import Cells
 from envs.tabular.tables import Tables
@@ -56,7 +56,7 @@ class TreasureCorridor(FiniteEnv):
             picture=Cells([[f"{treasure:g}" for treasure in _TREASURES]]),
         )
 
-    def pareto_front(self, gamma: float) -> npt.NDArray[np.float64]:
+    def pareto_front(self, gamma: float) -> Floats:
         """All non-dominated values of deterministic policies, exactly.
 
         Args:

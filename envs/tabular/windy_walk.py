@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.drawing import GREEN, PAPER, SKY
 from envs.native_env import shorter
-from envs.parametric.space import Parameter, ParameterSpace
-from envs.tabular.parametric_finite import Floats, ParametricFiniteEnv
+from envs.parameter_space import Parameter, ParameterSpace
+from envs.tabular.parametric_finite import ParametricFiniteEnv
 from envs.tabular.pictures import Cells
 from envs.tabular.tables import grid_moves
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.actions.base import ActionProblem
+from morl.actions.base import ActionMaximizer, ActionProblem
 from morl.errors import CapabilityError, ConfigurationError
 from morl.fields import CheckedFields, Count
 
@@ -38,15 +38,14 @@ class Enumerate(CheckedFields):
         return EnumerateMaximizer(torch.from_numpy(np.ascontiguousarray(listed)))
 
 
-class EnumerateMaximizer:
+@dataclass(frozen=True, eq=False)
+class EnumerateMaximizer(ActionMaximizer):
     """Tries a list of actions."""
 
-    def __init__(self, actions: Tensor) -> None:
-        """Keep the list, ``(A, N)`` bool."""
-        self.actions = actions
+    actions: Tensor
+    """``(A, N)`` bool."""
 
     def __call__(self, problem: ActionProblem) -> Tensor:
-        """See :class:`morl.actions.base.ActionMaximizer`."""
         n, batch, _ = problem.shape
         like = problem.weights
         every = self.actions.to(like.device)

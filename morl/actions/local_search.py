@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.actions.base import ActionProblem, as_tensor
+from morl.actions.base import ActionMaximizer, ActionProblem, as_tensor
 from morl.errors import ConfigurationError
 from morl.fields import CheckedFields, Repeats, RepeatsOrNone
 
@@ -41,11 +41,10 @@ class LocalSearch(CheckedFields):
         return LocalSearchMaximizer(self, constraint)
 
 
-class LocalSearchMaximizer:
+class LocalSearchMaximizer(ActionMaximizer):
     """Searches over one action set."""
 
     def __init__(self, search: LocalSearch, constraint: Any) -> None:
-        """Keep the settings and the set."""
         self.search, self.constraint = search, constraint
         null = np.zeros((1, constraint.num_actions), np.bool_)
         has_null = bool(constraint.contains(null)[0])
@@ -56,7 +55,6 @@ class LocalSearchMaximizer:
         self._first: npt.NDArray[np.bool_] = null[0] if has_null else constraint.maximize_linear(np.zeros(null.size))
 
     def __call__(self, problem: ActionProblem) -> Tensor:
-        """See :class:`morl.actions.base.ActionMaximizer`."""
         n, batch, size = problem.shape
         like = problem.values.output.constant
         actions = as_tensor(self._first, like).expand(n, batch, size)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from torch import Tensor
 
-from morl.actions.base import ActionOptimizer, ActionProblem, as_tensor
+from morl.actions.base import ActionMaximizer, ActionOptimizer, ActionProblem, as_tensor
 from morl.actions.local_search import LocalSearch
 from morl.errors import ConfigurationError
 from morl.fields import CheckedFields, CountOrZero, NonNegative, Range
@@ -49,7 +49,7 @@ class MIP(CheckedFields):
         return MIPMaximizer(self, constraint)
 
 
-class MIPMaximizer:
+class MIPMaximizer(ActionMaximizer):
     """Solves over one action set."""
 
     def __init__(self, settings: MIP, constraint: Any) -> None:
@@ -68,7 +68,6 @@ class MIPMaximizer:
         """Of the last call, by member and observation."""
 
     def __call__(self, problem: ActionProblem) -> Tensor:
-        """See :class:`morl.actions.base.ActionMaximizer`."""
         n, batch, size = problem.shape
         places = list(product(range(n), range(batch)))
         networks = [problem.values.network(member, observation) for member, observation in places]
@@ -79,25 +78,22 @@ class MIPMaximizer:
         outputs = problem.weights.shape[1]
         objectives = [pieces(outputs, weights=w) for w in problem.weights]
 
-        def solve(worker: int) -> list[tuple[int, MIPResult]]:
-            found = []
+        answers: dict[int, MIPResult] = {}
+
+        def solve(worker: int) -> None:
             for number in range(worker, len(places), len(self._solvers)):
-                result = self._solvers[worker](
+                answers[number] = self._solvers[worker](
                     [networks[number]], objectives[places[number][0]],
                     gap=self.settings.gap, node_limit=self.settings.node_limit, time_limit=self.settings.time_limit,
                     start=None if starts is None else starts[number],
                 )  # fmt: skip
-                found.append((number, result))
-            return found
 
         if len(self._solvers) == 1:
-            answers = solve(0)
+            solve(0)
         else:
             with ThreadPoolExecutor(len(self._solvers)) as pool:
-                answers = sorted(
-                    (pair for part in pool.map(solve, range(len(self._solvers))) for pair in part), key=lambda pair: pair[0]
-                )
-        self.results = [result for _, result in answers]
+                list(pool.map(solve, range(len(self._solvers))))
+        self.results = [answers[number] for number in range(len(places))]
         actions = np.array([result.action for result in self.results], np.bool_)
         found: Tensor = as_tensor(actions, problem.values.output.constant).view(n, batch, size)
         return found

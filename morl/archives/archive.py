@@ -163,10 +163,14 @@ class Archive(ABC):
         state["weights"] = torch.from_numpy(self.weights)
         for name in ("env_steps", "member"):
             state[name] = torch.tensor([getattr(entry, name) for entry in self._entries], dtype=torch.int64)
+        # A policy that stands behind several entries is saved once, with the first.
+        first: dict[int, int] = {}
         for i, entry in enumerate(self._entries):
-            if entry.policy is not None:
+            if entry.policy is not None and first.setdefault(id(entry.policy), i) == i:
                 state[f"policies/{i}/config"] = entry.policy.config()
                 state |= prefixed(f"policies/{i}/tensors", entry.policy.tensors())
+            elif entry.policy is not None:
+                state[f"policies/{i}/same_as"] = first[id(entry.policy)]
         return state
 
     def load_state(self, state: State) -> None:
@@ -230,14 +234,19 @@ def _restored_policies(state: State, count: int) -> npt.NDArray[Any]:
     from morl.policies import policy_from
 
     configs: dict[int, dict[str, Any]] = {}
+    same: dict[int, int] = {}
     tensors: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in unprefixed("policies", state).items():
         index, _, name = key.partition("/")
-        if name == "config":
+        if name == "same_as":
+            same[int(index)] = int(value)
+        elif name == "config":
             configs[int(index)] = value
         else:
             tensors.setdefault(int(index), {})[name.removeprefix("tensors/")] = value
     policies = np.full(count, None, dtype=object)
     for i, config in configs.items():
         policies[i] = policy_from(config, tensors.get(i, {}))
+    for i, other in same.items():
+        policies[i] = policies[other]
     return policies

@@ -90,15 +90,9 @@ def benchmark(env_id: str) -> Benchmark | None:
     row: Row | None = TABLE.get(env_id)
     if row is None:
         return None
-    names, units = zip(*row.objectives, strict=True)
-    return Benchmark(
-        env_id=env_id,
-        objective_names=names,
-        units=units,
-        reference_points=row.reference_points,
-        gamma=row.gamma,
-        source=row.source,
-    )
+    agreed = row._asdict()
+    names, units = zip(*agreed.pop("objectives"), strict=True)
+    return Benchmark(env_id=env_id, objective_names=names, units=units, **agreed)
 
 
 def benchmark_ids() -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from morl.capabilities import SharesParameters
 from morl.fields import CheckedFields
+from morl.protocols import Payload, Solver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +26,16 @@ class HardTransfer(CheckedFields):
 
     trigger: Literal["first_sweep", "every_exchange"] = "first_sweep"
     """Only while each member has its first turn, or at every exchange."""
-    payload: Literal["actor", "all"] = "actor"
+    payload: Payload = "actor"
     """What is copied: the policy, or everything the member has learnt."""
 
-    def configure(self, solver: Any) -> Any:
-        """Every solver's members share parameters; nothing to adjust."""
+    requires: ClassVar[type] = SharesParameters
+
+    def configure(self, solver: Solver) -> Solver:
+        """Nothing to adjust."""
         return solver
 
-    def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: npt.NDArray[np.int64]) -> None:
+    def exchange(self, learner: SharesParameters, *, source: int, exchanges: int, neighbours: npt.NDArray[np.int64]) -> None:
         """Copy; see :class:`morl.cooperation.Cooperation`."""
         if self.trigger == "first_sweep" and exchanges >= len(neighbours):
             return

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from morl.capabilities import HasReplay
 from morl.errors import CapabilityError
+from morl.protocols import Solver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +21,18 @@ class SharedReplay:
         Felten et al. 2024, cooperation by shared experience. Deviations: none.
     """
 
-    def configure(self, solver: Any) -> Any:
+    requires: ClassVar[None] = None
+
+    def configure(self, solver: Solver) -> Solver:
         """Switch the solver to a shared store; an on-policy solver, which has none, is refused."""
-        if not hasattr(solver, "replay"):
+        if not isinstance(solver, HasReplay):
             raise CapabilityError(
                 f"{type(solver).__name__} is on-policy: it must not learn from other members' transitions; "
                 "remove shared_replay from cooperation or use an off-policy solver (MOSAC, MODQN, MOQLearning)"
             )
-        return replace(solver, replay="shared")
+        shared: Any = solver
+        configured: Solver = replace(shared, replay="shared")
+        return configured
 
     def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: npt.NDArray[np.int64]) -> None:
         """Nothing to do: sharing is continuous."""

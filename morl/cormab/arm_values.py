@@ -71,8 +71,7 @@ def discounted_values(transitions: Array, rewards: Array, gamma: float) -> Array
         kept = np.take_along_axis(q, policy[:, None], axis=1)[:, 0]
         better = q.max(axis=1) > kept + 1e-10 * (1.0 + np.abs(kept))
         if not better.any():
-            found: Array = values.reshape(*shape, states)
-            return found
+            return np.asarray(values.reshape(*shape, states))
         policy = np.where(better, q.argmax(axis=1), policy)
 
 
@@ -97,12 +96,14 @@ def whittle_indices(transitions: Array, rewards: Array, gamma: float) -> Array:
     reach = (rewards.max() - rewards.min()) / (1.0 - gamma) + 1.0
     low = np.full(rewards.shape[::2], -reach)
     high: Array = -low
+    states = np.arange(rewards.shape[-1])
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2.0
-        prefers = _advantage(transitions, rewards, middle, gamma) > 0.0
+        # One process for each arm and subsidy: (J, K', L, K).
+        q = _subsidised(transitions[:, None], rewards[:, None], middle, gamma)
+        prefers = q[:, states, 1, states] - q[:, states, 0, states] > 0.0
         low, high = np.where(prefers, middle, low), np.where(prefers, high, middle)
-    index: Array = (low + high) / 2.0
-    return index
+    return np.asarray((low + high) / 2.0)
 
 
 def indexable(transitions: Array, rewards: Array, gamma: float, *, subsidies: int = 200) -> npt.NDArray[np.bool_]:
@@ -120,27 +121,13 @@ def indexable(transitions: Array, rewards: Array, gamma: float, *, subsidies: in
     indices = whittle_indices(transitions, rewards, gamma)
     room = 0.1 * (indices.max() - indices.min()) + 1e-6
     tried = np.linspace(indices.min() - room, indices.max() + room, subsidies)
-    pulled = np.stack([_advantages(transitions, rewards, subsidy, gamma) > 1e-9 for subsidy in tried])
+    q = [_subsidised(transitions, rewards, np.full(len(rewards), subsidy), gamma) for subsidy in tried]
+    pulled = np.stack([each[..., 1, :] - each[..., 0, :] > 1e-9 for each in q])
     return np.asarray((pulled[1:] <= pulled[:-1]).all(axis=(0, 2)))
 
 
-def _advantage(transitions: Array, rewards: Array, subsidies: Array, gamma: float) -> Array:
-    """Advantage of pulling in state ``s`` of arm ``j`` under the subsidy ``subsidies[j, s]``, ``(J, K)``."""
-    states = np.arange(rewards.shape[-1])
-    # One process for each arm and subsidy: (J, K', L, K).
-    q = _subsidised(transitions[:, None], rewards[:, None], subsidies, gamma)
-    advantage: Array = q[:, states, 1, states] - q[:, states, 0, states]
-    return advantage
-
-
-def _advantages(transitions: Array, rewards: Array, subsidy: float, gamma: float) -> Array:
-    """Advantage of pulling in every state under one subsidy, ``(J, K)``."""
-    q = _subsidised(transitions, rewards, np.full(len(rewards), subsidy), gamma)
-    advantage: Array = q[..., 1, :] - q[..., 0, :]
-    return advantage
-
-
 def _subsidised(transitions: Array, rewards: Array, subsidies: Array, gamma: float) -> Array:
+    """Action values ``(..., L, K)`` of arms that are paid subsidies ``(...)`` for being left alone."""
     pay = rewards + np.stack([subsidies, np.zeros_like(subsidies)], axis=-1)[..., None]
     values = discounted_values(transitions, pay, gamma)
     q: Array = pay + gamma * np.einsum("...lst,...t->...ls", np.broadcast_to(transitions, (*pay.shape, pay.shape[-1])), values)

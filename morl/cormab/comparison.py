@@ -20,21 +20,20 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.cormab import Instance, RestlessBandit
-from morl.cormab.arm_values import horizon_action_values
+from morl.cormab.arm_values import Array, horizon_action_values
 from morl.cormab.baselines import Contender, Greedy, LagrangeIndex, LookAhead, Myopic, Random, Sampling, WhittleIndex
 from morl.cormab.baselines.base import Decision
 from morl.cormab.intervals import bootstrap_interval
 from morl.cormab.relaxation import relax
 from morl.errors import CapabilityError, ConfigurationError
-from morl.experiments.tables import Table
+from morl.evaluation.report import Table
 from morl.seeding import stream, stream_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from morl.experiments.result import Report
+    from morl.evaluation.report import Report
 
-Array = npt.NDArray[np.float64]
 
 BASELINES: Mapping[str, Contender] = {
     "random": Random(),
@@ -76,8 +75,7 @@ class Comparison:
     @property
     def scores(self) -> Array:
         """Mean expected reward per step, ``(C, I)``."""
-        mean: Array = self.expected.mean(axis=2)
-        return mean
+        return np.asarray(self.expected.mean(axis=2))
 
     @property
     def normalised(self) -> Array:
@@ -161,7 +159,7 @@ class Comparison:
 
     def report(self) -> Report:
         """What a learner adds to the result of its run: both tables, and the figure."""
-        from morl.experiments.result import Report
+        from morl.evaluation.report import Report
 
         return Report(tables={"comparison": self.table, "instances": self.instances}, figures={"comparison": self.figure()})
 
@@ -178,8 +176,7 @@ class Comparison:
 
     def _samples(self, values: Array) -> Array:
         """What is resampled, of ``(I, E)``: means of instances, or the episodes of the only one."""
-        samples: Array = values[0] if len(values) == 1 else values.mean(axis=1)
-        return samples
+        return np.asarray(values[0] if len(values) == 1 else values.mean(axis=1))
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return stream(self.seed, f"comparison-{purpose}")

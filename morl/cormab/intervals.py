@@ -35,5 +35,4 @@ def bootstrap_interval(values: Array, rng: np.random.Generator, *, level: float 
     tail = (1.0 - level) / 2.0
     # How often each value is drawn.
     draws = rng.multinomial(size, np.full(size, 1.0 / size), size=resamples) / size
-    ends: Array = np.quantile(values @ draws.T, [tail, 1.0 - tail], axis=-1)
-    return ends
+    return np.asarray(np.quantile(values @ draws.T, [tail, 1.0 - tail], axis=-1))

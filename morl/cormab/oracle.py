@@ -63,18 +63,15 @@ class LevelOracle:
         if self._listed is None:
             asked, place = np.unique(flat, axis=0, return_inverse=True)
             found = [self._solve(gain) for gain in asked.reshape(-1, *expected)]
-            solved: Actions = np.array(found, np.bool_).reshape(-1, instance.num_actions)[place.reshape(-1)]
-            return solved
+            return np.asarray(np.array(found, np.bool_).reshape(-1, instance.num_actions)[place.reshape(-1)])
         block = max(1, _PRODUCT // len(self._listed))
         best = [(flat[start : start + block] @ self._hits).argmax(axis=1) for start in range(0, len(flat), block)]
-        chosen: Actions = self._listed[np.concatenate([np.zeros(0, np.int64), *best])]
-        return chosen
+        return np.asarray(self._listed[np.concatenate([np.zeros(0, np.int64), *best])])
 
     def value(self, gains: Array, actions: Actions) -> Array:
         """What actions ``(B, N)`` are worth under gains ``(B, J, L)``, ``(B,)``."""
         levels = self.instance.levels(actions)
-        worth: Array = np.take_along_axis(gains, levels[..., None], axis=2)[..., 0].sum(axis=1)
-        return worth
+        return np.asarray(np.take_along_axis(gains, levels[..., None], axis=2)[..., 0].sum(axis=1))
 
     @cached_property
     def _program(self) -> LinearRows:
@@ -102,13 +99,9 @@ class LevelOracle:
 
     def _solve(self, gains: Array) -> Actions:
         """One integer program."""
-        instance = self.instance
-        size = instance.num_actions
-
-        def inside(action: Actions) -> bool:
-            return bool(instance.constraint.contains(action[None, :size])[0])
-
-        found = self._program.solve(np.concatenate([np.zeros(size), gains.ravel()]), accepts=inside)
+        constraint, size = self.instance.constraint, self.instance.num_actions
+        objective = np.concatenate([np.zeros(size), gains.ravel()])
+        found = self._program.solve(objective, accepts=lambda action: bool(constraint.contains(action[None, :size])[0]))
         if found is None:
-            raise RuntimeError(f"{type(instance.constraint).__name__}: no action reaches any levels; please report this")
+            raise RuntimeError(f"{type(constraint).__name__}: no action reaches any levels; please report this")
         return found[:size]

@@ -25,12 +25,10 @@ import numpy.typing as npt
 
 from envs.cormab import Instance
 from envs.highs import quiet_highs, run, trouble
-from morl.cormab.arm_values import discounted_values, horizon_action_values
+from morl.cormab.arm_values import Array, discounted_values, horizon_action_values
 from morl.cormab.oracle import Actions, LevelOracle
 from morl.errors import ConfigurationError
 from morl.seeding import stream
-
-Array = npt.NDArray[np.float64]
 
 _FIRST_ACTIONS = 64
 _CAUTION = 0.5  # how much of the best prices so far goes into the prices that are tried

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-import morl
 from morl.errors import ConfigurationError
 from morl.experiments.shipped import shipped_configs
 from morl.registry import component, kinds, names
+from morl.version import __version__
 
 _PACKAGES = (
     "torch",
@@ -52,12 +52,8 @@ def resolve_device(device: str) -> torch.device:
     try:
         found = torch.device(device)
     except RuntimeError:
-        found = None
-    if (
-        found is None
-        or found.type not in ("cpu", "cuda")
-        or (found.type == "cuda" and f"cuda:{found.index or 0}" not in available)
-    ):
+        found = torch.device("meta")  # which is no place to compute
+    if (f"cuda:{found.index or 0}" if found.type == "cuda" else found.type) not in available:
         raise ConfigurationError(f"device {device!r} is not available; expected auto or one of {', '.join(available)}")
     return found
 
@@ -90,7 +86,7 @@ def using_threads(threads: int) -> Iterator[None]:
 
 def versions() -> dict[str, str]:
     """Versions of Python, this package and what it stands on; missing packages are left out."""
-    found = {"morl": morl.__version__, "python": platform.python_version()}
+    found = {"morl": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
@@ -167,12 +163,8 @@ def diagnose() -> list[tuple[str, bool, str]]:
         checks.append((f"components: {kind}", not broken, "; ".join(broken) or ", ".join(names(kind))))
     shipped = shipped_configs()
     checks.append(("configs", bool(shipped), ", ".join(shipped) or "none found: the installation is incomplete"))
-    if "mujoco" in found:
-        checks.append(("mujoco", True, found["mujoco"]))
-    else:
-        checks.append(
-            ("mujoco", False, "not installed; half-cheetah, hopper and the like need: pip install 'tradeoff-rl[mujoco]'")
-        )
+    lacking = "not installed; half-cheetah, hopper and the like need: pip install 'tradeoff-rl[mujoco]'"
+    checks.append(("mujoco", "mujoco" in found, found.get("mujoco", lacking)))
     writable = os.access(Path.cwd(), os.W_OK)
     checks.append(("current folder", writable, f"{Path.cwd()} {'is writable' if writable else 'is not writable: use --out'}"))
     return checks

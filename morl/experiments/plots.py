@@ -168,6 +168,12 @@ def _preference(weights: Array | None, objective: int) -> Array | None:
     return None if weights is None or not np.isfinite(weights).all() else weights[:, objective]
 
 
+def _coloured(preference: Array | None) -> dict[str, Any]:
+    if preference is None:
+        return {"color": PALETTE[0]}
+    return {"c": preference, "cmap": _PREFERENCE_MAP, "vmin": 0.0, "vmax": 1.0}
+
+
 def _pair(
     axes: Axes,
     front: Array,
@@ -204,10 +210,7 @@ def _pair(
             zorder=2,
             label="± 2 standard errors",
         )
-    colour = _preference(weights, i)
-    style: dict[str, Any] = (
-        {"color": PALETTE[0]} if colour is None else {"c": colour, "cmap": _PREFERENCE_MAP, "vmin": 0.0, "vmax": 1.0}
-    )
+    style = _coloured(_preference(weights, i))
     points = axes.scatter(
         front[:, i], front[:, j], s=46, edgecolor="#333333", linewidth=0.5, zorder=3, label="archive front", **style
     )
@@ -240,12 +243,9 @@ def _space(front: Array, labels: Labels, weights: Array | None, known_front: Arr
     space: Any = figure.add_subplot(2, 2, 1, projection="3d")
     pairs = [figure.add_subplot(2, 2, k) for k in (2, 3, 4)]
     colour = _preference(weights, 0)
-    style: dict[str, Any] = (
-        {"color": PALETTE[0]} if colour is None else {"c": colour, "cmap": _PREFERENCE_MAP, "vmin": 0.0, "vmax": 1.0}
-    )
     if known_front is not None and len(known_front):
         space.scatter(*known_front.T, s=60, marker="D", facecolors="none", edgecolors=_GREY, linewidths=1.0)
-    space.scatter(*front.T, s=40, edgecolor="#333333", linewidth=0.5, depthshade=False, **style)
+    space.scatter(*front.T, s=40, edgecolor="#333333", linewidth=0.5, depthshade=False, **_coloured(colour))
     space.set_xlabel(labels.axis(0), labelpad=6)
     space.set_ylabel(labels.axis(1), labelpad=6)
     space.set_zlabel(labels.axis(2), labelpad=4)
@@ -382,11 +382,16 @@ def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Fi
     Returns:
         The figure.
     """
+    m = weights.shape[1]
+    draw = _simplex if m == 3 else _weight_map if m > len(PALETTE) else _weight_bars
+    figure, axes = draw(weights, labels, members)
+    if labels.title:
+        axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
+    return figure
+
+
+def _weight_bars(weights: Array, labels: Labels, members: Sequence[str]) -> tuple[Figure, Axes]:
     n, m = weights.shape
-    if m == 3:
-        return _simplex(weights, labels, members)
-    if m > len(PALETTE):
-        return _weight_map(weights, labels, members)
     figure, axes = _figure(6.4, max(1.9, min(0.34 * n + 1.5, 12.0)))
     left = np.zeros(n)
     for k in range(m):
@@ -401,12 +406,10 @@ def weights_figure(weights: Array, labels: Labels, members: Sequence[str]) -> Fi
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    if labels.title:
-        axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
-    return figure
+    return figure, axes
 
 
-def _weight_map(weights: Array, labels: Labels, members: Sequence[str]) -> Figure:
+def _weight_map(weights: Array, labels: Labels, members: Sequence[str]) -> tuple[Figure, Axes]:
     n, m = weights.shape
     figure, axes = _figure(min(0.3 * m + 3.0, 16.0), max(2.4, min(0.24 * n + 2.0, 12.0)))
     image = axes.imshow(weights, aspect="auto", cmap=_PREFERENCE_MAP, vmin=0.0)
@@ -416,12 +419,10 @@ def _weight_map(weights: Array, labels: Labels, members: Sequence[str]) -> Figur
     axes.grid(visible=False)
     bar = figure.colorbar(image, ax=axes, shrink=0.85, pad=0.02)
     bar.set_label("weight")
-    if labels.title:
-        axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
-    return figure
+    return figure, axes
 
 
-def _simplex(weights: Array, labels: Labels, members: Sequence[str]) -> Figure:
+def _simplex(weights: Array, labels: Labels, members: Sequence[str]) -> tuple[Figure, Axes]:
     figure, axes = _figure(6.0, 5.4)
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
     for share in np.linspace(0.2, 0.8, 4):
@@ -434,12 +435,8 @@ def _simplex(weights: Array, labels: Labels, members: Sequence[str]) -> Figure:
     if len(members) <= 40:
         for point, member in zip(points, members, strict=True):
             axes.annotate(member, point, xytext=(5, 5), textcoords="offset points", fontsize=8, color=_GREY)
-    for corner, name, (dx, dy), ha in zip(
-        corners, labels.objectives, ((-4, -16), (4, -16), (0, 10)), ("center", "center", "center"), strict=True
-    ):
-        axes.annotate(name, corner, xytext=(dx, dy), textcoords="offset points", ha=ha, fontweight="bold", fontsize=10)
+    for corner, name, place in zip(corners, labels.objectives, ((-4, -16), (4, -16), (0, 10)), strict=True):
+        axes.annotate(name, corner, xytext=place, textcoords="offset points", ha="center", fontweight="bold", fontsize=10)
     axes.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.12, 1.0))
     axes.axis("off")
-    if labels.title:
-        axes.set_title(labels.title, loc="left", fontweight="bold", fontsize=11)
-    return figure
+    return figure, axes

@@ -30,35 +30,29 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
+class Silent(Progress):
     """Watches nothing."""
 
-    def start(self, description: Mapping[str, Any]) -> None:
-        """See :class:`Progress`."""
+    def start(self, description: Mapping[str, Any]) -> None: ...
 
-    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
-        """See :class:`Progress`."""
+    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None: ...
 
-    def stop(self) -> None:
-        """See :class:`Progress`."""
+    def stop(self) -> None: ...
 
 
-class Unheard:
+class Unheard(Progress):
     """Passes everything on to a watcher, until what it prints cannot be written any more; no run ends for that."""
 
     def __init__(self, watcher: Progress) -> None:
         self._watcher: Progress = watcher
 
     def start(self, description: Mapping[str, Any]) -> None:
-        """See :class:`Progress`."""
         self._tell(lambda: self._watcher.start(description))
 
     def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
-        """See :class:`Progress`."""
         self._tell(lambda: self._watcher.update(env_steps, metrics))
 
     def stop(self) -> None:
-        """See :class:`Progress`."""
         self._tell(self._watcher.stop)
 
     def _tell(self, call: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from envs.arrays import read_floats
 from morl.archives import Archive, ArchiveEntry
 from morl.errors import ConfigurationError, ShapeError
-from morl.experiments.tables import Table
+from morl.evaluation.report import Certificate, Table
 from morl.scalarizations import Scalarization, WeightedSum
 
 if TYPE_CHECKING:
@@ -22,47 +22,6 @@ if TYPE_CHECKING:
     from morl.protocols import Policy
 
 Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Certificate:
-    """Bounds on the value of what was found, where a solver can prove or estimate them."""
-
-    lower: float
-    """Lower bound, return units."""
-    upper: float
-    """Upper bound, return units."""
-    gap: float
-    """``upper - lower``, return units."""
-    status: str
-    """How the solver stopped."""
-    semantics: str
-    """What exactly lies between the bounds."""
-    proven: bool = False
-    """Whether the bounds are exact; else they are estimated from simulated episodes."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Report:
-    """What a solver adds to the result of a run."""
-
-    certificate: Certificate | None = None
-    """Proven bounds, if any."""
-    tables: Mapping[str, Table] = field(default_factory=dict)
-    """Tables by name, written to ``tables/NAME.csv``."""
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    """Figures by name, written to ``plots/NAME.png``."""
-    env_steps: int = 0
-    """Environment steps that making it took; they count as evaluation."""
-
-
-@runtime_checkable
-class HasReport(Protocol):
-    """A learner with something to add to the result of its run."""
-
-    def report(self, kept: Sequence[Policy] = ()) -> Report:
-        """What it adds, as of now; ``kept`` are the policies that the run hands out."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +120,8 @@ class RunResult:
     def policy(self, weights: Sequence[float] | Array | None = None) -> Policy:
         """Pick the archived policy that is best for a preference, by the run's own utility.
 
+        One that takes weights acts by those that it was archived with, unless it is given others.
+
         Args:
             weights: Preference ``(m,)`` on the simplex; None only with one objective.
 
@@ -171,7 +132,9 @@ class RunResult:
             ShapeError: Not one weight per objective.
             ConfigurationError: The weights are off the simplex, or nothing was archived.
         """
-        return self.entry(weights).policy  # type: ignore[no-any-return]
+        entry = self.entry(weights)
+        policy: Policy = entry.policy if entry.weights is None else entry.policy.at(entry.weights)
+        return policy
 
     def entry(self, weights: Sequence[float] | Array | None = None) -> ArchiveEntry:
         """The archive entry behind :meth:`policy`, with its values; same arguments and errors."""

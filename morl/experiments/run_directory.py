@@ -27,6 +27,7 @@ import yaml
 
 from morl.archives import ArchiveEntry, ParetoArchive
 from morl.errors import CheckpointError, ConfigurationError, MorlError
+from morl.evaluation.report import Certificate, Table
 from morl.experiments.config import from_yaml, to_plain
 from morl.experiments.files import (
     create,
@@ -40,9 +41,10 @@ from morl.experiments.files import (
     sha256,
     write_atomically,
 )
-from morl.experiments.result import Certificate, Preference, RunResult
-from morl.experiments.tables import Table, parse_table, write_table
+from morl.experiments.result import Preference, RunResult
+from morl.experiments.tables import parse_table, write_table
 from morl.policies import load_policy
+from morl.policies.base import BasePolicy
 from morl.registry import load_plugins, name_of
 
 FORMAT_VERSION = 1
@@ -262,7 +264,7 @@ class RunDirectory:
         self.write_plots(result)
         read_back = list(_READ_BACK)
         read_back += [f"tables/{name}.csv" for name in result.tables]
-        read_back += [f"policies/{name}.{suffix}" for name in names for suffix in ("json", "safetensors")]
+        read_back += [f"policies/{name}.{suffix}" for name in dict.fromkeys(names) for suffix in ("json", "safetensors")]
         self.write_manifest({**result.manifest, "files": {name: sha256(self.path / name) for name in read_back}})
 
     def _write_policies(self, result: RunResult) -> list[str]:
@@ -270,15 +272,18 @@ class RunDirectory:
         for folder in (temporary, old):
             remove(folder)
         temporary.mkdir()
-        names = [f"policy-{i:03d}" for i in range(len(result.archive))]
-        for name, entry in zip(names, result.entries, strict=True):
-            with naming(temporary / name):
-                entry.policy.save(temporary, name)
+        # A policy that stands behind several entries is written once, under the number of the first.
+        names: dict[int, str] = {}
+        for i, entry in enumerate(result.entries):
+            if id(entry.policy) not in names:
+                names[id(entry.policy)] = name = f"policy-{i:03d}"
+                with naming(temporary / name):
+                    entry.policy.save(temporary, name)
         if final.exists() or final.is_symlink():
             final.rename(old)
         temporary.rename(final)
         remove(old)
-        return names
+        return [names[id(entry.policy)] for entry in result.entries]
 
     def write_plots(self, result: RunResult) -> list[Path]:
         """Draw ``plots/*.png``.
@@ -336,9 +341,10 @@ class RunDirectory:
 
     def _result_of(self, manifest: dict[str, Any], text: dict[str, str]) -> RunResult:
         summary = json.loads(text["summary.json"])
-        m = len(summary["objectives"])
         archive = ParetoArchive()
-        archive.add([self._entry(row, summary["objectives"], m) for row in parse_table(text["front.csv"], "front.csv")])
+        rows = parse_table(text["front.csv"], "front.csv")
+        policies = {name: self._policy(name) for name in dict.fromkeys(row["policy"] for row in rows)}
+        archive.add([_entry(row, summary["objectives"], policies[row["policy"]]) for row in rows])
         certificate = summary.pop("certificate")
         return RunResult(
             archive=archive,
@@ -356,38 +362,34 @@ class RunDirectory:
             path=self.path,
         )
 
-    def _entry(self, row: dict[str, Any], objectives: list[str], m: int) -> ArchiveEntry:
-        def vector(template: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-            return np.array(
-                [np.nan if (x := row[template.format(name)]) is None else x for name in objectives], dtype=np.float64
-            )
+    def _policy(self, name: str) -> BasePolicy:
+        assert _MORE_READ_BACK.fullmatch(f"policies/{name}.json")
+        return load_policy(self.path / f"policies/{name}.json")
 
-        weights = vector("weight_{}")
-        assert weights.shape == (m,)
-        assert _MORE_READ_BACK.fullmatch(f"policies/{row['policy']}.json")
-        return ArchiveEntry(
-            values=vector("{}"),
-            standard_errors=vector("{}_standard_error"),
-            undiscounted=vector("{}_undiscounted"),
-            weights=None if np.isnan(weights).any() else weights,
-            policy=load_policy(self.path / f"policies/{row['policy']}.json"),
-            env_steps=row["env_steps"],
-            member=row["member"],
-            episodes=row["episodes"],
-            gamma=float(row["gamma"]),
-            deterministic=row["deterministic"],
-        )
+
+_VECTORS = {"values": "{}", "standard_errors": "{}_standard_error", "weights": "weight_{}", "undiscounted": "{}_undiscounted"}
+"""Fields of an archive's entry that have a column per objective in ``front.csv``, and what the columns are called."""
+
+
+def _entry(row: dict[str, Any], objectives: list[str], policy: BasePolicy) -> ArchiveEntry:
+    vectors: dict[str, Any] = {
+        field: np.array([np.nan if (x := row[column.format(name)]) is None else x for name in objectives], dtype=np.float64)
+        for field, column in _VECTORS.items()
+    }
+    if np.isnan(vectors["weights"]).any():
+        vectors["weights"] = None
+    numbers = {name: row[name] for name in ("env_steps", "member", "episodes", "deterministic")}
+    return ArchiveEntry(policy=policy, gamma=float(row["gamma"]), **vectors, **numbers)
 
 
 def _front_table(result: RunResult, names: list[str]) -> Table:
     rows: Table = []
     for name, entry in zip(names, result.entries, strict=True):
-        weights = [None] * len(result.objectives) if entry.weights is None else entry.weights.tolist()
         row: dict[str, Any] = {"policy": name, "member": entry.member, "env_steps": entry.env_steps}
-        row |= dict(zip(result.objectives, entry.values.tolist(), strict=True))
-        row |= {f"{o}_standard_error": x for o, x in zip(result.objectives, entry.standard_errors.tolist(), strict=True)}
-        row |= {f"weight_{o}": x for o, x in zip(result.objectives, weights, strict=True)}
-        row |= {f"{o}_undiscounted": x for o, x in zip(result.objectives, entry.undiscounted.tolist(), strict=True)}
+        for field, column in _VECTORS.items():
+            vector = getattr(entry, field)
+            numbers = [None] * len(result.objectives) if vector is None else vector.tolist()
+            row |= {column.format(o): x for o, x in zip(result.objectives, numbers, strict=True)}
         rows.append(row | {"episodes": entry.episodes, "gamma": entry.gamma, "deterministic": entry.deterministic})
     return rows
 

@@ -70,11 +70,7 @@ def result_figures(result: RunResult) -> dict[str, Figure]:
     # A single evaluation is no curve.
     if len({row["env_steps"] for row in result.metrics}) > 1:
         figures["indicators"] = indicator_figure(result.metrics, labels)
-    if (
-        population
-        and len(result.objectives) > 1
-        and all(row[f"weight_{o}"] is not None for row in population for o in result.objectives)
-    ):
-        weights = np.array([[row[f"weight_{o}"] for o in result.objectives] for row in population])
-        figures["weights"] = weights_figure(weights, labels, [str(row["member"]) for row in population])
+    weights = [[row[f"weight_{o}"] for o in result.objectives] for row in population]
+    if weights and len(result.objectives) > 1 and all(None not in row for row in weights):
+        figures["weights"] = weights_figure(np.array(weights), labels, [str(row["member"]) for row in population])
     return figures

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from morl.errors import CheckpointError, ConfigurationError
+from morl.evaluation import Evaluation
 from morl.experiments.checkpoint import load_checkpoint
-from morl.experiments.config import RunConfig, TaskConfig, from_yaml
-from morl.experiments.evaluation import Evaluation
+from morl.experiments.config import from_yaml
 from morl.experiments.files import remove
 from morl.experiments.progress import Progress, Silent
 from morl.experiments.result import RunResult
+from morl.experiments.run_config import RunConfig, TaskConfig
 from morl.experiments.run_directory import MISSING, RunDirectory
 from morl.experiments.session import NOT_YAML, Session
 from morl.problem import EnvLike, make_problem
@@ -77,7 +78,7 @@ def run_config(
         Interrupted: Ctrl-C, after the run has saved itself (only with ``out``).
     """
     # Everything that can be wrong with the configuration is found before a file is written.
-    session = Session(config, make_problem(config.env if env is None else env, evaluation=config.evaluation))
+    session = Session(config, make_problem(config.env if env is None else env))
     if out is None:
         return session.train(progress or Silent())
     session.directory = directory = RunDirectory.create(Path(out))
@@ -101,7 +102,7 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
             config = dataclasses.replace(config, env_steps=env_steps)
         if state is not None and config.env_steps < state["env_steps"]:
             raise ConfigurationError(f"env_steps {config.env_steps} is less than the {state['env_steps']} steps already done")
-        session = Session(config, make_problem(config.env, evaluation=config.evaluation))
+        session = Session(config, make_problem(config.env))
         session.directory = directory
         if state is not None:
             session.load_state(state)

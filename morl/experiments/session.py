@@ -10,27 +10,39 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from morl.archives import ParetoArchive
-from morl.errors import CapabilityError, CheckpointError, ConfigurationError, MorlError, TrainingDiverged
+from morl.capabilities import ChoosesTasks, HasFirstUpdate, WrapsSolver, criterion_of
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError, MorlError
+from morl.evaluation import (
+    Evaluated,
+    EvaluatesItself,
+    HasReport,
+    Record,
+    Report,
+    Table,
+    candidates_of,
+    evaluator_of,
+    make_learner,
+)
+from morl.evaluation.record import own_utilities
 from morl.experiments import machine
-from morl.experiments.assessment import Assessment, Assessor
 from morl.experiments.checkpoint import save_checkpoint
-from morl.experiments.config import RunConfig, to_yaml
+from morl.experiments.checks import ANOTHER, check_counters, check_finite
+from morl.experiments.config import to_yaml
 from morl.experiments.files import naming
-from morl.experiments.measures import Measures
+from morl.experiments.fresh_evaluation import evaluate_afresh
 from morl.experiments.progress import Interrupted, Progress, Unheard, interruptible
-from morl.experiments.reevaluation import reevaluate
-from morl.experiments.result import HasReport, Preference, Report, RunResult
+from morl.experiments.result import Preference, RunResult
+from morl.experiments.run_config import RunConfig
 from morl.experiments.run_directory import FORMAT_VERSION, RunDirectory
-from morl.experiments.tables import Table
+from morl.experiments.run_indicators import RunIndicators
 from morl.problem import Problem
-from morl.protocols import HasAssessor, HasFirstUpdate, Learner, Policy, Solver, State, prefixed, unprefixed
-from morl.solvers.base import evaluator_of
+from morl.protocols import Solver, State, prefixed, unprefixed
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +58,6 @@ _COUNTERS = (
     "metrics", "timing", "started_at",
 )  # fmt: skip
 """Attributes of a session that a checkpoint holds as they are."""
-
-_COUNTS = {"env_steps": 0, "next_evaluation": 0, "next_checkpoint": 0, "period": 1, "checkpoint_period": 1, "threads": 1}
-"""Counters that must be whole numbers, with their least values."""
-
-_ANOTHER = "it was changed, or written by another version; start a new run"
 
 NOT_YAML = "# This run cannot be written as YAML"
 
@@ -74,25 +81,21 @@ class Session:
         self.threads = config.threads or machine.computing_threads(config.solver)
         solver, evaluation = config.solver, config.evaluation
         self.gamma = solver.gamma if evaluation.gamma is None else evaluation.gamma
-        self.measures = Measures(problem, gamma=self.gamma, reference_point=evaluation.reference_point)
-        task = None if config.task is None else config.task.make(problem.spec, getattr(solver, "criterion", "ser"))
-        with machine.using_threads(self.threads):
-            self.learner: Learner = solver.make(problem, task, seed=config.seed, device=self.device)
-        if task is not None and isinstance(self.learner, HasAssessor):
-            name = type(solver).__name__
+        self.indicators = RunIndicators(problem, gamma=self.gamma, reference_point=evaluation.reference_point)
+        task = None if config.task is None else config.task.make(problem.spec, criterion_of(solver))
+        if task is not None and isinstance(solver, ChoosesTasks):
             raise CapabilityError(
-                f"task: {name} chooses its members' sub-problems itself; set weights, scalarization and ideal_point of {name}"
+                f"task: {type(solver).__name__} chooses its members' sub-problems itself; set {solver.instead_of_task()}"
             )
-        self.assessor: Assessor = (
-            self.learner.assessor
-            if isinstance(self.learner, HasAssessor)
-            else Assessor(evaluator_of(solver, problem, device=self.device), ParetoArchive())
-        )
-        period = (
-            evaluation.period
-            or getattr(self.learner, "assessment_period", None)
-            or max(1, round(config.env_steps / _EVALUATIONS))
-        )
+        with machine.using_threads(self.threads):
+            self.learner = make_learner(solver, problem, task, seed=config.seed, device=self.device, evaluation=evaluation)
+        own = self.learner if isinstance(self.learner, EvaluatesItself) else None
+        self.record = Record(evaluator_of(solver, problem, evaluation, device=self.device), ParetoArchive())
+        if own is not None:
+            self.record = own.record
+        self.evaluates_itself = own is not None
+        usual = own.evaluation_period if own is not None else max(1, round(config.env_steps / _EVALUATIONS))
+        period = evaluation.period or usual
         self.period, self.checkpoint_period = int(period), max(1, round(config.env_steps / _CHECKPOINTS))
         self.next_evaluation, self.next_checkpoint = 0, 0
         self.saved, self.saving, self.saved_steps = 0.0, 0.0, 0
@@ -147,8 +150,8 @@ class Session:
             self._evaluate()
             self._checkpoint(always=True)
         progress.update(self.env_steps, self.metrics[-1])
-        while self.env_steps < total and not interrupted() and not self._is_finished():
-            round_steps = self.learner.round_steps
+        while self.env_steps < total and not interrupted() and not self.learner.is_finished:
+            round_steps = self.learner.next_round()
             # What happens at a given time happens at the last round boundary before it, so that the length of the slices,
             # which follows the clock, decides nothing. The end of the budget is met exactly.
             target = min(self.next_evaluation, self.next_checkpoint, total)
@@ -169,9 +172,9 @@ class Session:
             if self._is_due(self.next_checkpoint):
                 self._checkpoint(always=self.env_steps >= total)
             progress.update(self.env_steps, self.metrics[-1])
-        if self._is_finished() and self.metrics[-1]["env_steps"] != self.env_steps:
+        if self.learner.is_finished and self.metrics[-1]["env_steps"] != self.env_steps:
             self._evaluate()
-        if interrupted() or self._is_finished():
+        if interrupted() or self.learner.is_finished:
             self._checkpoint(always=True)
 
     def _warn_without_update(self) -> None:
@@ -191,33 +194,27 @@ class Session:
             return ""
         return f"; 'morl resume {self.directory.path} --env-steps {self.saved_steps}' ends the run at its last good checkpoint"
 
-    def _is_finished(self) -> bool:
-        """Whether the algorithm came to its own end; most only know budgets."""
-        return bool(getattr(self.learner, "is_finished", False))
-
     def _is_due(self, time: int) -> bool:
         """Whether no further round fits before a time, in environment steps; at the end of the budget everything is due."""
         if time >= self.config.env_steps:
             return self.env_steps >= self.config.env_steps
-        return time - self.env_steps < self.learner.round_steps
+        return time - self.env_steps < self.learner.next_round()
 
     def _evaluate(self) -> None:
         """Judge the policies of the moment and add a row to the metrics table."""
-        policies = self.learner.policies()
-        check_finite(policies)
-        if isinstance(self.learner, HasAssessor):
-            self.learner.assess()
+        check_finite(self.learner.policies())
+        if isinstance(self.learner, EvaluatesItself):
+            self.learner.evaluate()
         else:
-            weights = self.learner.task.utility.weights.cpu().numpy()
-            self.assessor.assess(policies, weights=weights, members=self.learner.uids, env_steps=self.env_steps)
-        indicators = self.measures(self.assessor.archive.values, self._latest().values)
+            self.record.evaluate(candidates_of(self.learner), env_steps=self.env_steps)
+        indicators = self.indicators(self.record.archive.values, self._latest().values)
         if (utilities := self._utilities()) is not None:
             indicators["mean_utility"] = float(utilities.mean())
         # NaN is how a learner says that it has not learned anything yet: the cell stays empty.
         statistics = {name: None if math.isnan(x) else x for name, x in self.learner.statistics().items()}
         self.metrics.append({"env_steps": self.env_steps, **indicators, **statistics})
         self.timing.append({"env_steps": self.env_steps, **self._seconds()})
-        while self.next_evaluation - self.env_steps < self.learner.round_steps:
+        while self.next_evaluation - self.env_steps < self.learner.next_round():
             self.next_evaluation += self.period
         self._write_progress()
 
@@ -231,7 +228,7 @@ class Session:
 
     def _checkpoint(self, *, always: bool = False) -> None:
         """Save the run, unless that would take more than a small share of the time; a checkpoint changes nothing."""
-        while self.next_checkpoint - self.env_steps < self.learner.round_steps:
+        while self.next_checkpoint - self.env_steps < self.learner.next_round():
             self.next_checkpoint += self.checkpoint_period
         start = time.perf_counter()
         if self.directory is not None and (always or (start - self.saved) * _CHECKPOINT_SHARE >= self.saving):
@@ -254,8 +251,8 @@ class Session:
             "seconds": self._seconds(),
             "threads": self.threads,
         }
-        own |= prefixed("learner", self.learner.state()) | prefixed("measures", self.measures.state())
-        return own if isinstance(self.learner, HasAssessor) else own | prefixed("assessor", self.assessor.state())
+        own |= prefixed("learner", self.learner.state()) | prefixed("measures", self.indicators.state())
+        return own if self.evaluates_itself else own | prefixed("assessor", self.record.state())
 
     def load_state(self, state: State) -> None:
         """Go on from a saved state.
@@ -273,27 +270,27 @@ class Session:
             self.earlier_seconds = state["seconds"]
             # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
             self.threads = state["threads"]
-            self.measures.load_state(unprefixed("measures", state))
+            self.indicators.load_state(unprefixed("measures", state))
             self.learner.load_state(unprefixed("learner", state))
-            if not isinstance(self.learner, HasAssessor):
-                self.assessor.load_state(unprefixed("assessor", state))
+            if not self.evaluates_itself:
+                self.record.load_state(unprefixed("assessor", state))
         except CheckpointError:
             raise
         except KeyError as error:
-            raise CheckpointError(f"the checkpoint lacks {error}: {_ANOTHER}") from error
+            raise CheckpointError(f"the checkpoint lacks {error}: {ANOTHER}") from error
         except Exception as error:
             # Its sums are right, so it is whole: somebody else wrote it, or it is of another run.
             text = " ".join(str(error).split())
             raise CheckpointError(
-                f"the checkpoint contradicts itself or the configuration ({type(error).__name__}: {text:.200}): {_ANOTHER}"
+                f"the checkpoint contradicts itself or the configuration ({type(error).__name__}: {text:.200}): {ANOTHER}"
             ) from error
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
     def _seconds(self) -> dict[str, float]:
         """Seconds by purpose since the run began, over all processes that worked on it."""
-        measured: dict[str, float] = dict(getattr(self.learner, "timing", {}))
-        measured["evaluating"] = self.assessor.evaluator.seconds
+        measured = dict(self.learner.timing)
+        measured["evaluating"] = self.record.evaluator.seconds
         measured["total"] = time.perf_counter() - self.started
         seconds = {p: self.earlier_seconds.get(p, 0.0) + measured.get(p, 0.0) for p in (*_PURPOSES, "total")}
         seconds["other"] = seconds["total"] - sum(seconds[p] for p in _PURPOSES)
@@ -303,8 +300,8 @@ class Session:
         return {
             "env": self.problem.spec.env_id,
             "solver": solver_name(self.config.solver),
-            "members": len(self.learner.policies()),
-            "objectives": self.measures.objectives,
+            "members": self.learner.n,
+            "objectives": self.indicators.objectives,
             "device": machine.describe_device(self.device),
             "threads": self.threads,
             "env_steps": self.config.env_steps,
@@ -328,7 +325,7 @@ class Session:
 
     def _evaluation_steps(self) -> int:
         """Environment steps of the evaluations here, of those that the learner makes for itself, and of its report."""
-        return self.assessor.evaluator.env_steps + self.spent.get("evaluation", 0) + self.report.env_steps
+        return self.record.evaluator.env_steps + self.spent.get("evaluation", 0) + self.report.env_steps
 
     def _write_manifest(self, status: str, **more: Any) -> None:
         if self.directory is not None:
@@ -340,7 +337,7 @@ class Session:
         indicators = {
             name: value for name, value in self.metrics[-1].items() if name not in {"env_steps", *self.learner.statistics()}
         }
-        kept = [entry.policy for entry in self.assessor.archive]
+        kept = [entry.policy for entry in self.record.archive]
         self.report = report = self.learner.report(kept) if isinstance(self.learner, HasReport) else Report()
         summary = {
             "status": status,
@@ -352,13 +349,13 @@ class Session:
             "episodes": evaluation.episodes,
             "deterministic": evaluation.deterministic,
             "evaluation_seed": evaluation.seed,
-            "truncated": self.assessor.evaluator.truncated,
-            **self.measures.describe(),
+            "truncated": self.record.evaluator.truncated,
+            **self.indicators.describe(),
         }
         result = RunResult(
-            archive=self.assessor.archive,
-            objectives=self.measures.objectives,
-            units=self.measures.units,
+            archive=self.record.archive,
+            objectives=self.indicators.objectives,
+            units=self.indicators.units,
             indicators=indicators,
             manifest=self._manifest(status),
             summary=summary,
@@ -372,20 +369,22 @@ class Session:
         )
         if not evaluation.final_episodes or status != "finished":
             return result
-        table, fresh = reevaluate(result, self.assessor.evaluator, self.measures, episodes=evaluation.final_episodes)
+        table, fresh = evaluate_afresh(result, self.record.evaluator, self.indicators, episodes=evaluation.final_episodes)
         return dataclasses.replace(
             result,
             indicators={**indicators, **{f"fresh_{name}": value for name, value in fresh.items()}},
             tables={**result.tables, "fresh_evaluation": table},
         )
 
-    def _latest(self) -> Assessment:
-        assert self.assessor.latest is not None  # the first evaluation takes place before training
-        return self.assessor.latest
+    def _latest(self) -> Evaluated:
+        assert self.record.latest is not None  # the first evaluation takes place before training
+        return self.record.latest
 
     def _population(self) -> Table:
-        latest, names = self._latest(), self.measures.objectives
-        members = getattr(self.learner, "uids", range(len(latest.values)))
+        latest, names = self._latest(), self.indicators.objectives
+        uids = self.learner.uids
+        # One network may stand for other preferences than its members'.
+        members = uids if len(uids) == len(latest.values) else range(len(latest.values))
         utilities = self._utilities()
         rows: Table = []
         for i, member in enumerate(members):
@@ -400,22 +399,12 @@ class Session:
         return rows
 
     def _utilities(self) -> torch.Tensor | None:
-        """Each member's own utility at its latest evaluation, ``(n,)``: of the mean return (SER), or its mean (ESR)."""
-        task, latest = getattr(self.learner, "task", None), self._latest()
-        if task is None or task.num_members != len(latest.values):
-            return None
-        utility = task.utility.to(torch.device("cpu"))
-        if utility.criterion == "esr":
-            episodes: torch.Tensor = utility(torch.from_numpy(latest.returns)).mean(1)
-            return episodes
-        expected: torch.Tensor = utility(torch.from_numpy(latest.values))
-        return expected
+        """Each member's own utility at its latest evaluation, ``(n,)``."""
+        task, latest = self.learner.task, self._latest()
+        return None if task.num_members != len(latest.values) else own_utilities(task.utility, latest)
 
     def _preference(self) -> Preference:
-        task = getattr(self.learner, "task", None)
-        if task is None:
-            return Preference()
-        utility = task.utility
+        utility = self.learner.task.utility
 
         def vector(tensor: torch.Tensor | None) -> tuple[float, ...] | None:
             return None if tensor is None else tuple(tensor.reshape(-1, tensor.shape[-1])[0].tolist())
@@ -425,55 +414,7 @@ class Session:
         )
 
 
-def check_counters(state: State) -> None:
-    """Refuse a saved session whose counters make no sense, before anything counts on them.
-
-    Args:
-        state: Of :meth:`Session.state`.
-
-    Raises:
-        CheckpointError: Names the counter and what it holds.
-    """
-
-    def require(good: bool, name: str) -> None:
-        if not good:
-            raise CheckpointError(f"the checkpoint says {name} = {state[name]!r:.80}, which cannot be: {_ANOTHER}")
-
-    for name, least in _COUNTS.items():
-        require(type(state[name]) is int and state[name] >= least, name)
-    spent, done = state["spent"], state["env_steps"]
-    require(isinstance(spent, dict) and all(type(count) is int and count >= 0 for count in spent.values()), "spent")
-    require(spent.get("training", 0) + spent.get("search", 0) == done, "spent")
-    for name in ("metrics", "timing"):
-        rows = state[name]
-        require(isinstance(rows, list) and all(isinstance(row, dict) for row in rows), name)
-        steps = [row.get("env_steps") for row in rows]
-        require(all(type(step) is int and 0 <= step <= done for step in steps) and steps == sorted(set(steps)), name)
-    require(len(state["metrics"]) == len(state["timing"]), "timing")
-    seconds = state["seconds"]
-    require(isinstance(seconds, dict) and all(type(s) is float and math.isfinite(s) for s in seconds.values()), "seconds")
-    require(isinstance(state["started_at"], str), "started_at")
-
-
-def check_finite(policies: Sequence[Policy]) -> None:
-    """Refuse policies that diverged.
-
-    Args:
-        policies: One per member.
-
-    Raises:
-        TrainingDiverged: A parameter is not finite; names it.
-    """
-    for i, policy in enumerate(policies):
-        for name, tensor in policy.tensors().items():
-            if not bool(torch.isfinite(tensor).all()):
-                raise TrainingDiverged(
-                    f"parameter {name} of member {i} became non-finite; lower learning_rate, or scale the rewards"
-                )
-
-
 def solver_name(solver: Solver) -> str:
     """How a solver is called in titles: ``MORLD(MOSAC)``."""
-    inner = getattr(solver, "solver", None)
     name = type(solver).__name__
-    return name if inner is None else f"{name}({solver_name(inner)})"
+    return f"{name}({solver_name(solver.solver)})" if isinstance(solver, WrapsSolver) else name

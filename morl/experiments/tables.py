@@ -6,13 +6,11 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from morl.errors import CheckpointError
+from morl.evaluation.report import Table
 from morl.experiments.files import read_file, write_atomically
-
-Table: TypeAlias = list[dict[str, Any]]
-"""Rows; every row is a mapping column -> number, text or None. ``pandas.DataFrame(table)`` takes it."""
 
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:

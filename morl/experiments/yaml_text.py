@@ -56,6 +56,15 @@ for _tag, _pattern, _first in _MEANINGS:
     _Dumper.add_implicit_resolver(_tag, _pattern, list(_first))
 
 
+def _text(dumper: Any, text: str) -> Any:
+    # Line breaks of Unicode are breaks to YAML too; only between double quotes are they written as what they are.
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _refuse(problem: str, node: Any) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
@@ -203,10 +212,8 @@ def resolve(node: Any, source: str) -> Any:
 
 
 def _interpolates(node: Any) -> bool:
-    if isinstance(node, dict):
-        return any(_interpolates(value) for value in node.values())
-    if isinstance(node, list):
-        return any(_interpolates(value) for value in node)
+    if isinstance(node, (dict, list)):
+        return any(_interpolates(value) for value in (node.values() if isinstance(node, dict) else node))
     return isinstance(node, str) and "${" in node
 
 

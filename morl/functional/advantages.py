@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_EPSILON = 1e-8  # added to standard deviations
+
 
 def generalised_advantages(
     rewards: Tensor,
@@ -59,13 +61,12 @@ def generalised_advantages(
     return stacked, stacked + values
 
 
-def normalised(advantages: Tensor, mask: Tensor | None = None, *, epsilon: float = 1e-8) -> Tensor:
+def normalised(advantages: Tensor, mask: Tensor | None = None) -> Tensor:
     """Shift and scale each member's advantages to mean 0 and standard deviation 1 over its valid entries.
 
     Args:
         advantages: ``(n, ...)``.
         mask: Valid entries, ``(n, ...)`` bool; None if all are.
-        epsilon: Added to the standard deviation; unit of ``advantages``.
 
     Returns:
         ``(n, ...)``; zero where not valid.
@@ -75,7 +76,7 @@ def normalised(advantages: Tensor, mask: Tensor | None = None, *, epsilon: float
     count = valid.sum(1, keepdim=True).clamp_min(1)
     centred = torch.where(valid, flat - torch.where(valid, flat, 0.0).sum(1, keepdim=True) / count, 0.0)
     deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
-    return (centred / (deviation + epsilon)).view_as(advantages)
+    return (centred / (deviation + _EPSILON)).view_as(advantages)
 
 
 def scalarised_advantages(advantages: Tensor, weights: Tensor, mask: Tensor | None = None) -> Tensor:

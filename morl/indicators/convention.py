@@ -67,11 +67,3 @@ def hypervolume_contributions(values: npt.NDArray[np.float64], reference_point: 
 
     values = checked_values(values)
     return np.asarray(moocore.hv_contributions(values, checked_point(reference_point, values), maximise=True), dtype=np.float64)
-
-
-def igd_of(values: npt.NDArray[np.float64], known_front: npt.NDArray[np.float64], *, plus: bool) -> float:
-    """IGD or IGD+ of checked values ``(p >= 1, m)``."""
-    import moocore
-
-    function = moocore.igd_plus if plus else moocore.igd
-    return float(function(values, known_front, maximise=True))

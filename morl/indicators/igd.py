@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from morl.indicators.convention import checked_pair, igd_of
+from morl.indicators.convention import checked_pair
 
 
 def igd(values: Any, known_front: Any) -> float:
@@ -28,5 +28,7 @@ def igd(values: Any, known_front: Any) -> float:
         >>> igd([[3.0, 0.0]], [[3.0, 0.0], [0.0, 4.0]])
         2.5
     """
+    import moocore
+
     values, known_front = checked_pair(values, known_front, "known_front")
-    return igd_of(values, known_front, plus=False) if len(values) else float("inf")
+    return float(moocore.igd(values, known_front, maximise=True)) if len(values) else float("inf")

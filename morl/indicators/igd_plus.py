@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from morl.indicators.convention import checked_pair, igd_of
+from morl.indicators.convention import checked_pair
 
 
 def igd_plus(values: Any, known_front: Any) -> float:
@@ -30,5 +30,7 @@ def igd_plus(values: Any, known_front: Any) -> float:
         >>> igd_plus([[3.0, 0.0]], [[3.0, 0.0], [0.0, 4.0]])
         2.0
     """
+    import moocore
+
     values, known_front = checked_pair(values, known_front, "known_front")
-    return igd_of(values, known_front, plus=True) if len(values) else float("inf")
+    return float(moocore.igd_plus(values, known_front, maximise=True)) if len(values) else float("inf")

@@ -38,8 +38,7 @@ class Layer:
 
     def __call__(self, hidden: Array, actions: Array) -> Array:
         """Outputs before any activation: ``(B, h_{k-1})`` and ``(B, N)`` give ``(B, h_k)``."""
-        result: Array = hidden @ self.recurrent.T + actions @ self.direct.T + self.constant
-        return result
+        return np.asarray(hidden @ self.recurrent.T + actions @ self.direct.T + self.constant)
 
 
 @dataclass(frozen=True, eq=False)

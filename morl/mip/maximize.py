@@ -7,7 +7,6 @@ import heapq
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Literal, get_args
 
@@ -17,25 +16,18 @@ import numpy.typing as npt
 from envs.cormab.constraints.program import MOST_CUTS
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.mip.bounds import Bounds, Region, tighten
-from morl.mip.folded import FoldedNetwork, ReLUNetwork, check_networks
+from morl.mip.folded import Array, FoldedNetwork, ReLUNetwork, check_networks
 from morl.mip.formulations import FORMULATIONS, Formulation
 from morl.mip.model import QProgram, build
 from morl.mip.objective import Pieces, pieces
 from morl.mip.polytope import ActionPolytope
 from morl.mip.program import Program
-from morl.mip.scaling import rescaled
+from morl.mip.query import OPTIMAL_GAP, MIPResult, Outcome, Query
 from morl.mip.session import TOLERANCE, Session, Solution
 from morl.mip.walk import walk
 
-Array = npt.NDArray[np.float64]
 Method = Literal["auto", "enumerate", "program"]
-Status = Literal["optimal", "gap", "time_limit", "node_limit", "infeasible"]
 
-OPTIMAL_GAP = 1e-6
-"""Relative gap up to which an answer is called optimal."""
-RESOLUTION = 1e-6
-"""What solvers cannot tell from nothing, relative to the largest value met and to the largest effect of one unit: where the
-best value is that close to zero, its relative gap says little."""
 LISTED = 1 << 16
 """Largest set whose actions are tried one by one."""
 ROUNDS = 8
@@ -49,35 +41,12 @@ AGREEMENT = 1e-5
 _BLOCK = 1 << 12  # actions that are valued at once, few enough for a cache
 _FAR, _NEAR = 8, 2  # steps of a walk from any action, and from a good one
 _PROGRESS = 0.01  # of the distance to the floor; what a round must bring for another one to follow
-_SMALLEST = 1e-10  # value below which gaps are absolute
 _CHECK = "envs.checks.check_constraint on a small one tells where its methods differ"
 _INSIDE = 1e-5  # relative; how far inside a program's bounds the best known action is
 
 
 class DisagreementError(RuntimeError):
     """Program, network and action set do not agree, beyond what tolerances explain; never returned as an answer."""
-
-
-@dataclass(frozen=True, eq=False)
-class MIPResult:
-    """An action, what it is worth, and how much better another one could be."""
-
-    action: npt.NDArray[np.int8] | None
-    """Best action found, ``(N,)`` of zeros and ones, feasible; None if the set is empty."""
-    value: float
-    """Its scalarised value, by the network itself in float64; ``-inf`` without an action."""
-    bound: float
-    """No feasible action is worth more than this, up to the solver's tolerances."""
-    gap: float
-    """``(bound - value) / max(|value|, 1e-10)``, at least 0; infinite without an action."""
-    status: Status
-    """``optimal``: the gap is at most 1e-6, or ``bound`` and ``value`` differ by less than solvers can tell; ``gap``: it is at
-    most what was asked for; ``time_limit`` or ``node_limit``: stopped earlier, with the best action so far; ``infeasible``:
-    there is no feasible action."""
-    seconds: float
-    """Wall time, writing the program included."""
-    nodes: int = 0
-    """Of the search tree."""
 
 
 class Maximizer:
@@ -206,8 +175,8 @@ class Maximizer:
         self._look(networks, objective)
         if self.polytope.is_empty:
             return MIPResult(None, -math.inf, -math.inf, math.inf, "infeasible", time.perf_counter() - begin)
-        used, goal, unit = (networks, objective, 1.0) if self.listed is not None else rescaled(networks, objective)
-        query = _Query(used, goal, gap, math.inf if time_limit is None else begin + time_limit, unit)
+        deadline = math.inf if time_limit is None else begin + time_limit
+        query = Query(networks, objective, gap, begin, deadline, rescale=self.listed is None)
         if start is None:
             query.offer(self.polytope.example)
         elif self._contains(np.asarray(start)):
@@ -215,30 +184,22 @@ class Maximizer:
         else:
             raise ConfigurationError("start is not a feasible action; leave it out, or give one that the constraint contains")
         if self.listed is not None:
-            solution = self._try_all(query, self.listed)
+            end = self._try_all(query, self.listed)
         else:
-            solution = self._prove(query, node_limit, walked=start is not None) or self._search(query, node_limit)
+            end = self._prove(query, node_limit, walked=start is not None) or self._search(query, node_limit)
             if not self._contains(query.action):
                 raise DisagreementError(f"{type(self.constraint).__name__} holds less than it maximises over; {_CHECK}")
-        value = float(objective(np.concatenate([network(query.action[None]) for network in networks], axis=-1))[0])
-        bound = max(unit * solution.bound, value)
-        remaining = (bound - value) / max(abs(value), _SMALLEST)
-        status: Any = solution.status
-        if status == "optimal":
-            nothing = min(RESOLUTION * unit * min(query.largest, 1.0), OPTIMAL_GAP)
-            status = "optimal" if remaining <= OPTIMAL_GAP or bound - value <= nothing else "gap"
-        seconds = time.perf_counter() - begin
-        return MIPResult(query.action.astype(np.int8), value, bound, remaining, status, seconds, solution.nodes)
+        return query.answer(end)
 
-    def _try_all(self, query: _Query, listed: npt.NDArray[np.bool_]) -> _Outcome:
+    def _try_all(self, query: Query, listed: npt.NDArray[np.bool_]) -> Outcome:
         """Value every action."""
         for first in range(0, len(listed), _BLOCK):
             if query.is_late():
-                return _Outcome("time_limit", math.inf)
+                return Outcome("time_limit", math.inf)
             query.offer(listed[first : first + _BLOCK])
-        return _Outcome("optimal", query.value)
+        return Outcome("optimal", query.value)
 
-    def _prove(self, query: _Query, node_limit: int | None, *, walked: bool) -> _Outcome | None:
+    def _prove(self, query: Query, node_limit: int | None, *, walked: bool) -> Outcome | None:
         """Look for a proof that nothing is better than the best known action by more than the gap; None if there is none."""
         if not walked and not query.is_late():
             query.offer(self._walk(query, query.action, _FAR))
@@ -249,9 +210,9 @@ class Maximizer:
         for number in range(ROUNDS):
             bound = max(region.upper, cut)
             if bound <= query.floor:
-                return _Outcome("optimal", bound)
+                return Outcome("optimal", bound)
             if query.is_late():
-                return _Outcome("time_limit", bound)
+                return Outcome("time_limit", bound)
             if number > 1 and before - region.upper < _PROGRESS * (region.upper - query.floor):
                 break
             before, cut = region.upper, max(cut, query.floor)
@@ -262,15 +223,15 @@ class Maximizer:
                     query.offer(self._walk(query, action, _NEAR))
         return self._branch(query, region, cut, SPLITS if node_limit is None else min(SPLITS, node_limit))
 
-    def _branch(self, query: _Query, region: Region, cut: float, limit: int) -> _Outcome | None:
+    def _branch(self, query: Query, region: Region, cut: float, limit: int) -> Outcome | None:
         """Split the region, the part with the largest bound first; None if that does not end within the limit."""
         heap = [(-region.upper, 0, region)]
         for number in range(limit + 1):
             bound = max(-heap[0][0], cut) if heap else cut
             if bound <= query.floor:
-                return _Outcome("optimal", bound, number)
+                return Outcome("optimal", bound, number)
             if query.is_late():
-                return _Outcome("time_limit", bound, number)
+                return Outcome("time_limit", bound, number)
             if number == limit or not heap:
                 break
             part = heapq.heappop(heap)[2]
@@ -286,10 +247,10 @@ class Maximizer:
                     heapq.heappush(heap, (-half.upper, 2 * number + side, half))
         return None
 
-    def _walk(self, query: _Query, action: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+    def _walk(self, query: Query, action: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
         return walk(query.values, self._oracle, action, steps=steps, is_late=query.is_late)
 
-    def _search(self, query: _Query, node_limit: int | None) -> _Outcome:
+    def _search(self, query: Query, node_limit: int | None) -> Outcome:
         """Solve a program."""
         region = None
         if self.bounds == "cutoff":
@@ -318,13 +279,12 @@ class Maximizer:
             # What the tolerance lets through may have left more between value and bound than was asked for.
             if solution.status != "optimal" or bound - query.value <= max(query.gap, OPTIMAL_GAP) * query.size:
                 break
-        return _Outcome(solution.status, bound, solution.nodes)
+        return Outcome(solution.status, bound, solution.nodes)
 
-    def _solve(self, query: _Query, model: QProgram, program: Program, **how: Any) -> tuple[Program, Solution]:
+    def _solve(self, query: Query, model: QProgram, program: Program, **how: Any) -> tuple[Program, Solution]:
         """Solve until the answer is in the set: an action that only the solver's tolerance lets through is cut off."""
         for _ in range(MOST_CUTS):
-            left = None if query.deadline == math.inf else max(query.deadline - time.perf_counter(), 0.0)
-            solution = self.session.solve(program, gap=query.gap, time_limit=left, **how)
+            solution = self.session.solve(program, gap=query.gap, time_limit=query.time_left(), **how)
             if solution.columns is None:
                 return program, solution
             action = solution.columns[model.actions] > 0.5
@@ -335,72 +295,21 @@ class Maximizer:
             f"the rows of {type(self.constraint).__name__} allow more than {MOST_CUTS} better actions than it holds; {_CHECK}"
         )
 
-    def _take(self, query: _Query, model: QProgram, solution: Solution) -> None:
-        """Look at what the solver found, and offer it."""
+    def _take(self, query: Query, model: QProgram, solution: Solution) -> None:
+        """Look at what the solver found, and offer it; refuse an answer on which program and network do not agree."""
         if solution.status == "infeasible":
             raise DisagreementError("the program has no solution although the action set is not empty; please report this")
         if solution.columns is not None:
             action = solution.columns[model.actions] > 0.5
-            self._check(float(query.values(action[None])[0]), solution.objective, solution.bound)
+            value, objective, bound = float(query.values(action[None])[0]), solution.objective, solution.bound
+            room = AGREEMENT * (1.0 + abs(value))
+            # Units that the objective never gains from may lie above what they put out, so that the network can be better.
+            if objective > value + room or value > bound + room:
+                raise DisagreementError(
+                    f"the program says {objective} (at most {bound}), the network says {value}; try other bounds, or "
+                    "report this"
+                )
             query.offer(action)
-
-    def _check(self, value: float, objective: float, bound: float) -> None:
-        """Refuse answers on which program and network do not agree."""
-        room = AGREEMENT * (1.0 + abs(value))
-        # Units that the objective never gains from may lie above what they put out, so that the network can be better.
-        if objective > value + room or value > bound + room:
-            raise DisagreementError(
-                f"the program says {objective} (at most {bound}), the network says {value}; try other bounds, or report this"
-            )
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """How a search ended: its status, a bound of what is better than the best known action, and its nodes."""
-
-    status: str
-    bound: float
-    nodes: int = 0
-
-
-class _Query:
-    """One question, and the best action known so far."""
-
-    def __init__(self, networks: Sequence[FoldedNetwork], objective: Pieces, gap: float, deadline: float, unit: float) -> None:
-        self.networks, self.objective, self.gap, self.deadline = networks, objective, gap, deadline
-        self._smallest = _SMALLEST / unit
-        self.largest = 0.0
-        """Size of the largest value that was met."""
-        self.action = np.zeros(0, np.bool_)
-        self.value = -math.inf
-
-    def values(self, actions: npt.NDArray[Any]) -> Array:
-        """Scalarised values of actions ``(B, N)``, by the networks themselves: ``(B,)``."""
-        found = self.objective(np.concatenate([network(actions) for network in self.networks], axis=-1))
-        self.largest = max(self.largest, float(np.abs(found).max()))
-        return found
-
-    def offer(self, actions: npt.NDArray[np.bool_]) -> None:
-        """Take the best of feasible actions, ``(N,)`` or ``(B, N)``, if it is better."""
-        given = np.atleast_2d(actions)
-        values = self.values(given)
-        best = int(values.argmax())
-        if float(values[best]) > self.value:
-            self.action, self.value = given[best], float(values[best])
-
-    @property
-    def size(self) -> float:
-        """What gaps are relative to."""
-        return max(abs(self.value), self._smallest)
-
-    @property
-    def floor(self) -> float:
-        """What another action must be worth to matter; a little less than the gap allows, for rounding."""
-        return self.value + max(0.999 * self.gap, 1e-9) * self.size
-
-    def is_late(self) -> bool:
-        """Whether the time is up."""
-        return time.perf_counter() >= self.deadline
 
 
 def maximize_q(

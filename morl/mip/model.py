@@ -14,10 +14,7 @@ from morl.mip.folded import FoldedNetwork
 from morl.mip.formulations import FORMULATIONS
 from morl.mip.objective import Pieces
 from morl.mip.polytope import ActionPolytope
-from morl.mip.program import Index, Program, ProgramBuilder
-from morl.mip.units import Units
-
-Array = npt.NDArray[np.float64]
+from morl.mip.program import Array, Index, Program, ProgramBuilder, Units
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +79,7 @@ def build(
     write = FORMULATIONS[formulation]
     all_units: list[tuple[Units, ...]] = []
     for number, network in enumerate(networks):
-        sinking = sinking_units(network, objective.slopes[:, _outputs(network, number)])
+        sinking = sinking_units(network, objective.of(number, network.num_outputs))
         hidden = np.zeros(0, np.int64)
         span: LayerBounds = (np.zeros(0), np.zeros(0))
         units: list[Units] = []
@@ -104,10 +101,6 @@ def build(
     return QProgram(program, actions, tuple(all_units), tuple(tuple(layers) for layers in found))
 
 
-def _outputs(network: FoldedNetwork, number: int) -> slice:
-    return slice(number * network.num_outputs, (number + 1) * network.num_outputs)
-
-
 def _linear_parts(
     networks: Sequence[FoldedNetwork], objective: Pieces, units: Sequence[tuple[Units, ...]], actions: Index
 ) -> tuple[Index, Array, Array]:
@@ -115,7 +108,7 @@ def _linear_parts(
     columns, coefficients = [actions], [np.zeros((len(objective.offsets), len(actions)))]
     constants = objective.offsets.copy()
     for number, network in enumerate(networks):
-        slopes = objective.slopes[:, _outputs(network, number)]
+        slopes = objective.of(number, network.num_outputs)
         constants += slopes @ network.output.constant
         coefficients[0] += slopes @ network.output.direct
         if units[number]:

@@ -37,15 +37,17 @@ class Pieces:
         result: Array = (values @ self.slopes.T + self.offsets).min(-1)
         return result
 
+    def of(self, number: int, num_outputs: int) -> Array:
+        """Slopes in the outputs of one of several networks, which have equally many: ``(P, m)``."""
+        return self.slopes[:, number * num_outputs : (number + 1) * num_outputs]
+
     def worst_of(self, count: int) -> Pieces:
         """The same function, the smallest over ``count`` networks: ``(count P, count M)``."""
         slopes: Array = np.kron(np.eye(count), self.slopes).astype(np.float64)
         return Pieces(slopes, np.tile(self.offsets, count))
 
 
-def pieces(
-    num_outputs: int, *, weights: Any = None, scalarization: Any = None, ideal_point: Any = None, scale: Any = None
-) -> Pieces:
+def pieces(num_outputs: int, *, weights: Any = None, scalarization: Any = None, ideal_point: Any = None) -> Pieces:
     """Write a scalarization as the smallest of linear functions.
 
     Args:
@@ -53,7 +55,6 @@ def pieces(
         weights: Preference ``(m,)``, nonnegative and not all zero; equal weights if None.
         scalarization: A component of :mod:`morl.scalarizations`; a weighted sum if None.
         ideal_point: ``(m,)``, in the units of the outputs, where the scalarization needs one.
-        scale: Unit of each output ``(m,)``, positive; 1 if None.
 
     Returns:
         The pieces.
@@ -75,10 +76,7 @@ def pieces(
         raise ConfigurationError(f"weights must be nonnegative and not all zero, found {w.tolist()}")
     if kind.needs_ideal_point and ideal_point is None:
         raise ConfigurationError(f"{type(kind).__name__} measures a distance: give ideal_point, shape ({num_outputs},)")
-    unit = np.ones(num_outputs) if scale is None else _vector("scale", scale, num_outputs)
-    z = np.zeros(num_outputs) if ideal_point is None else _vector("ideal_point", ideal_point, num_outputs) / unit
-    found = writer(kind, w, z)
-    return Pieces(found.slopes / unit, found.offsets)
+    return writer(kind, w, np.zeros(num_outputs) if ideal_point is None else _vector("ideal_point", ideal_point, num_outputs))
 
 
 def _vector(name: str, given: Any, size: int) -> Array:
@@ -90,21 +88,10 @@ def _vector(name: str, given: Any, size: int) -> Array:
     return values
 
 
-def _weighted_sum(_kind: Any, w: Array, _z: Array) -> Pieces:
-    return Pieces(w[None], np.zeros(1))
-
-
-def _chebyshev(_kind: Any, w: Array, z: Array) -> Pieces:
-    # -max_j w_j (z_j - q_j) = min_j (w_j q_j - w_j z_j)
-    return Pieces(np.diag(w), -w * z)
-
-
-def _augmented_chebyshev(kind: Any, w: Array, z: Array) -> Pieces:
-    return Pieces(np.diag(w) + kind.rho * w, -w * z - kind.rho * (w @ z))
-
-
 _WRITERS: dict[type, Callable[[Any, Array, Array], Pieces]] = {
-    WeightedSum: _weighted_sum,
-    Chebyshev: _chebyshev,
-    AugmentedChebyshev: _augmented_chebyshev,
+    WeightedSum: lambda _kind, w, _z: Pieces(w[None], np.zeros(1)),
+    # -max_j w_j (z_j - q_j) = min_j (w_j q_j - w_j z_j)
+    Chebyshev: lambda _kind, w, z: Pieces(np.diag(w), -w * z),
+    AugmentedChebyshev: lambda kind, w, z: Pieces(np.diag(w) + kind.rho * w, -w * z - kind.rho * (w @ z)),
 }
+"""By scalarization: weights ``(m,)`` and ideal point ``(m,)`` to pieces."""

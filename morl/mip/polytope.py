@@ -18,8 +18,7 @@ _ROOM = 1e-9  # relative; what rounding may cost a bound
 
 def box(coefficients: Array) -> Array:
     """Largest value of each row of ``coefficients`` ``(U, N)`` over all of ``[0, 1]^N``, ``(U,)``."""
-    largest: Array = np.maximum(coefficients, 0.0).sum(-1)
-    return largest
+    return np.asarray(np.maximum(coefficients, 0.0).sum(-1))
 
 
 class ActionPolytope:
@@ -108,8 +107,7 @@ class Inequalities:
         best: Array = ordered[:, : self.least].sum(-1) + np.maximum(ordered[:, self.least : self.most], 0.0).sum(-1)
         for w, limit in zip(self.weights, self.limits, strict=True):
             np.minimum(best, fractional_knapsack(coefficients, w, limit), out=best)
-        bounded: Array = best + _ROOM * np.abs(coefficients).sum(-1)
-        return bounded
+        return np.asarray(best + _ROOM * np.abs(coefficients).sum(-1))
 
 
 def fractional_knapsack(coefficients: Array, weights: Array, limit: float) -> Array:
@@ -131,8 +129,7 @@ def fractional_knapsack(coefficients: Array, weights: Array, limit: float) -> Ar
     taken = np.take_along_axis(gain, order, -1)
     used = w[order]
     before = np.cumsum(used, -1) - used
-    best: Array = total + (taken * np.clip((limit - before) / used, 0.0, 1.0)).sum(-1)
-    return best
+    return np.asarray(total + (taken * np.clip((limit - before) / used, 0.0, 1.0)).sum(-1))
 
 
 def _action_rows(rows: Any) -> tuple[list[Array], list[float]]:

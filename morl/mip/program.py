@@ -74,11 +74,20 @@ class Program:
         )
 
 
+@dataclass(frozen=True)
+class Units:
+    """Columns that stand for the units of one layer, ``(h,)`` each: what a formulation leaves behind."""
+
+    hidden: Index
+    """What the units put out."""
+    switch: Index
+    """1 where a unit is on."""
+
+
 class ProgramBuilder:
     """Collects columns, rows and entries; satisfies ``envs.cormab.constraints.LinearModel``."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._entries: list[tuple[Index, Index, Array]] = []
         self._sides: list[tuple[Array, Array]] = []
         self._bounds: list[tuple[Array, Array, npt.NDArray[np.bool_]]] = []

@@ -25,13 +25,11 @@ def pyomo_model(model: QProgram) -> Any:
     program = model.program
     made = pyo.ConcreteModel()
 
-    def bounds(_: Any, column: int) -> tuple[float | None, float | None]:
-        return _finite(program.column_lower[column]), _finite(program.column_upper[column])
-
-    def domain(_: Any, column: int) -> Any:
-        return pyo.Integers if program.integer[column] else pyo.Reals
-
-    made.x = pyo.Var(range(program.num_columns), bounds=bounds, domain=domain)
+    made.x = pyo.Var(
+        range(program.num_columns),
+        bounds=lambda _, column: (_finite(program.column_lower[column]), _finite(program.column_upper[column])),
+        domain=lambda _, column: pyo.Integers if program.integer[column] else pyo.Reals,
+    )
     made.action = pyo.Reference([made.x[int(column)] for column in model.actions])
     order = np.argsort(program.row, kind="stable")
     edges = np.searchsorted(program.row[order], np.arange(program.num_rows + 1))
@@ -54,5 +52,5 @@ def pyomo_model(model: QProgram) -> Any:
     return made
 
 
-def _finite(number: float) -> float | None:
+def _finite(number: Any) -> float | None:
     return float(number) if np.isfinite(number) else None

@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from morl.mip.bounds.interval import LayerBounds, propagate
-from morl.mip.folded import FoldedNetwork, Layer
+from morl.mip.folded import Array, FoldedNetwork, Layer
 from morl.mip.objective import Pieces
 from morl.mip.polytope import box
-
-Array = npt.NDArray[np.float64]
 
 _LEAST = 1e-4  # of the piece of the objective that changes most
 _OFF = 1e-2  # a unit that is hardly ever on counts as this part of how far it is off
@@ -36,11 +33,10 @@ def rescaled(networks: Sequence[FoldedNetwork], objective: Pieces) -> tuple[list
         Networks and an objective with the same best actions, and what the new objective's values are multiplied with to get the
         old one's. The same objects and 1 where nothing is to be done.
     """
-    new, first = [], 0
+    new = []
     largest, level = np.zeros(len(objective.offsets)), objective.offsets.copy()
-    for network in networks:
-        slopes = objective.slopes[:, first : first + network.num_outputs]
-        first += network.num_outputs
+    for number, network in enumerate(networks):
+        slopes = objective.of(number, network.num_outputs)
         bounds = propagate(network, box)
         new.append(_rescaled(network, bounds))
         level += slopes @ network.output.constant
@@ -73,5 +69,4 @@ def _rescaled(network: FoldedNetwork, bounds: Sequence[LayerBounds]) -> FoldedNe
 def _power(sizes: Any, base: float) -> Array:
     """Nearest powers of ``base``; 1 for 0."""
     positive = np.where(sizes > 0, sizes, 1.0)
-    power: Array = base ** np.round(np.log(positive) / np.log(base))
-    return power
+    return np.asarray(base ** np.round(np.log(positive) / np.log(base)))

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.highs import is_worth_it, quiet_highs, run, trouble
-from morl.mip.program import Index, Program
-
-Array = npt.NDArray[np.float64]
+from morl.mip.program import Array, Index, Program
 
 TOLERANCE = 1e-7
 """Feasibility and integrality tolerance, ten times as large in a last try: what a switched-off unit may let through is this
@@ -47,7 +44,6 @@ class Session:
     """
 
     def __init__(self) -> None:
-        """Make an instance."""
         self._highs = _quiet()
         self._sent: Program | None = None
         self.passed = self.changed = 0
@@ -189,23 +185,18 @@ def _pass(highs: Any, program: Program) -> None:
 
 
 def _change(highs: Any, last: Program, program: Program) -> None:
-    import highspy
-
     for place in np.flatnonzero(program.value != last.value):
         highs.changeCoeff(int(program.row[place]), int(program.column[place]), float(program.value[place]))
-    moved = np.flatnonzero((program.row_lower != last.row_lower) | (program.row_upper != last.row_upper)).astype(np.int32)
-    if len(moved):
-        highs.changeRowsBounds(len(moved), moved, program.row_lower[moved], program.row_upper[moved])
-    moved = np.flatnonzero((program.column_lower != last.column_lower) | (program.column_upper != last.column_upper)).astype(
-        np.int32
-    )
-    if len(moved):
-        highs.changeColsBounds(len(moved), moved, program.column_lower[moved], program.column_upper[moved])
-    moved = np.flatnonzero(program.cost != last.cost).astype(np.int32)
-    if len(moved):
-        highs.changeColsCost(len(moved), moved, program.cost[moved])
-    moved = np.flatnonzero(program.integer != last.integer).astype(np.int32)
-    if len(moved):
-        kinds = np.array([int(highspy.HighsVarType.kInteger) if program.integer[c] else 0 for c in moved], np.uint8)
-        highs.changeColsIntegrality(len(moved), moved, kinds)
+    for change, *names in (
+        (highs.changeRowsBounds, "row_lower", "row_upper"),
+        (highs.changeColsBounds, "column_lower", "column_upper"),
+        (highs.changeColsCost, "cost"),
+        (highs.changeColsIntegrality, "integer"),
+    ):
+        now = [getattr(program, name) for name in names]
+        moved = np.any([new != getattr(last, name) for new, name in zip(now, names, strict=True)], axis=0)
+        places = np.flatnonzero(moved).astype(np.int32)
+        if len(places):
+            # Integrality is a number of its own kind.
+            change(len(places), places, *(new[places].astype(np.uint8 if new.dtype == np.bool_ else np.float64) for new in now))
     highs.changeObjectiveOffset(program.offset)

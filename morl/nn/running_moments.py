@@ -85,8 +85,8 @@ class RunningMoments:
         for tensor in (self.mean, self.variance, self.count):
             tensor[target] = tensor[source]
 
-    def reindexed(self, source: Sequence[int]) -> RunningMoments:
-        """The moments of a reindexed population; each new member takes over those of ``source``."""
+    def reindexed(self, source: Sequence[int], fresh: Sequence[bool] | None = None) -> RunningMoments:
+        """The moments of a reindexed population; each new member, fresh or not, takes over those of ``source``."""
         index = torch.as_tensor(list(source), dtype=torch.int64)
         followed = None if self._left_out is None else ~self._left_out
         other = RunningMoments(len(source), self.mean.shape[1], device=self.mean.device, memory=self.memory, followed=followed)

@@ -157,8 +157,7 @@ def _gains_again(function: SetFunction, scale: Tensor) -> npt.NDArray[np.bool_]:
     state = function.start(function.num_elements, capacity=2)
     alone = (function.advance(state, everything) * scale).sum(-1)
     second = (function.gain(state, everything) * scale).sum(-1)
-    gains: npt.NDArray[np.bool_] = (second > _ROUNDING * alone).numpy()
-    return gains
+    return np.asarray((second > _ROUNDING * alone).numpy())
 
 
 def _largest(gains: npt.NDArray[np.float64], number: int, often: bool) -> float:

@@ -87,7 +87,6 @@ class _TimeExpanded:
     """The program: columns and rows so far, and the flow through the layers."""
 
     def __init__(self, walks: Walks, *, integer: bool) -> None:
-        self._lower: list[Floats] = []
         self._upper: list[Floats] = []
         self._integer: list[npt.NDArray[np.bool_]] = []
         self._rows: list[tuple[float, float, Ints, Floats]] = []
@@ -110,30 +109,26 @@ class _TimeExpanded:
     def _layers(self, integer: bool) -> None:
         reached = self._walks.reachable().numpy()
         self._times: list[tuple[Ints, Ints]] = []
-        usage: list[tuple[Ints, Ints]] = []
-        arriving: tuple[Ints, Ints] | None = None
         for step in range(self._walks.horizon):
             edges = np.flatnonzero(reached[step][self.origins])
             columns = self.columns(edges.size, upper=1.0, integer=integer)
-            self._times.append((edges, columns))
-            usage.append((edges, columns))
             for node in np.flatnonzero(reached[step]):
                 out = columns[self.origins[edges] == node]
-                if arriving is None:
+                if not step:
                     self.row(1.0, 1.0, out, np.ones(out.size))
                 else:
-                    into = arriving[1][self.targets[arriving[0]] == node]
+                    before, arriving = self._times[-1]
+                    into = arriving[self.targets[before] == node]
                     self.row(0.0, 0.0, np.append(out, into), np.append(np.ones(out.size), -np.ones(into.size)))
-            arriving = (edges, columns)
+            self._times.append((edges, columns))
         # How often an edge is used in all.
         self.edges = self.columns(self.origins.size, upper=np.inf)
         for edge, column in enumerate(self.edges):
-            used = np.concatenate([columns[edges == edge] for edges, columns in usage])
+            used = np.concatenate([columns[edges == edge] for edges, columns in self._times])
             self.row(0.0, 0.0, np.append(used, column), np.append(np.ones(used.size), -1.0))
 
     def columns(self, number: int, *, upper: float | Floats, integer: bool = False) -> Ints:
         """Add nonnegative columns and return their numbers."""
-        self._lower.append(np.zeros(number))
         self._upper.append(np.broadcast_to(np.asarray(upper, np.float64), number).copy())
         self._integer.append(np.full(number, integer))
         self.num_columns += number
@@ -203,7 +198,7 @@ class _TimeExpanded:
         kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
         model.num_col_, model.num_row_ = self.num_columns, len(self._rows)
         model.col_cost_, model.offset_ = cost / unit, self._constant / unit
-        model.col_lower_, model.col_upper_ = np.concatenate(self._lower), np.concatenate(self._upper)
+        model.col_lower_, model.col_upper_ = np.zeros(self.num_columns), np.concatenate(self._upper)
         if integer.any():
             model.integrality_ = [kinds[flag] for flag in integer.tolist()]
         model.row_lower_, model.row_upper_ = (np.array([row[side] for row in self._rows]) for side in (0, 1))
@@ -316,10 +311,6 @@ def _truncate(function: Truncate, graph: _TimeExpanded) -> list[Term]:
     return found
 
 
-def _stack(function: Stack, graph: _TimeExpanded) -> list[Term]:
-    return [term for part in function.functions for term in linear_form(part, graph)]
-
-
 _FORMS: dict[type[SetFunction], Callable[[Any, _TimeExpanded], list[Term]]] = {
     Modular: _modular,
     Coverage: _coverage,
@@ -327,5 +318,5 @@ _FORMS: dict[type[SetFunction], Callable[[Any, _TimeExpanded], list[Term]]] = {
     FacilityLocation: _facility_location,
     WeightedSum: _weighted_sum,
     Truncate: _truncate,
-    Stack: _stack,
+    Stack: lambda function, graph: [term for part in function.functions for term in linear_form(part, graph)],
 }

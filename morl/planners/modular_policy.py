@@ -3,14 +3,12 @@ r"""Exact policy for the modular relaxation, :math:`\max \mathbb{E} \sum_h F(\{s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from morl.fields import Repeats, Seed
-from morl.planners.closed_loop import play
-from morl.planners.planner import Planner, Walks
+from morl.planners.closed_loop import ClosedLoop, Rule
+from morl.planners.planner import Walks
 
 
 def backward_induction(walks: Walks, rewards: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,7 +32,7 @@ def backward_induction(walks: Walks, rewards: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModularPolicy(Planner):
+class ModularPolicy(ClosedLoop):
     r"""Maximise :math:`\mathbb{E} \sum_h F(\{s_h\})`, the sum of what the visits are worth alone, by backward induction.
 
     It pays again for what was seen already, so it tends to stay where it is best. If no node can be visited twice, its value
@@ -43,14 +41,9 @@ class ModularPolicy(Planner):
     the same guarantee.
     """
 
-    episodes: Repeats = 1000
-    """Episodes that estimate the value in a world that slips."""
-    seed: Seed = 0
-    """Of the slips."""
-
-    def _plan(self, walks: Walks) -> dict[str, Any]:
+    def _rule(self, walks: Walks) -> Rule:
         policy = self.policy(walks)
-        return play(walks, lambda step, nodes, _: policy[step, nodes], episodes=self.episodes, seed=self.seed)
+        return lambda step, nodes, _: policy[step, nodes]
 
     @staticmethod
     def policy(walks: Walks) -> Tensor:

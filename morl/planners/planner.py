@@ -144,14 +144,7 @@ class Plan:
 
     def row(self) -> dict[str, Any]:
         """A row of a table of results."""
-        return {
-            "planner": self.planner,
-            "value": self.value,
-            "standard_error": self.standard_error,
-            "bound": self.bound,
-            "status": self.status,
-            "seconds": self.seconds,
-        }
+        return {name: getattr(self, name) for name in ("planner", "value", "standard_error", "bound", "status", "seconds")}
 
 
 @dataclass(frozen=True, kw_only=True)

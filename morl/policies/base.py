@@ -17,25 +17,30 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.action_spaces import discrete_start
+from morl.action_spaces import MOST_OPTIONS, FiniteActions, discrete_start, finite_actions
 from morl.errors import CheckpointError, ConfigurationError, ShapeError
 from morl.observations import Layout, Misfit, one_or_batch
-from morl.protocols import Memory
+from morl.protocols import Memory, Policy
+from morl.spaces import space_to_json
 
 FORMAT = 1
 """Version of the policy files."""
 
 
-class BasePolicy(ABC):
-    """Base of the policy snapshots. Implements :class:`morl.protocols.Policy` on top of two methods.
+class BasePolicy(Policy, ABC):
+    """Base of the policy snapshots, on top of two methods.
 
     A subclass acts for ``p`` stacked policies at once: every tensor it owns has the policies on axis 0, so that a whole
     population or archive is evaluated with batched products. A single policy is ``p = 1``.
     """
 
     kind: ClassVar[str]
+    takes_weights: ClassVar[bool] = False
+    """Whether one policy serves any preference: it acts by the weights that it is given."""
     observation_space: gym.Space[Any]
     action_space: gym.Space[Any]
+    joint_actions: bool = True
+    """Whether a finite action is one choice among all combinations of its components, the last one fastest."""
 
     @abstractmethod
     def act_stacked(
@@ -48,9 +53,13 @@ class BasePolicy(ABC):
     ) -> Tensor:
         """Act for all stacked policies: raw observations ``(p, B, *shape)`` -> actions ``(p, B, ...)``."""
 
-    @abstractmethod
     def config(self) -> dict[str, Any]:
-        """What JSON can hold: with :meth:`tensors` enough to rebuild the policy."""
+        """What JSON can hold: with :meth:`tensors` enough to rebuild the policy; a subclass adds what only it has."""
+        return {
+            "kind": self.kind,
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+        }
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -83,6 +92,11 @@ class BasePolicy(ABC):
         shapes = {name: list(tensor.shape[1:]) for name, tensor in self.tensors().items()}
         return json.dumps([self.kind, self.config(), shapes], sort_keys=True)
 
+    def at(self, weights: npt.NDArray[np.float64]) -> BasePolicy:
+        """The policy that acts by weights ``(m,)`` where none are given; itself, if it takes none."""
+        del weights
+        return self
+
     def stacked_memory(self, policies: int, batch: int) -> Memory:
         """Memory at the start of episodes, ``(p, B, ...)``."""
         del policies, batch
@@ -102,8 +116,12 @@ class BasePolicy(ABC):
         return memory
 
     def memory(self, batch: int) -> Memory:
-        """Memory at the start of ``batch`` episodes; see :meth:`morl.protocols.Policy.memory`."""
         return {key: value[0] for key, value in self.stacked_memory(1, batch).items()}
+
+    @cached_property
+    def finite(self) -> FiniteActions | None:
+        """The choices of finite actions; None for a box of real numbers."""
+        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS if self.joint_actions else 0)
 
     @cached_property
     def _layout(self) -> Layout:
@@ -167,7 +185,6 @@ class BasePolicy(ABC):
     def observe(
         self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, next_observations: Tensor, done: Tensor
     ) -> Memory:
-        """Carry the memory over one step; see :meth:`morl.protocols.Policy.observe`."""
         del next_observations
         stacked = {key: value.unsqueeze(0) for key, value in memory.items()}
         step = (part.unsqueeze(0) for part in (observations, actions - discrete_start(self.action_space), rewards, done))

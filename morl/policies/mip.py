@@ -17,13 +17,13 @@ from morl.actions import ActionOptimizer, ActionProblem
 from morl.actions.base import ActionMaximizer
 from morl.errors import CapabilityError, CheckpointError
 from morl.nn.action_values import ActionValueNet, FoldedValues
-from morl.policies.base import BasePolicy
+from morl.policies.parametric import ParametricPolicy
 from morl.protocols import Memory
-from morl.spaces import ObservationEncoder, space_from_json, space_to_json
+from morl.spaces import space_from_json
 
 
 @dataclass(frozen=True, eq=False)
-class MIPPolicy(BasePolicy):
+class MIPPolicy(ParametricPolicy):
     """A Q-network over binary actions whose best feasible action is found by an action optimiser at each step.
 
     The values are in return units, so that they can be read; the network itself works on normalised ones.
@@ -44,17 +44,13 @@ class MIPPolicy(BasePolicy):
     """``weights``, ``scale`` and ``offset``, each ``(p, m)``."""
 
     @cached_property
-    def _encoder(self) -> ObservationEncoder:
-        return ObservationEncoder(self.observation_space)
-
-    @cached_property
     def maximizer(self) -> ActionMaximizer:
         """The live optimiser; that of ``MIP`` keeps the bounds and gaps of the last call as ``results``."""
         return self.optimizer.make(self.constraint)
 
     def folded(self, observations: Tensor) -> FoldedValues:
         """Values as functions of the action, in return units and float64, at raw observations ``(p, B, *space.shape)``."""
-        encoded = self._encoder(observations).double()
+        encoded = self._inputs(observations).double()
         folded = self.network.fold([p.double() for p in self.parameters], encoded)
         return folded.in_units(self.extras["scale"].double(), self.extras["offset"].double())
 
@@ -66,7 +62,7 @@ class MIPPolicy(BasePolicy):
         deterministic: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """See :meth:`BasePolicy.act_stacked`; there is nothing random about this policy."""
+        # There is nothing random about this policy.
         preference = self.extras["weights"]
         if weights is not None:
             if not bool((weights == weights[:, :1]).all()):
@@ -82,38 +78,24 @@ class MIPPolicy(BasePolicy):
         return self.folded(seen.expand(p, *seen.shape))(chosen.expand(p, *chosen.shape).unsqueeze(2)).squeeze(2)
 
     def config(self) -> dict[str, Any]:
-        """See :meth:`BasePolicy.config`."""
-        return {
-            "kind": self.kind,
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
+        return super().config() | {
             "network": {**dataclasses.asdict(self.network), "hidden": list(self.network.hidden)},
             "optimizer": optimizer_to_json(self.optimizer),
             "constraint": constraint_to_json(self.constraint),
         }
 
-    def tensors(self) -> dict[str, Tensor]:
-        """See :meth:`BasePolicy.tensors`."""
-        return {**{f"parameters/{i}": p for i, p in enumerate(self.parameters)}, **self.extras}
-
     @classmethod
-    def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> MIPPolicy:
-        """See :meth:`BasePolicy.from_parts`."""
+    def _own_fields(cls, config: dict[str, Any]) -> dict[str, Any]:
         from envs.cormab.actions import FeasibleActions
 
         constraint = constraint_from_json(config["constraint"])
-        space = space_from_json(config["action_space"])
-        assert isinstance(space, spaces.MultiBinary)
-        count = sum(name.startswith("parameters/") for name in tensors)
-        return cls(
-            observation_space=space_from_json(config["observation_space"]),
-            action_space=FeasibleActions(constraint),
-            network=ActionValueNet(**{**config["network"], "hidden": tuple(config["network"]["hidden"])}),
-            optimizer=optimizer_from_json(config["optimizer"]),
-            constraint=constraint,
-            parameters=[tensors[f"parameters/{i}"] for i in range(count)],
-            extras={name: tensor for name, tensor in tensors.items() if not name.startswith("parameters/")},
-        )
+        assert isinstance(space_from_json(config["action_space"]), spaces.MultiBinary)
+        return {
+            "action_space": FeasibleActions(constraint),
+            "network": ActionValueNet(**{**config["network"], "hidden": tuple(config["network"]["hidden"])}),
+            "optimizer": optimizer_from_json(config["optimizer"]),
+            "constraint": constraint,
+        }
 
 
 def optimizer_to_json(optimizer: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -11,19 +10,16 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from morl.action_spaces import MOST_OPTIONS, BoxActions, FiniteActions, box_actions, finite_actions
-from morl.nn.distributions import squashed_log_std
 from morl.nn.stacked import StackedMLP
-from morl.policies.base import BasePolicy
+from morl.policies.parametric import HeadPolicy
 from morl.protocols import Memory
-from morl.spaces import ObservationEncoder, space_from_json, space_to_json
 
 Head = Literal["squashed_gaussian", "gaussian", "categorical", "greedy_q"]
 """How network outputs become actions."""
 
 
 @dataclass(frozen=True, eq=False)
-class MLPPolicy(BasePolicy):
+class MLPPolicy(HeadPolicy):
     """A stacked perceptron with an action head.
 
     Heads: ``squashed_gaussian`` (means and log standard deviations of a tanh-squashed Gaussian on a bounded box),
@@ -51,63 +47,12 @@ class MLPPolicy(BasePolicy):
     joint_actions: bool = False
     """Whether outputs stand for combinations of components; makes no difference to a Discrete space."""
 
-    @cached_property
-    def _encoder(self) -> ObservationEncoder:
-        return ObservationEncoder(self.observation_space)
-
-    @cached_property
-    def finite(self) -> FiniteActions | None:
-        """The choices of finite actions; None for a box of real numbers."""
-        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS if self.joint_actions else 0)
-
-    @cached_property
-    def _box(self) -> BoxActions:
-        assert isinstance(self.action_space, spaces.Box)
-        return box_actions(self.action_space, self.parameters[0].device)
-
-    def act_stacked(
-        self,
-        observations: Tensor,
-        memory: Memory,
-        weights: Tensor | None,
-        deterministic: bool,
-        generator: torch.Generator | None,
-    ) -> Tensor:
-        """See :meth:`BasePolicy.act_stacked`."""
-        inputs = self._encoder(observations)
-        if "mean" in self.extras:
-            inputs = (inputs - self.extras["mean"].unsqueeze(1)) / self.extras["std"].unsqueeze(1)
+    def _outputs(self, inputs: Tensor, memory: Memory) -> Tensor:
         if self.accrued_gamma is not None:
             inputs = torch.cat([inputs, memory["accrued"] / self.extras["accrued_scale"].unsqueeze(1)], dim=-1)
-        outputs = self.network(self.parameters, inputs)
-        return self._actions(outputs, weights, deterministic, generator)
-
-    def _actions(
-        self, outputs: Tensor, weights: Tensor | None, deterministic: bool, generator: torch.Generator | None
-    ) -> Tensor:
-        if (finite := self.finite) is not None:
-            if self.head == "greedy_q":
-                preference = self.extras["weights"].unsqueeze(1) if weights is None else weights
-                q: Tensor = outputs.unflatten(-1, (-1, preference.shape[-1]))
-                return finite.actions(finite.best((q * preference.unsqueeze(-2)).sum(-1)))
-            if deterministic:
-                return finite.actions(finite.best(outputs))
-            shape = finite.noise_shape(tuple(outputs.shape[:-1]))
-            return finite.actions(finite.sample(outputs, torch.rand(shape, generator=generator, device=outputs.device)))
-        box = self._box
-        mean, raw = outputs.chunk(2, dim=-1) if self.head == "squashed_gaussian" else (outputs, None)
-        if not deterministic:
-            log_std = self.extras["log_std"].unsqueeze(1) if raw is None else squashed_log_std(raw)
-            mean = mean + log_std.exp() * torch.randn(mean.shape, generator=generator, device=mean.device)
-        if self.head == "squashed_gaussian":
-            flat = torch.addcmul(box.offset, torch.tanh(mean), box.scale)
-        else:
-            flat = box.clip(mean * box.scale + box.offset)
-        actions: Tensor = flat.reshape(*flat.shape[:-1], *(self.action_space.shape or ()))
-        return actions
+        return self.network(self.parameters, inputs)
 
     def stacked_memory(self, policies: int, batch: int) -> Memory:
-        """See :meth:`BasePolicy.stacked_memory`."""
         if self.accrued_gamma is None:
             return {}
         scale = self.extras["accrued_scale"]
@@ -117,7 +62,6 @@ class MLPPolicy(BasePolicy):
         }
 
     def observe_stacked(self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, done: Tensor) -> Memory:
-        """See :meth:`BasePolicy.observe_stacked`."""
         del observations, actions
         if self.accrued_gamma is None:
             return memory
@@ -126,17 +70,13 @@ class MLPPolicy(BasePolicy):
         return {"accrued": accrued, "discount": memory["discount"] * self.accrued_gamma * running + (1 - running)}
 
     def config(self) -> dict[str, Any]:
-        """See :meth:`BasePolicy.config`."""
         network = {
             "inputs": self.network.inputs,
             "hidden": list(self.network.hidden),
             "outputs": self.network.outputs,
             "activation": self.network.activation,
         }
-        return {
-            "kind": self.kind,
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
+        return super().config() | {
             "network": network,
             "head": self.head,
             "accrued_gamma": self.accrued_gamma,
@@ -144,27 +84,16 @@ class MLPPolicy(BasePolicy):
             **({"joint_actions": True} if self.joint_actions and not isinstance(self.action_space, spaces.Discrete) else {}),
         }
 
-    def tensors(self) -> dict[str, Tensor]:
-        """See :meth:`BasePolicy.tensors`."""
-        return {**{f"parameters/{i}": p for i, p in enumerate(self.parameters)}, **self.extras}
-
     def layout(self) -> dict[str, list[str]]:
-        """See :meth:`BasePolicy.layout`."""
         axes = {f"parameters/{i}": ["policy", *names] for i, names in enumerate(self.network.axes)}
         last = {"log_std": "action", "weights": "objective", "accrued_scale": "objective", "mean": "in", "std": "in"}
         return axes | {name: ["policy", last[name]] for name in self.extras}
 
     @classmethod
-    def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> MLPPolicy:
-        """See :meth:`BasePolicy.from_parts`."""
-        count = sum(name.startswith("parameters/") for name in tensors)
-        return cls(
-            observation_space=space_from_json(config["observation_space"]),
-            action_space=space_from_json(config["action_space"]),
-            network=StackedMLP(**{**config["network"], "hidden": tuple(config["network"]["hidden"])}),
-            head=config["head"],
-            parameters=[tensors[f"parameters/{i}"] for i in range(count)],
-            extras={name: tensor for name, tensor in tensors.items() if not name.startswith("parameters/")},
-            accrued_gamma=config["accrued_gamma"],
-            joint_actions=config.get("joint_actions", False),
-        )
+    def _own_fields(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "network": StackedMLP(**{**config["network"], "hidden": tuple(config["network"]["hidden"])}),
+            "head": config["head"],
+            "accrued_gamma": config["accrued_gamma"],
+            "joint_actions": config.get("joint_actions", False),
+        }

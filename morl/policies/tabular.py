@@ -10,10 +10,9 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
-from morl.action_spaces import MOST_OPTIONS, FiniteActions, finite_actions
 from morl.policies.base import BasePolicy
 from morl.protocols import Memory
-from morl.spaces import StateIndexer, space_from_json, space_to_json
+from morl.spaces import StateIndexer, space_from_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +30,6 @@ class TabularPolicy(BasePolicy):
     def _indexer(self) -> StateIndexer:
         return StateIndexer(self.observation_space)
 
-    @cached_property
-    def _finite(self) -> FiniteActions | None:
-        return finite_actions(self.action_space, joint_limit=MOST_OPTIONS)
-
     def act_stacked(
         self,
         observations: Tensor,
@@ -43,28 +38,16 @@ class TabularPolicy(BasePolicy):
         deterministic: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """See :meth:`BasePolicy.act_stacked`; a table is deterministic."""
         del memory, weights, deterministic, generator
         chosen = self.actions.gather(1, self._indexer(observations))
-        return chosen if self._finite is None else self._finite.actions(chosen)
-
-    def config(self) -> dict[str, Any]:
-        """See :meth:`BasePolicy.config`."""
-        return {
-            "kind": self.kind,
-            "observation_space": space_to_json(self.observation_space),
-            "action_space": space_to_json(self.action_space),
-        }
+        return chosen if self.finite is None else self.finite.actions(chosen)
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :meth:`BasePolicy.tensors`."""
         return {"actions": self.actions}
 
     def layout(self) -> dict[str, list[str]]:
-        """See :meth:`BasePolicy.layout`."""
         return {"actions": ["policy", "state"]}
 
     @classmethod
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> TabularPolicy:
-        """See :meth:`BasePolicy.from_parts`."""
         return cls(space_from_json(config["observation_space"]), space_from_json(config["action_space"]), tensors["actions"])

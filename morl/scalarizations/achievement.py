@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from morl.fields import CheckedFields, NonNegative
-from morl.scalarizations.base import distance, largest
+from morl.fields import NonNegative
+from morl.scalarizations.base import FromIdealPoint, largest
 
 _SMALLEST_WEIGHT = 1e-10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Achievement(CheckedFields):
+class Achievement(FromIdealPoint):
     r"""Smallest lead over an aspiration point, each objective in units of its weight.
 
     The weights act as tolerances: an objective with a small weight must come close to the point first. The point
@@ -34,23 +34,5 @@ class Achievement(CheckedFields):
     rho: NonNegative = 0.0
     """Factor of the sum, per return unit, ``>= 0``; a small positive one excludes weakly dominated points."""
 
-    is_linear: ClassVar[bool] = False
-    needs_ideal_point: ClassVar[bool] = True
-
-    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: Aspiration point ``(..., m)``, return units.
-
-        Returns:
-            ``(...)``; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-            ConfigurationError: ``ideal_point`` is missing.
-        """
-        shortfall, weights = distance("Achievement", values, weights, ideal_point)
+    def _worth(self, shortfall: Any, weights: Any) -> Any:
         return -largest(shortfall / weights.clip(_SMALLEST_WEIGHT)) - self.rho * shortfall.sum(-1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from morl.fields import CheckedFields, NonNegative
-from morl.scalarizations.base import distance, largest
+from morl.fields import NonNegative
+from morl.scalarizations.base import FromIdealPoint, largest
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentedChebyshev(CheckedFields):
+class AugmentedChebyshev(FromIdealPoint):
     r"""Chebyshev plus a small weighted sum.
 
     The sum breaks the ties in which one objective could still be improved at no cost to the largest shortfall, so the
@@ -30,24 +30,6 @@ class AugmentedChebyshev(CheckedFields):
     rho: NonNegative = 0.05
     """Factor of the sum, unitless, ``>= 0``."""
 
-    is_linear: ClassVar[bool] = False
-    needs_ideal_point: ClassVar[bool] = True
-
-    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: Best value per objective ``(..., m)``, return units.
-
-        Returns:
-            ``(...)``, return units; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-            ConfigurationError: ``ideal_point`` is missing.
-        """
-        shortfall, weights = distance("AugmentedChebyshev", values, weights, ideal_point)
+    def _worth(self, shortfall: Any, weights: Any) -> Any:
         weighted = weights * shortfall
         return -largest(weighted) - self.rho * weighted.sum(-1)

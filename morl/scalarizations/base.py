@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from morl.errors import ConfigurationError, ShapeError
+from morl.fields import CheckedFields
 
 
 @runtime_checkable
@@ -40,6 +42,21 @@ class Scalarization(Protocol):
             ConfigurationError: The ideal point is needed and missing.
         """
         ...
+
+
+class FromIdealPoint(CheckedFields, ABC):
+    """Base of the scalarizations that measure from an ideal point."""
+
+    is_linear: ClassVar[bool] = False
+    needs_ideal_point: ClassVar[bool] = True
+
+    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
+        """Scalarise vector values; see :class:`Scalarization`."""
+        return self._worth(*distance(type(self).__name__, values, weights, ideal_point))
+
+    @abstractmethod
+    def _worth(self, shortfall: Any, weights: Any) -> Any:
+        """The result ``(...)`` for what is missing to the ideal point, ``(..., m)``."""
 
 
 def aligned(values: Any, weights: Any) -> tuple[Any, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from morl.scalarizations.base import distance, largest
+from morl.scalarizations.base import FromIdealPoint, largest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chebyshev:
+class Chebyshev(FromIdealPoint):
     r"""Minus the largest weighted shortfall from the ideal point.
 
     With positive weights it reaches every point of the front, also of a concave one, and weakly dominated ones beside
@@ -33,23 +33,5 @@ class Chebyshev:
         (-5.0, -2.0)
     """
 
-    is_linear: ClassVar[bool] = False
-    needs_ideal_point: ClassVar[bool] = True
-
-    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: Best value per objective ``(..., m)``, return units.
-
-        Returns:
-            ``(...)``, return units; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-            ConfigurationError: ``ideal_point`` is missing.
-        """
-        shortfall, weights = distance("Chebyshev", values, weights, ideal_point)
+    def _worth(self, shortfall: Any, weights: Any) -> Any:
         return -largest(weights * shortfall)

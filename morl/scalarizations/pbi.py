@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from morl.fields import CheckedFields, NonNegative
-from morl.scalarizations.base import distance, norm
+from morl.fields import NonNegative
+from morl.scalarizations.base import FromIdealPoint, norm
 
 
 @dataclass(frozen=True, kw_only=True)
-class PBI(CheckedFields):
+class PBI(FromIdealPoint):
     r"""Distance to the ideal point along the preference, plus a penalty for leaving that direction.
 
-    With :math:`d = z - v`, :math:`\hat w = w / \lVert w \rVert`:
+    With :math:`d = z - v`, :math:`\hat w = w / \lVert w \rVert`, weights not all zero:
 
     .. math::
         g(v \mid w, z) = -(d_1 + \theta d_2), \quad d_1 = \langle d, \hat w \rangle, \quad
@@ -39,25 +39,7 @@ class PBI(CheckedFields):
     theta: NonNegative = 5.0
     """Penalty factor, unitless, ``>= 0``. Default from Zhang and Li 2007."""
 
-    is_linear: ClassVar[bool] = False
-    needs_ideal_point: ClassVar[bool] = True
-
-    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, not all zero, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: Best value per objective ``(..., m)``, return units.
-
-        Returns:
-            ``(...)``, return units; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-            ConfigurationError: ``ideal_point`` is missing.
-        """
-        d, weights = distance("PBI", values, weights, ideal_point)
+    def _worth(self, d: Any, weights: Any) -> Any:
         direction = weights / norm(weights)[..., None]
         along = (d * direction).sum(-1)
         return -(along + self.theta * norm(d - along[..., None] * direction))

@@ -39,20 +39,7 @@ class Saturate(CheckedFields):
     needs_ideal_point: ClassVar[bool] = True
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: ``(..., m)``, return units.
-
-        Returns:
-            ``(...)``, return units; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-            ConfigurationError: ``ideal_point`` is missing.
-        """
+        """Scalarise vector values; see :class:`~morl.scalarizations.Scalarization`."""
         target = ideal_point
         if target is not None:
             target = self.level * (target if isinstance(target, Tensor) else np.asarray(target))

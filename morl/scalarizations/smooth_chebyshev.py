@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from morl.fields import CheckedFields, Positive
-from morl.scalarizations.base import distance, log_sum_exp
+from morl.fields import Positive
+from morl.scalarizations.base import FromIdealPoint, log_sum_exp
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothChebyshev(CheckedFields):
+class SmoothChebyshev(FromIdealPoint):
     r"""Chebyshev with a smooth maximum: differentiable everywhere, every objective keeps a gradient.
 
     It lies below :class:`Chebyshev` by at most :math:`\mu \ln m`.
@@ -30,23 +30,5 @@ class SmoothChebyshev(CheckedFields):
     mu: Positive = 0.1
     """Smoothing, in (scaled) return units, ``> 0``; smaller is closer to the maximum."""
 
-    is_linear: ClassVar[bool] = False
-    needs_ideal_point: ClassVar[bool] = True
-
-    def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: Best value per objective ``(..., m)``, return units.
-
-        Returns:
-            ``(...)``, return units; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-            ConfigurationError: ``ideal_point`` is missing.
-        """
-        shortfall, weights = distance("SmoothChebyshev", values, weights, ideal_point)
+    def _worth(self, shortfall: Any, weights: Any) -> Any:
         return -self.mu * log_sum_exp(weights * shortfall / self.mu)

@@ -30,18 +30,6 @@ class WeightedSum:
     needs_ideal_point: ClassVar[bool] = False
 
     def __call__(self, values: Any, weights: Any, *, ideal_point: Any = None) -> Any:
-        """Scalarise vector values.
-
-        Args:
-            values: Vector values, ``(..., m)``, return units; larger is better.
-            weights: Preferences, ``(..., m)``; broadcasts against ``values``.
-            ideal_point: Not used.
-
-        Returns:
-            ``(...)``, return units; larger is better.
-
-        Raises:
-            ShapeError: The shapes disagree.
-        """
+        """Scalarise vector values, without an ideal point; see :class:`~morl.scalarizations.Scalarization`."""
         values, weights = aligned(values, weights)
         return (values * weights).sum(-1)

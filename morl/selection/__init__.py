@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from morl.selection.round_robin import RoundRobin
+from morl.selection.standing import Standing
 
 
 @runtime_checkable
 class Selection(Protocol):
-    """A pure function from the number of the turn to the members that learn in it; implementations are frozen dataclasses."""
+    """A pure function from the standing of a population to the members that learn; implementations are frozen dataclasses."""
 
-    def __call__(self, turn: int, num_members: int) -> list[int]:
+    def __call__(self, standing: Standing) -> list[int]:
         """Choose members.
 
         Args:
-            turn: Number of the turn, ``>= 0``.
-            num_members: Size of the population, ``>= 1``.
+            standing: What is known of them.
 
         Returns:
             Indices of the members that learn, at least one, without repetition.
@@ -24,4 +24,4 @@ class Selection(Protocol):
         ...
 
 
-__all__ = ["RoundRobin", "Selection"]
+__all__ = ["RoundRobin", "Selection", "Standing"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from morl.selection.standing import Standing
+
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRobin:
@@ -12,19 +14,8 @@ class RoundRobin:
     Source:
         Felten et al. 2024, selection "turn by turn". Deviations: none.
 
-    Example:
-        >>> [RoundRobin()(turn, 3) for turn in range(4)]
-        [[0], [1], [2], [0]]
     """
 
-    def __call__(self, turn: int, num_members: int) -> list[int]:
-        """Choose the next member.
-
-        Args:
-            turn: Number of the turn, ``>= 0``.
-            num_members: Size of the population, ``>= 1``.
-
-        Returns:
-            Its index, in a list.
-        """
-        return [turn % num_members]
+    def __call__(self, standing: Standing) -> list[int]:
+        """The index of the next member, in a list; see :class:`morl.selection.Selection`."""
+        return [standing.turn % standing.num_members]

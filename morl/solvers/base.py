@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from morl.errors import ConfigurationError
+import torch
+
+from morl.capabilities import HasReplay
+from morl.errors import CapabilityError, ConfigurationError
 from morl.fields import CheckedFields
+from morl.task import Task, Utility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
-
-    from morl.experiments.evaluation import Evaluation
+    from morl.evaluation import Evaluation
     from morl.experiments.result import RunResult
     from morl.problem import EnvLike
-    from morl.protocols import EnvFactory, Solver
+    from morl.protocols import EnvFactory, Learner
     from morl.scalarizations import Scalarization
 
 
@@ -43,7 +46,7 @@ class RunnableSolver(CheckedFields):
             env_steps: Budget in environment steps, summed over members; evaluation is counted apart.
             seed: Seed of the run.
             device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-            evaluation: How policies are judged; the defaults of :class:`~morl.experiments.evaluation.Evaluation` if None.
+            evaluation: How policies are judged; the defaults of :class:`~morl.evaluation.Evaluation` if None.
             out: Directory to write the run to; None keeps everything in memory.
             weights: Preference of a single-member solver, ``(m,)`` on the simplex; equal weights if None.
             scalarization: Utility of a single-member solver; a weighted sum if None.
@@ -64,34 +67,71 @@ class RunnableSolver(CheckedFields):
         )  # fmt: skip
 
 
-def evaluator_of(solver: Solver, env: EnvFactory, *, device: torch.device) -> Any:
-    """How the policies of a solver are judged: as the solver says (its own ``evaluator``), else as the problem says.
+class LeafSolver(RunnableSolver):
+    """Base of the solvers whose learner trains a population by itself."""
+
+    @abstractmethod
+    def learner_type(self) -> Any:
+        """Class of the live learner; see :class:`morl.capabilities.KnowsLearner`."""
+
+    def check_problem(self, env: EnvFactory, task: Task) -> None:
+        """Refuse what the solver cannot work on.
+
+        Raises:
+            CapabilityError: The message says what to use instead.
+        """
+        del env
+        require_ser(task, type(self).__name__)
+
+    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> Learner:
+        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
+        task = default_task(task, env.spec.num_objectives, device)
+        self.check_problem(env, task)
+        learner: Learner = self.learner_type()(self, env=env, task=task, seed=seed, device=device)
+        return learner
+
+
+def default_task(task: Task | None, num_objectives: int, device: torch.device) -> Task:
+    """The task of a solver that was given none: one member, equal weights.
 
     Args:
-        solver: Whose policies.
-        env: The problem.
-        device: Where policies act.
+        task: What was given.
+        num_objectives: ``m``.
+        device: Where its tensors live.
 
     Returns:
-        A :class:`morl.experiments.evaluation.Evaluator`.
+        The task.
     """
-    own = getattr(solver, "evaluator", None)
-    return env.evaluator(gamma=solver.gamma, device=device) if own is None else own(env, device=device)
+    if task is not None:
+        return task
+    return Task(utility=Utility(weights=torch.full((1, num_objectives), 1.0 / num_objectives, device=device)))
 
 
-def waiting_for_episodes(solver: Any, ended: Any, lengths: Any) -> str:
-    """What the first update of a solver that learns from whole episodes waits for, and the remedy.
+def require_ser(task: Task, solver: str) -> None:
+    """Refuse an ESR utility that is not linear.
 
-    Args:
-        solver: Which.
-        ended: Rows whose episode of the first batch has ended, ``(R,)``.
-        lengths: Steps of each row so far, ``(R,)``.
+    Raises:
+        CapabilityError: With what to use instead.
     """
-    return (
-        f"{type(solver).__name__} learns when the episodes of all its {len(ended)} rows have ended; {int(ended.sum())} have, "
-        f"and the longest is at step {int(lengths.max()):,}; give the environment a time limit (max_episode_steps), lower "
-        "rows_per_member, or raise env_steps"
-    )
+    if task.utility.criterion == "esr" and not task.utility.scalarization.is_linear:
+        raise CapabilityError(
+            f"{solver} maximises the utility of the expected return (SER); "
+            "a non-linear utility under the ESR criterion needs EUPG, or SubPO(criterion='esr') where actions are a Box"
+        )
+
+
+def require_for_comparison(solver: Any) -> None:
+    """Refuse settings of an off-policy solver that make its critics or its experience useless to IWOCS.
+
+    Raises:
+        CapabilityError: Says which.
+    """
+    if solver.n_step > 1:
+        raise CapabilityError(f"IWOCS learns from single transitions; set n_step: 1 in {type(solver).__name__}")
+    if isinstance(solver, HasReplay) and solver.replay == "shared":
+        raise CapabilityError(
+            "experience of different transition models must not be mixed; set replay: per_member in IWOCS's solver"
+        )
 
 
 def require(condition: bool, message: str) -> None:

@@ -20,7 +20,6 @@ replaces single episodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -28,23 +27,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.action_spaces import FiniteActions, supported_actions
+from morl.action_spaces import supported_actions
 from morl.errors import CapabilityError
 from morl.fields import Count, NonNegative, Positive, Share, Widths
 from morl.functional import accrued_rewards, expected_utility_loss, rewards_to_go
+from morl.members import Optimiser, Owns, PerMember
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
 from morl.policies.mlp import MLPPolicy
-from morl.population import PopulationLearner, default_task
-from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
-from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, waiting_for_episodes
+from morl.protocols import EnvFactory, Policy, Rows, Transition
+from morl.solvers.base import LeafSolver
+from morl.solvers.whole_episodes import WholeEpisodes
 from morl.stores import Rollout
 from morl.task import Task, Utility
 
 
 @dataclass(frozen=True, kw_only=True)
-class EUPG(RunnableSolver):
+class EUPG(LeafSolver):
     """Expected utility policy gradient, for finite actions; several components are drawn independently, as in MOPPO.
 
     Utility: any scalarization under the ESR criterion, monotone or not; a weighted sum under SER is the same thing.
@@ -65,58 +64,48 @@ class EUPG(RunnableSolver):
     max_gradient_norm: Positive = 10.0
     """Each member's gradient is clipped to this Euclidean norm."""
 
-    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> EUPGLearner:
-        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
-        finite = supported_actions(env.spec.action_space, "EUPG", boxes="none", joint="never")
-        assert finite is not None
-        task = default_task(task, env.spec.num_objectives, device)
+    def learner_type(self) -> type[EUPGLearner]:
+        return EUPGLearner
+
+    def check_problem(self, env: EnvFactory, task: Task) -> None:
         if task.utility.criterion == "ser" and not task.utility.scalarization.is_linear:
             raise CapabilityError(
                 "EUPG maximises the expected utility of the return (ESR); "
                 "for a non-linear utility of the expected return (SER) use MOPPO, MOSAC or MODQN"
             )
-        return EUPGLearner(self, finite, env=env, task=task, seed=seed, device=device)
 
 
-class EUPGLearner(PopulationLearner):
+class EUPGLearner(WholeEpisodes):
     """A live EUPG population."""
 
-    def __init__(
-        self, solver: EUPG, finite: FiniteActions, *, env: EnvFactory, task: Task, seed: int, device: torch.device
-    ) -> None:
-        """Build networks and stores for finite actions; see :meth:`morl.protocols.Solver.make`."""
+    owns: Owns = (
+        PerMember("actor", goes_with="actor"),
+        PerMember("accrued_scale", goes_with="actor"),
+        Optimiser("adam", of="actor"),
+    )
+    solver: EUPG
+
+    def __init__(self, solver: EUPG, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build networks and stores; see :meth:`morl.protocols.Solver.make`."""
+        finite = supported_actions(env.spec.action_space, "EUPG", boxes="none", joint="never")
+        assert finite is not None
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
         self.solver, self.finite = solver, finite
         inputs = self.encoder.width + self.m
         self.network = StackedMLP(inputs, solver.hidden, finite.width, activation="tanh", output_gain=0.01)
-        self.actor = self.network.init([torch_stream(seed, "init/actor", uid) for uid in self.uids], device)
+        self.actor = self.network.init(self._init_streams("actor"), device)
         self.adam = PopulationAdam(self.actor, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.accrued_scale = torch.ones(self.n, self.m, device=device)
         self.declare_statistics("policy_loss", "entropy", "utility")
-        self._make_rollout()
-
-    def _make_rollout(self) -> None:
-        """Empty store of the present batch; a row that finished its episode waits until everybody has."""
-        action = self.finite.noise_shape(())
-        fields: dict[str, tuple[int, ...]] = {"input": (self.network.inputs,), "action": action, "reward": (self.m,)}
-        horizon = self.spec.max_episode_steps or 128
-        count = self.n * self.rows_per_member
-        self.rollout = Rollout(fields, horizon=min(horizon, 1024), num_rows=count, device=self.device, grow=True)
+        action = finite.noise_shape(())
+        fields: dict[str, tuple[int, ...]] = {"input": (inputs,), "action": action, "reward": (self.m,)}
+        horizon, count = min(self.spec.max_episode_steps or 128, 1024), len(self._all_rows)
+        self.rollout = Rollout(fields, horizon=horizon, num_rows=count, device=device, grow=True)
         self.waiting = np.zeros(count, dtype=np.bool_)
 
     # ------------------------------------------------------------------ acting
-
-    def _ready(self, rows: Rows) -> Rows:
-        # If nobody is left, the batch is complete: it is learnt from before the round, in which all rows then take part.
-        running = rows[~self.waiting[rows]]
-        return running if len(running) else rows
-
-    def _round(self, rows: Rows) -> None:
-        # Members may have waited for somebody who does not take part any more.
-        self._learn_from_complete_batch()
-        super()._round(rows)
 
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         # What an ended row accrued is cleared when it is reset, so this is the accrued reward of the running episode.
@@ -149,40 +138,13 @@ class EUPGLearner(PopulationLearner):
         """
         return self.finite.sample(self.network(actor, inputs), uniform)
 
-    def _remember(
-        self,
-        rows: Rows,
-        observations: Tensor,
-        actions: Tensor,
-        rewards: Tensor,
-        next_observations: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
-    ) -> None:
-        del observations, actions, next_observations
-        self.rollout.add(rows, input=self._inputs, action=self._taken.to(torch.float32), reward=rewards)
-        self.waiting[rows] = (terminated | truncated).cpu().numpy()
+    def _remember(self, step: Transition) -> None:
+        self.rollout.add(step.rows, input=self._inputs, action=self._taken.to(torch.float32), reward=step.rewards)
+        self.waiting[step.rows] = step.done.cpu().numpy()
 
     # ------------------------------------------------------------------ learning
 
-    def _improve(self, members: Rows, steps: Rows) -> None:
-        del members, steps
-        self._learn_from_complete_batch()
-
-    def _before_first_update(self) -> str:
-        return waiting_for_episodes(self.solver, self.waiting, self.rollout.lengths)
-
-    def _learn_from_complete_batch(self) -> None:
-        """One step of everybody who takes part, once all their episodes have ended."""
-        rows = self._participants
-        if not self.waiting[rows].all():
-            return
-        chosen = np.unique(self.row_member[rows]).tolist()
-        self._update(chosen)
-        self.rollout.clear(rows)
-        self.waiting[rows] = False
-
-    def _update(self, members: Sequence[int]) -> None:
+    def _update(self, members: list[int]) -> None:
         rows = torch.from_numpy(self.rows_of(members)).to(self.device)
         reward, mask = self.rollout["reward"][:, rows], self.rollout.mask[:, rows]
         steps = torch.arange(len(mask), device=self.device).unsqueeze(1)
@@ -197,7 +159,7 @@ class EUPGLearner(PopulationLearner):
         }
         by_member = {name: self._by_member(value, len(members)) for name, value in batch.items()}
         chosen = member_slice(members, self.n)
-        self.gradient_step(chosen, by_member, self.task.utility.select(torch.tensor(list(members))))
+        self.gradient_step(chosen, by_member, self.task.utility.select(torch.tensor(members)))
         largest = by_member["return"][:, :, 0].abs().amax(1)
         self.accrued_scale[chosen] = torch.maximum(self.accrued_scale[chosen], largest)
 
@@ -243,11 +205,10 @@ class EUPGLearner(PopulationLearner):
             members, policy_loss=loss.reshape(n), entropy=(entropy / steps).reshape(n), utility=u.mean(1).reshape(n)
         )
 
-    # ------------------------------------------------------------------ policies and state
+    # ------------------------------------------------------------------ policies
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """One snapshot per member."""
-        del weights
         return [
             MLPPolicy(
                 self.spec.observation_space,
@@ -260,41 +221,3 @@ class EUPGLearner(PopulationLearner):
             )
             for i in range(self.n)
         ]
-
-    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
-        """Overwrite a member's network by another's and start its optimiser and its episodes anew.
-
-        Args:
-            source: Member to copy from.
-            target: Member to overwrite. Its unfinished batch was made by the policy that is gone, and is given up.
-            payload: Makes no difference: there is only an actor.
-        """
-        del payload
-        for parameter in (*self.actor, self.accrued_scale):
-            parameter[target] = parameter[source]
-        self.adam.reset(target)
-        rows = self.rows_of([target])
-        self.rollout.clear(rows)
-        self.waiting[rows], self.ended[rows] = False, True
-
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        index = torch.as_tensor(list(source))
-        self.actor = [p[index].clone() for p in self.actor]
-        self.accrued_scale = self.accrued_scale[index].clone()
-        self.adam = self.adam.reindexed(self.actor, source, fresh)
-        # The unfinished batch is given up: its episodes start again.
-        self._make_rollout()
-        self.ended[:] = True
-
-    def _own_state(self) -> State:
-        state: State = {f"actor/{i}": p for i, p in enumerate(self.actor)}
-        state |= {"accrued_scale": self.accrued_scale, "waiting": torch.from_numpy(self.waiting.copy())}
-        return {**state, **prefixed("adam", self.adam.state()), **prefixed("rollout", self.rollout.state())}
-
-    def _load_own_state(self, state: State) -> None:
-        for i, p in enumerate(self.actor):
-            restore_(p, state[f"actor/{i}"])
-        restore_(self.accrued_scale, state["accrued_scale"])
-        self.waiting = state["waiting"].numpy().copy()
-        self.adam.load_state(unprefixed("adam", state))
-        self.rollout.load_state(unprefixed("rollout", state))

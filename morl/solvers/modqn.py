@@ -28,15 +28,16 @@ import torch
 from torch import Tensor
 
 from morl.action_spaces import FiniteActions, supported_actions
+from morl.critics import ActionTableCritic
 from morl.fields import BatchSize, Count, CountOrZero, Positive, PositiveShare, Share, UpdatesPerStep, Widths
 from morl.functional import double_q_target
+from morl.members import Optimiser, Owns, PerMember
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
 from morl.policies.mlp import MLPPolicy
-from morl.population import default_task, require_ser
-from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
-from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver, require
+from morl.population import Transfers
+from morl.protocols import EnvFactory, Policy, Rows
+from morl.solvers.base import LeafSolver, require, require_for_comparison
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.task import Task
 
@@ -44,7 +45,7 @@ Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MODQN(RunnableSolver):
+class MODQN(LeafSolver):
     """Multi-objective deep Q-learning, for finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
@@ -96,15 +97,24 @@ class MODQN(RunnableSolver):
             f"MODQN needs epsilon_end <= epsilon_start, found {self.epsilon_end} and {self.epsilon_start}",
         )
 
-    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MODQNLearner:
-        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
-        task = default_task(task, env.spec.num_objectives, device)
-        require_ser(task, "MODQN")
-        return MODQNLearner(self, env=env, task=task, seed=seed, device=device)
+    def learner_type(self) -> type[MODQNLearner]:
+        return MODQNLearner
+
+    def with_comparable_critics(self) -> MODQN:
+        """See :class:`morl.capabilities.HasComparableCritics`."""
+        require_for_comparison(self)
+        return self
 
 
-class MODQNLearner(OffPolicyLearner):
+class MODQNLearner(Transfers, OffPolicyLearner):
     """A live MODQN population."""
+
+    owns: Owns = (
+        PerMember("online", goes_with="actor"),
+        PerMember("target", goes_with="actor"),
+        Optimiser("adam", of="online"),
+        PerMember("updates"),
+    )
 
     solver: MODQN
     finite: FiniteActions
@@ -112,9 +122,9 @@ class MODQNLearner(OffPolicyLearner):
     def __init__(self, solver: MODQN, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks, optimiser and store; see :meth:`morl.protocols.Solver.make`."""
         finite = supported_actions(env.spec.action_space, "MODQN", boxes="none")
-        super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=finite)
+        super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=finite, prioritised=solver.prioritised)
         self.net = StackedMLP(self.encoder.width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
-        self.online = self.net.init([torch_stream(seed, "init/online", uid) for uid in self.uids], device)
+        self.online = self.net.init(self._init_streams("online"), device)
         self.target = [p.clone() for p in self.online]
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.updates = torch.zeros(self.n, dtype=torch.int64)
@@ -123,10 +133,8 @@ class MODQNLearner(OffPolicyLearner):
     # ------------------------------------------------------------------ acting
 
     def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
-        # Rows come ordered by member, so they are whole members or one network per row is needed.
-        per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
+        members, per_member = self._grouped(rows)
         owners = self.row_member[rows[::per_member]]
-        members = member_slice(owners.tolist(), self.n)
         grouped = encoded.view(-1, per_member, encoded.shape[-1])
         uniform = torch.rand((1 + len(self.finite.sizes), *grouped.shape[:2]), generator=self.acting, device=self.device)
         epsilon = torch.from_numpy(self._epsilon(self.member_steps[owners])).to(self.device)
@@ -204,34 +212,23 @@ class MODQNLearner(OffPolicyLearner):
             errors = (q - y).square().mean(-1)
         loss = (errors * batch["importance"] if self.solver.prioritised else errors).mean(-1)
         self.adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
-        self._blend_targets(members, target)
+        self._follow(members, self.target, self.online)
         q = q.detach()
         self.note_statistics(members, loss=loss, mean_value=(q.mean(1) * weights).sum(-1))
         return ((q - y) * weights.unsqueeze(1)).sum(-1).abs()
 
-    def _blend_targets(self, members: Selection, target: Parameters) -> None:
-        self.updates[members] += 1
-        due = self.updates[members] % self.solver.target_period == 0
-        if isinstance(members, slice) and bool(due.all()):
-            blend_(target, select(self.online, members), self.solver.tau)
-        elif bool(due.any()):
-            index = torch.arange(self.n)[members][due]
-            blended = select(self.target, index)
-            blend_(blended, select(self.online, index), self.solver.tau)
-            write_(self.target, index, blended)
-
     # ------------------------------------------------------------------ values, policies, state
 
-    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Vector values by each member's network; see :class:`morl.protocols.HasValues`."""
-        encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
-        index = self.finite.index(self._choices(actions)).expand(self.n, -1, -1)
-        with torch.no_grad():
-            return self.finite.total_values(self._q(self.online, encoded), index)
+    def critics(self) -> ActionTableCritic:
+        """The networks; see :class:`morl.capabilities.HasCritics`."""
+        spec = self.spec
+        return ActionTableCritic(
+            observation_space=spec.observation_space, action_space=spec.action_space, num_objectives=self.m, network=self.net,
+            parts={str(i): p.clone() for i, p in enumerate(self.online)}, joint_actions=self.finite.is_joint,
+        )  # fmt: skip
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """One greedy snapshot per member, with the weights it was trained for."""
-        del weights
         return [
             MLPPolicy(
                 self.spec.observation_space, self.spec.action_space, self.net, "greedy_q",
@@ -240,37 +237,3 @@ class MODQNLearner(OffPolicyLearner):
             )
             for i in range(self.n)
         ]  # fmt: skip
-
-    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
-        """Overwrite a member's network by another's and start its optimiser anew.
-
-        Args:
-            source: Member to copy from.
-            target: Member to overwrite.
-            payload: Makes no difference: the network is actor and critic at once, and its target network belongs to it.
-        """
-        del payload
-        for parameter in (*self.online, *self.target):
-            parameter[target] = parameter[source]
-        self.adam.reset(target)
-
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        super()._reindex_networks(source, fresh)
-        index = torch.as_tensor(list(source))
-        self.online, self.target = ([p[index].clone() for p in group] for group in (self.online, self.target))
-        self.adam = self.adam.reindexed(self.online, source, fresh)
-        self.updates = self.updates[index].clone()
-
-    def _own_state(self) -> State:
-        state = super()._own_state()
-        for name in ("online", "target"):
-            state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
-        return {**state, "updates": self.updates, **prefixed("adam", self.adam.state())}
-
-    def _load_own_state(self, state: State) -> None:
-        super()._load_own_state(state)
-        for name in ("online", "target"):
-            for i, p in enumerate(getattr(self, name)):
-                restore_(p, state[f"{name}/{i}"])
-        restore_(self.updates, state["updates"])
-        self.adam.load_state(unprefixed("adam", state))

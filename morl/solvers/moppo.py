@@ -18,8 +18,7 @@ observations change between rollouts only, so that the policy which acted is exa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -27,18 +26,20 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.action_spaces import box_actions, supported_actions
-from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
+from morl.critics import StateValueCritic
+from morl.errors import CapabilityError
+from morl.fields import BatchSize, Count, CountOrZero, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
 from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
+from morl.members import Optimiser, Owns, Part, PerMember, Store
 from morl.nn.distributions import gaussian_entropy, gaussian_log_density
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, restore_, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
 from morl.policies.mlp import MLPPolicy
-from morl.population import PopulationLearner, default_task, require_ser
-from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
-from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver
-from morl.stores import Rollout
+from morl.population import PopulationLearner, Transfers
+from morl.protocols import EnvFactory, Experience, Policy, Rows, Transition
+from morl.solvers.base import LeafSolver
+from morl.stores import Ring, Rollout
 from morl.task import Task
 
 Batch = dict[str, Tensor]
@@ -46,9 +47,12 @@ Batch = dict[str, Tensor]
 VALUE_MEMORY = 10
 """Rollouts over which the mean and spread of value targets are followed; they drift as policies improve."""
 
+RECORDED_STEPS = 10_000
+"""Steps that are kept where somebody is going to ask for them."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class MOPPO(RunnableSolver):
+class MOPPO(LeafSolver):
     """Multi-objective proximal policy optimisation, for real-valued boxes (also unbounded ones) and finite actions.
 
     With several components (MultiDiscrete, MultiBinary, boxes of integers) the policy is a product of independent categorical
@@ -92,15 +96,30 @@ class MOPPO(RunnableSolver):
     normalise_values: bool = True
     """Let the critic predict returns shifted and scaled per member and objective, so that units do not matter to it."""
 
-    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOPPOLearner:
-        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
-        task = default_task(task, env.spec.num_objectives, device)
-        require_ser(task, "MOPPO")
-        return MOPPOLearner(self, env=env, task=task, seed=seed, device=device)
+    recorded_steps: CountOrZero = 0
+    """Latest environment steps of each member that are kept for who asks for its experience (IWOCS); 0 for none."""
+
+    def learner_type(self) -> type[MOPPOLearner]:
+        return MOPPOLearner
+
+    def with_comparable_critics(self) -> MOPPO:
+        """Values are plain returns already; experience is kept. See :class:`morl.capabilities.HasComparableCritics`."""
+        return self if self.recorded_steps else replace(self, recorded_steps=RECORDED_STEPS)
 
 
-class MOPPOLearner(PopulationLearner):
+class MOPPOLearner(Transfers, PopulationLearner):
     """A live MOPPO population."""
+
+    owns: Owns = (
+        PerMember("actor", goes_with="actor"),
+        PerMember("critic", goes_with="all"),
+        Optimiser("actor_adam", of="actor"),
+        Optimiser("critic_adam", of="critic", goes_with="all"),
+        Part("observation_moments"),
+        Part("value_moments", goes_with="all"),
+        Store("rollout"),
+        Store("record"),
+    )
 
     def __init__(self, solver: MOPPO, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
@@ -134,33 +153,40 @@ class MOPPOLearner(PopulationLearner):
         self.observation_moments = RunningMoments(self.n, d, device=device, followed=self.encoder.numbers)
         memory = float(VALUE_MEMORY * solver.horizon * solver.rows_per_member)
         self.value_moments = RunningMoments(self.n, self.m, device=device, memory=memory)
-        self.rollout = self._make_rollout()
+        fields: dict[str, tuple[int, ...]] = {
+            "observation": (d,), "next_observation": (d,), "action": (self._action_width,), "log_prob": (),
+            "reward": (self.m,), "terminated": (), "ended": (),
+        }  # fmt: skip
+        self.rollout = Rollout(fields, horizon=solver.horizon, num_rows=len(self._all_rows), device=device)
+        self.record = self._make_record()
         self.declare_statistics("actor_loss", "critic_loss", "entropy", "kl")
         self._pending: Batch = {}
-
-    def _init_streams(self, network: str) -> list[torch.Generator]:
-        return [torch_stream(self.seed, f"init/{network}", uid) for uid in self.uids]
 
     def _adam(self, parameters: Parameters, learning_rate: float) -> PopulationAdam:
         return PopulationAdam(
             parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm
         )
 
-    def _make_rollout(self) -> Rollout:
-        d, a, m = self.encoder.width, self.num_actions if self.finite is None else len(self.finite.sizes), self.m
-        fields: dict[str, tuple[int, ...]] = {
-            "observation": (d,), "next_observation": (d,), "action": (a,), "log_prob": (),
-            "reward": (m,), "terminated": (), "ended": (),
-        }  # fmt: skip
-        return Rollout(fields, horizon=self.solver.horizon, num_rows=self.n * self.rows_per_member, device=self.device)
+    @property
+    def _action_width(self) -> int:
+        return self.num_actions if self.finite is None else len(self.finite.sizes)
+
+    def _make_record(self) -> Ring | None:
+        """The latest steps, which rollouts forget; actions in the environment's units."""
+        if not self.solver.recorded_steps:
+            return None
+        d, count = self.encoder.width, len(self._all_rows)
+        return Ring(
+            {"observation": d, "action": self._action_width, "next_observation": d},
+            capacity=max(self.solver.recorded_steps, count), num_groups=self.n, shared=False, num_rows=count,
+            device=self.device,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ acting
 
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         encoded = self.encoder(observations)
-        # Rows come ordered by member, so they are whole members or one network per row is needed.
-        per_member = self.rows_per_member if len(rows) % self.rows_per_member == 0 else 1
-        members = member_slice(self.row_member[rows[::per_member]].tolist(), self.n)
+        members, per_member = self._grouped(rows)
         grouped = encoded.view(-1, per_member, encoded.shape[-1])
         batch = (len(grouped), per_member)
         if self.finite is None:
@@ -199,25 +225,37 @@ class MOPPOLearner(PopulationLearner):
         """Network inputs of encoded observations ``(n', B, d)``."""
         return self.observation_moments.normalise(encoded, members) if self.follows_observations else encoded
 
-    def _remember(
-        self,
-        rows: Rows,
-        observations: Tensor,
-        actions: Tensor,
-        rewards: Tensor,
-        next_observations: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
-    ) -> None:
-        del observations, actions
+    def _remember(self, step: Transition) -> None:
+        following = self.encoder(step.next_observations)
         self.rollout.add(
-            rows,
-            next_observation=self.encoder(next_observations),
-            reward=rewards,
-            terminated=terminated,
-            ended=terminated | truncated,
+            step.rows,
+            next_observation=following,
+            reward=step.rewards,
+            terminated=step.terminated,
+            ended=step.done,
             **self._pending,
         )
+        if self.record is not None:
+            done = step.actions if self.finite is None else self._pending["action"]
+            self.record.add(
+                step.rows, self.row_member[step.rows], observation=self._pending["observation"],
+                action=done.reshape(len(step.rows), -1), next_observation=following,
+                terminated=step.terminated, truncated=step.truncated,
+            )  # fmt: skip
+
+    def experience(self, member: int) -> Experience:
+        """The steps that were kept; see :class:`morl.capabilities.HasExperience`.
+
+        Raises:
+            CapabilityError: None are, as ``recorded_steps`` is 0.
+        """
+        if self.record is None:
+            raise CapabilityError("MOPPO keeps no experience beyond a rollout; set recorded_steps")
+        stored = self.record.stored(member)
+        actions = stored["action"]
+        if self.finite is not None:
+            actions = self.finite.one_hot(self.finite.stored_index(actions))
+        return Experience(stored["observation"], actions, stored["next_observation"])
 
     # ------------------------------------------------------------------ learning
 
@@ -340,11 +378,23 @@ class MOPPOLearner(PopulationLearner):
         log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
         return log_density, gaussian_entropy(log_std).expand_as(log_density)
 
-    # ------------------------------------------------------------------ policies, identities, state
+    # ------------------------------------------------------------------ values and policies
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def critics(self) -> StateValueCritic:
+        """The value functions, with the moments they rely on; see :class:`morl.capabilities.HasCritics`."""
+        parts = {str(i): p.clone() for i, p in enumerate(self.critic)}
+        if self.follows_observations:
+            parts |= {"mean": self.observation_moments.mean.clone(), "std": self.observation_moments.std}
+        if self.solver.normalise_values:
+            parts |= {"value_mean": self.value_moments.mean.clone(), "value_std": self.value_moments.std}
+        spec = self.spec
+        return StateValueCritic(
+            observation_space=spec.observation_space, action_space=spec.action_space, num_objectives=self.m,
+            network=self.critic_net, parts=parts,
+        )  # fmt: skip
+
+    def policies(self) -> list[Policy]:
         """One snapshot per member."""
-        del weights
         return [self._policy(i) for i in range(self.n)]
 
     def _policy(self, member: int) -> MLPPolicy:
@@ -357,52 +407,6 @@ class MOPPOLearner(PopulationLearner):
             extras["std"] = self.observation_moments.std[member : member + 1].clone()
         head: Literal["categorical", "gaussian"] = "categorical" if self.is_discrete else "gaussian"
         return MLPPolicy(self.spec.observation_space, self.spec.action_space, self.actor_net, head, parameters, extras)
-
-    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
-        """Overwrite a member's networks by another's, with the statistics they rely on, and start its optimisers anew.
-
-        Args:
-            source: Member to copy from.
-            target: Member to overwrite. What its rows brought so far keeps the log-densities of the policy that acted.
-            payload: The actor only, or the critic as well. The statistics of observations belong to both networks.
-        """
-        groups = [self.actor] if payload == "actor" else [self.actor, self.critic]
-        for parameter in (p for group in groups for p in group):
-            parameter[target] = parameter[source]
-        self.actor_adam.reset(target)
-        self.observation_moments.copy(source, target)
-        if payload == "all":
-            self.critic_adam.reset(target)
-            self.value_moments.copy(source, target)
-
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        index = torch.as_tensor(list(source))
-        self.actor, self.critic = ([p[index].clone() for p in group] for group in (self.actor, self.critic))
-        self.actor_adam = self.actor_adam.reindexed(self.actor, source, fresh)
-        self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
-        self.observation_moments = self.observation_moments.reindexed(source)
-        self.value_moments = self.value_moments.reindexed(source)
-        # A fresh member starts new episodes, so the steps of the one it copies are not its own.
-        old, self.rollout = self.rollout.state(), self._make_rollout()
-        rows = torch.from_numpy(self.rows_of(list(source)))
-        own = (~torch.tensor(list(fresh))).repeat_interleave(self.rows_per_member)
-        lengths = old["lengths"][rows] * own
-        data = (old["data"][:, rows.to(self.device)] * own.to(self.device).unsqueeze(-1))[: int(lengths.max())]
-        self.rollout.load_state({**self.rollout.state(), "lengths": lengths, "data": data})
-
-    def _own_state(self) -> State:
-        state: State = {f"actor/{i}": p for i, p in enumerate(self.actor)}
-        state |= {f"critic/{i}": p for i, p in enumerate(self.critic)}
-        for name in ("actor_adam", "critic_adam", "observation_moments", "value_moments", "rollout"):
-            state |= prefixed(name, getattr(self, name).state())
-        return state
-
-    def _load_own_state(self, state: State) -> None:
-        for name in ("actor", "critic"):
-            for i, p in enumerate(getattr(self, name)):
-                restore_(p, state[f"{name}/{i}"])
-        for name in ("actor_adam", "critic_adam", "observation_moments", "value_moments", "rollout"):
-            getattr(self, name).load_state(unprefixed(name, state))
 
 
 def _member_major(field: Tensor, members: int) -> Tensor:

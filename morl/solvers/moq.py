@@ -11,7 +11,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,19 +18,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.action_spaces import discrete_start, supported_actions
+from morl.action_spaces import supported_actions
+from morl.critics import TabularCritic
 from morl.fields import Count, Number, PositiveShare, Share
-from morl.nn.stacked import restore_
+from morl.members import Owns, PerMember
 from morl.policies.tabular import TabularPolicy
-from morl.population import PopulationLearner, default_task, require_ser
-from morl.protocols import EnvFactory, Policy, Rows, State
-from morl.solvers.base import RunnableSolver, require
+from morl.population import PopulationLearner, Transfers
+from morl.protocols import EnvFactory, Policy, Rows, Transition
+from morl.solvers.base import LeafSolver, require
 from morl.spaces import StateIndexer
 from morl.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class MOQLearning(RunnableSolver):
+class MOQLearning(LeafSolver):
     """Tabular vector Q-learning, for integral observations and finite actions; combinations of several components are listed.
 
     Utility: any weighted sum. A non-linear scalarization under SER is replaced by its linearisation at each member's running
@@ -62,15 +62,14 @@ class MOQLearning(RunnableSolver):
             f"MOQLearning needs epsilon_end <= epsilon_start, found {self.epsilon_end} and {self.epsilon_start}",
         )
 
-    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOQLearner:
-        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
-        task = default_task(task, env.spec.num_objectives, device)
-        require_ser(task, "MOQLearning")
-        return MOQLearner(self, env=env, task=task, seed=seed, device=device)
+    def learner_type(self) -> type[MOQLearner]:
+        return MOQLearner
 
 
-class MOQLearner(PopulationLearner):
+class MOQLearner(Transfers, PopulationLearner):
     """A live population of vector Q-tables, ``(n, S, A, m)``."""
+
+    owns: Owns = (PerMember("q", goes_with="actor"),)
 
     def __init__(self, solver: MOQLearning, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build the tables; see :meth:`morl.protocols.Solver.make`."""
@@ -99,28 +98,18 @@ class MOQLearner(PopulationLearner):
         self._taken = torch.where(explore, random, self._greedy(torch.from_numpy(owners).to(self.device), self._states))
         return self.finite.actions(self._taken)
 
-    def _remember(
-        self,
-        rows: Rows,
-        observations: Tensor,
-        actions: Tensor,
-        rewards: Tensor,
-        next_observations: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
-    ) -> None:
-        del observations, actions, truncated
-        owners = torch.from_numpy(self.row_member[rows]).to(self.device)
-        batch = (self._states, self._taken, rewards, self.indexer(next_observations), terminated)
+    def _remember(self, step: Transition) -> None:
+        owners = self.row_member[step.rows]
+        batch = (self._states, self._taken, step.rewards, self.indexer(step.next_observations), step.terminated)
         if self.solver.replay == "per_member":
-            self._noted["td_error"][self.row_member[rows]] = True
-            self._learn(owners, *batch)
+            self._noted["td_error"][owners] = True
+            self._learn(torch.from_numpy(owners).to(self.device), *batch)
             return
         # Only members that take part may change.
         taught = np.unique(self.row_member[self._participants])
         self._noted["td_error"][taught] = True
         learners = torch.from_numpy(taught).to(self.device)
-        count = len(rows)
+        count = len(step.rows)
         repeated = (part.repeat(len(learners), *[1] * (part.dim() - 1)) for part in batch)
         self._learn(learners.repeat_interleave(count), *repeated)
 
@@ -146,30 +135,17 @@ class MOQLearner(PopulationLearner):
     def _improve(self, members: Rows, steps: Rows) -> None:
         """Everything was learnt when it was met."""
 
-    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Entries of every member's table; see :class:`morl.protocols.HasValues`."""
-        taken = self.finite.choices(actions.to(self.device) - discrete_start(self.spec.action_space))
-        return self.q[:, self.indexer(observations.to(self.device)), taken]
+    def critics(self) -> TabularCritic:
+        """The tables; see :class:`morl.capabilities.HasCritics`."""
+        spec = self.spec
+        return TabularCritic(
+            observation_space=spec.observation_space, action_space=spec.action_space, num_objectives=self.m,
+            parts={"q": self.q.clone()},
+        )  # fmt: skip
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """One greedy table per member."""
-        del weights
         best = torch.einsum("nsam,nm->nsa", self.q, self.linear_weights).argmax(-1)
         return [
             TabularPolicy(self.spec.observation_space, self.spec.action_space, best[i : i + 1].clone()) for i in range(self.n)
         ]
-
-    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
-        """Overwrite a member's table by another's."""
-        del payload
-        self.q[target] = self.q[source]
-
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        del fresh
-        self.q = self.q[torch.as_tensor(list(source))].clone()
-
-    def _own_state(self) -> State:
-        return {"q": self.q}
-
-    def _load_own_state(self, state: State) -> None:
-        restore_(self.q, state["q"])

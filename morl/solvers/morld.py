@@ -16,10 +16,9 @@ Deviations: see the page of MORL/D in the documentation.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,21 +26,23 @@ import torch
 from torch import Tensor
 
 from morl.archives import Archive, ParetoArchive
-from morl.cooperation import Cooperation
+from morl.capabilities import HasFirstUpdate, RepeatsUpdates, criterion_of
+from morl.cooperation import Cooperation, require_cooperation
 from morl.cooperation.neighbourhood import KNearest, Neighbourhood
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError
-from morl.experiments.assessment import Assessment, Assessor
-from morl.experiments.result import HasReport, Report
+from morl.evaluation import Evaluated, Evaluation, HasReport, Record, Report, candidates_of, evaluator_of, make_learner
+from morl.evaluation.record import own_utilities
 from morl.fields import Count, NonNegative, Number, Range, RepeatsOrNone
-from morl.protocols import EnvFactory, HasFirstUpdate, Policy, Solver, State, prefixed, unprefixed
+from morl.protocols import Candidate, EnvFactory, Learner, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
-from morl.selection import RoundRobin, Selection
-from morl.solvers.base import RunnableSolver, evaluator_of, require
+from morl.selection import RoundRobin, Selection, Standing
+from morl.solvers.base import RunnableSolver, require
 from morl.solvers.mosac import MOSAC
+from morl.spending import spend
 from morl.task import Task, Utility
-from morl.weights.adaptation import WeightAdaptation
+from morl.weights.adaptation import Population, WeightAdaptation
 
 Array = npt.NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class MORLD(RunnableSolver):
     starts, with the reason.
     """
 
-    solver: Any = component_field("solver", default_factory=MOSAC)
+    solver: Solver = component_field("solver", default_factory=MOSAC)
     """Improves the members' policies."""
     num_members: Annotated[int, Range(ge=1, le=10_000)] = 6
     """Size of the population."""
@@ -91,7 +92,7 @@ class MORLD(RunnableSolver):
             raise CapabilityError(
                 "MORL/D inside MORL/D is not supported: nothing is left to decompose; use a single-policy solver such as MOSAC"
             )
-        if not hasattr(self.solver, "make"):
+        if not isinstance(self.solver, Solver):
             raise ConfigurationError(f"MORLD.solver must be a solver such as MOSAC(), found {self.solver!r}")
         if isinstance(self.weights, str):
             component("weights", self.weights)
@@ -123,18 +124,33 @@ class MORLD(RunnableSolver):
         """The members' solver as the cooperation mechanisms want it."""
         solver = self.solver
         for mechanism in self.cooperation:
+            require_cooperation(mechanism, solver)
             solver = mechanism.configure(solver)
-        checked: Solver = solver
-        return checked
+        return solver
+
+    def learner_type(self) -> type[MORLDLearner]:
+        """See :class:`morl.capabilities.KnowsLearner`."""
+        return MORLDLearner
+
+    def instead_of_task(self) -> str:
+        """See :class:`morl.capabilities.ChoosesTasks`."""
+        return "weights, scalarization and ideal_point of MORLD"
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MORLDLearner:
-        """Build the live learner; see :meth:`morl.protocols.Solver.make`.
+        """Build the live learner, which judges by the default :class:`~morl.evaluation.Evaluation`."""
+        return self.make_evaluating(env, task, seed=seed, device=device, evaluation=Evaluation())
+
+    def make_evaluating(
+        self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device, evaluation: Evaluation
+    ) -> MORLDLearner:
+        """Build the live learner; see :class:`morl.evaluation.EvaluatingSolver`.
 
         Args:
-            env: The problem; its ``evaluator`` judges the population.
+            env: The problem.
             task: Only its dynamics matter: one transition model per member.
             seed: Seed of every stream.
             device: Where tensors live.
+            evaluation: How the population is judged.
 
         Raises:
             CapabilityError: The environment has a scalar reward, or a component cannot work with the solver.
@@ -149,7 +165,7 @@ class MORLD(RunnableSolver):
             raise ConfigurationError(
                 f"MORLD.ideal_point has {len(self.ideal_point)} numbers but {env.spec.env_id} has {m} objectives"
             )
-        return MORLDLearner(self, env=env, task=task, seed=seed, device=device)
+        return MORLDLearner(self, env=env, task=task, seed=seed, device=device, evaluation=evaluation)
 
     def initial_weights(self, num_objectives: int, seed: int) -> Array:
         """Weights at the start, ``(n, m)``."""
@@ -167,31 +183,41 @@ class MORLD(RunnableSolver):
 class MORLDLearner:
     """A live MORL/D population: an inner learner, an archive, and the exchanges."""
 
-    def __init__(self, solver: MORLD, *, env: EnvFactory, task: Task | None, seed: int, device: torch.device) -> None:
-        """Build everything; see :meth:`MORLD.make`."""
+    inner: Learner
+
+    def __init__(
+        self, solver: MORLD, *, env: EnvFactory, task: Task | None, seed: int, device: torch.device, evaluation: Evaluation
+    ) -> None:
+        """Build everything; see :meth:`MORLD.make_evaluating`."""
         self.solver, self.seed, self.device = solver, seed, device
         self.m = env.spec.num_objectives
         inner = solver.inner_solver()
-        self.criterion: Literal["ser", "esr"] = getattr(inner, "criterion", "ser")
         weights = torch.as_tensor(solver.initial_weights(self.m, seed), dtype=torch.float32, device=device)
         utility = Utility(
             scalarization=solver.scalarization,
             weights=weights,
-            criterion=self.criterion,
+            criterion=criterion_of(inner),
             ideal_point=self._given_ideal(),
             scale=None,
         )
-        self.inner: Any = inner.make(
-            env, Task(utility=utility, dynamics=None if task is None else task.dynamics), seed=seed, device=device
-        )
+        theirs = Task(utility=utility, dynamics=None if task is None else task.dynamics)
+        self.inner = make_learner(inner, env, theirs, seed=seed, device=device, evaluation=evaluation)
+        # What cannot work is found now, not at the first exchange.
+        for mechanism in solver.cooperation:
+            require_cooperation(mechanism, inner, self.inner)
         if solver.cooperation and self.n > 1:
-            # What cannot work is found now, not at the first exchange.
             solver.neighbourhood(weights.cpu().numpy())
-        evaluator = evaluator_of(inner, env, device=device)
-        self.assessor = Assessor(evaluator, solver.archive.fresh())
+        passes = solver.update_passes if solver.schedule == "turn_by_turn" else 0
+        self._repeats = self.inner if passes and isinstance(self.inner, RepeatsUpdates) else None
+        self.record = Record(evaluator_of(inner, env, evaluation, device=device), solver.archive.fresh())
         self.env_steps = 0
         self.exchanges = 0
         self.next_exchange = solver.exchange_period
+        self.born = np.zeros(self.n, dtype=np.int64)
+        """Exchange at which each member became an individual of its own, ``(n,)``."""
+        self.utilities, self.gains = (np.full(self.n, np.nan) for _ in range(2))
+        """Of each member at the latest evaluation, and their growth since the one before, ``(n,)``."""
+        self.turn = self._chosen()
 
     def _given_ideal(self) -> Tensor | None:
         if not self.solver.scalarization.needs_ideal_point:
@@ -203,19 +229,17 @@ class MORLDLearner:
     @property
     def n(self) -> int:
         """Number of members."""
-        return int(self.inner.n)
+        return self.inner.n
 
     @property
     def uids(self) -> list[int]:
         """Identity of each member."""
-        uids: list[int] = self.inner.uids
-        return uids
+        return self.inner.uids
 
     @property
     def task(self) -> Task:
         """What the members work on now."""
-        task: Task = self.inner.task
-        return task
+        return self.inner.task
 
     @property
     def utility(self) -> Utility:
@@ -223,37 +247,37 @@ class MORLDLearner:
         return self.task.utility
 
     @property
-    def assessment_period(self) -> int:
+    def evaluation_period(self) -> int:
         """Environment steps between the evaluations that the algorithm makes anyway."""
         return self.solver.exchange_period
 
     @property
     def is_finished(self) -> bool:
-        """Whether the members' solver came to its own end; most only know budgets."""
-        return bool(getattr(self.inner, "is_finished", False))
+        """Whether the members' solver came to its own end."""
+        return self.inner.is_finished
 
     @property
     def timing(self) -> dict[str, float]:
         """Seconds by purpose."""
-        return {**self.inner.timing, "evaluating": self.assessor.evaluator.seconds}
+        return {**self.inner.timing, "evaluating": self.record.evaluator.seconds}
 
     # ------------------------------------------------------------------ the loop
 
-    def _active(self) -> list[int] | None:
-        """Who trains now; None for everybody."""
-        if self.solver.schedule == "synchronous":
-            return None
-        return self.solver.selection(self.exchanges, self.n)
+    def _chosen(self) -> list[int]:
+        """Whose turn it is."""
+        weights = self.utility.weights.cpu().numpy().astype(np.float64)
+        latest = self.record.latest
+        values = np.full_like(weights, np.nan) if latest is None else latest.values
+        ages = self.exchanges - self.born
+        return self.solver.selection(Standing(turn=self.exchanges, weights=weights, values=values, ages=ages, gains=self.gains))
 
-    @property
-    def round_steps(self) -> int:
-        """Environment steps of the next round; see :class:`morl.protocols.Learner`."""
-        return int(self.inner.next_round(self._active()))
+    def active(self) -> list[int] | None:
+        """Who trains now; None for everybody. See :class:`morl.capabilities.ChoosesMembers`."""
+        return None if self.solver.schedule == "synchronous" else self.turn
 
     def next_round(self, members: Sequence[int] | None = None) -> int:
-        """Environment steps of the next round."""
-        del members
-        return self.round_steps
+        """Environment steps of the next round; who takes part is the schedule's business."""
+        return self.inner.next_round(self.active())
 
     def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
         """Train with exchanges; see :meth:`morl.protocols.Learner.learn`.
@@ -263,62 +287,58 @@ class MORLDLearner:
         """
         if members is not None:
             raise ConfigurationError("MORL/D decides itself who trains; set its schedule and selection instead of members")
-        if self.assessor.latest is None:
-            self.assess()
-        spent, by_purpose = 0, Counter[str]()
-        while spent < env_steps:
-            round_steps = self.round_steps
-            if spent and round_steps > env_steps - spent:
-                break
-            until_exchange = max(self.next_exchange - self.env_steps, round_steps)
-            account = self.inner.learn(min(env_steps - spent, until_exchange), self._active())
-            by_purpose.update(account)
-            steps = by_purpose["training"] + by_purpose["search"] - spent
-            spent += steps
-            self.env_steps += steps
-            if self.next_exchange - self.env_steps < self.round_steps:
-                self._exchange()
-            if self.is_finished:
-                break
-        return dict(by_purpose)
+        if self.record.latest is None:
+            self.evaluate()
+        return spend(self, env_steps)
 
-    def assess(self) -> Assessment:
-        """Evaluate the population and offer it to the archive; the last record if nothing was trained since."""
-        if self.assessor.latest is None or self.assessor.latest.env_steps != self.env_steps:
-            self.assessor.assess(
-                self.inner.policies(),
-                weights=self.utility.weights.cpu().numpy().astype(np.float64),
-                members=self.inner.uids,
-                env_steps=self.env_steps,
-            )
+    def round(self, budget: int, members: Sequence[int] | None = None) -> dict[str, int]:
+        """Take the next round, and exchange if no further one fits before the period ends."""
+        account = self.inner.learn(min(budget, self.next_round()), self.active())
+        self.env_steps += account.get("training", 0) + account.get("search", 0)
+        if self.next_exchange - self.env_steps < self.next_round():
+            self._exchange()
+        return account
+
+    def evaluate(self) -> Evaluated:
+        """Evaluate the population and offer it to the archive; what was found last if nothing was trained since."""
+        found = self.record.latest
+        if found is None or found.env_steps != self.env_steps:
+            found = self.record.evaluate(self.candidates(), env_steps=self.env_steps)
+            before, self.utilities = self.utilities, own_utilities(self.utility, found).double().numpy()
+            self.gains = self.utilities - before
             self._move_reference()
-        assert self.assessor.latest is not None
-        return self.assessor.latest
+        return found
 
     def _exchange(self) -> None:
         """Evaluate, cooperate, adapt, and pass the turn on."""
-        solver = self.solver
-        turn = solver.selection(self.exchanges, self.n)
-        if solver.schedule == "turn_by_turn" and solver.update_passes and hasattr(self.inner, "extra_updates"):
-            self.inner.extra_updates(solver.update_passes, [i for i in range(self.n) if i not in turn])
-        record = self.assess()
-        weights = record.weights
+        solver, turn = self.solver, self.turn
+        if self._repeats is not None:
+            self._repeats.extra_updates(solver.update_passes, [i for i in range(self.n) if i not in turn])
+        found = self.evaluate()
         if solver.cooperation and self.n > 1:
-            neighbours = solver.neighbourhood(weights)
+            neighbours = solver.neighbourhood(found.weights)
             for mechanism in solver.cooperation:
                 for source in turn:
                     mechanism.exchange(self.inner, source=source, exchanges=self.exchanges, neighbours=neighbours)
-        if solver.weight_adaptation is not None:
-            rng = stream(self.seed, "weight adaptation", 0, self.exchanges)
-            adapted = solver.weight_adaptation(weights, record.values, self.assessor.archive.values, rng=rng)
-            self._set_utility(replace(self.utility, weights=torch.as_tensor(adapted, dtype=torch.float32, device=self.device)))
         self.exchanges += 1
+        if solver.weight_adaptation is not None:
+            self._adapt(solver.weight_adaptation, found)
         # A turn may leave the clock short of the period by less than one round; periods do not drift.
         self.next_exchange += solver.exchange_period
+        self.turn = self._chosen()
+
+    def _adapt(self, adaptation: WeightAdaptation, found: Evaluated) -> None:
+        """Move the weights, and perhaps the members."""
+        rng = stream(self.seed, "weight adaptation", 0, self.exchanges - 1)
+        adapted = adaptation(found.weights, found.values, self.record.archive.values, gains=self.gains, rng=rng)
+        if isinstance(adapted, Population):
+            self.reindex(adapted.parents, adapted.fresh)
+            adapted = adapted.weights
+        self._set_utility(replace(self.utility, weights=torch.as_tensor(adapted, dtype=torch.float32, device=self.device)))
 
     def _move_reference(self) -> None:
         """Move the ideal point and the scale to what the archive shows."""
-        solver, front = self.solver, self.assessor.archive.values
+        solver, front = self.solver, self.record.archive.values
         utility = self.utility
         scale = np.ones(self.m)
         if solver.normalisation == "running":
@@ -341,15 +361,22 @@ class MORLDLearner:
         self.inner.set_task(task, members)
 
     def reindex(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        """Change the population; see :meth:`morl.protocols.Learner.reindex`."""
+        """Change the population; see :meth:`morl.protocols.Learner.reindex`. Copies inherit what is known of a member."""
         self.inner.reindex(source, fresh)
-        # What was recorded is about another population.
-        self.assessor.latest = None
+        index, new = list(source), np.asarray(fresh)
+        self.born = np.where(new, self.exchanges, self.born[index])
+        self.utilities, self.gains = self.utilities[index], np.where(new, np.nan, self.gains[index])
+        if self.record.latest is not None:
+            self.record.latest = self.record.latest.select(index)
+        self.turn = self._chosen()
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """Snapshots of the members' current policies."""
-        policies: list[Policy] = self.inner.policies(weights)
-        return policies
+        return self.inner.policies()
+
+    def candidates(self) -> list[Candidate]:
+        """What of the members is to be evaluated; see :class:`morl.capabilities.HasCandidates`."""
+        return candidates_of(self.inner)
 
     def report(self, kept: Sequence[Policy] = ()) -> Report:
         """Of the inner learner, if it has one."""
@@ -361,8 +388,7 @@ class MORLDLearner:
 
     def statistics(self) -> dict[str, float]:
         """Of the inner learner."""
-        statistics: dict[str, float] = self.inner.statistics()
-        return statistics
+        return self.inner.statistics()
 
     def state(self) -> State:
         """Everything needed to go on exactly."""
@@ -370,8 +396,10 @@ class MORLDLearner:
             "env_steps": self.env_steps,
             "exchanges": self.exchanges,
             "next_exchange": self.next_exchange,
+            "turn": list(self.turn),
+            **{name: torch.from_numpy(getattr(self, name).copy()) for name in ("born", "utilities", "gains")},
             **prefixed("inner", self.inner.state()),
-            **prefixed("assessor", self.assessor.state()),
+            **prefixed("assessor", self.record.state()),
         }
 
     def load_state(self, state: State) -> None:
@@ -385,4 +413,10 @@ class MORLDLearner:
                 f"{self.next_exchange}; it was changed"
             )
         self.inner.load_state(unprefixed("inner", state))
-        self.assessor.load_state(unprefixed("assessor", state))
+        self.record.load_state(unprefixed("assessor", state))
+        self.born, self.utilities, self.gains = np.zeros(self.n, dtype=np.int64), *np.full((2, self.n), np.nan)
+        if "turn" in state:
+            self.turn = list(state["turn"])
+            self.born, self.utilities, self.gains = (state[name].numpy().copy() for name in ("born", "utilities", "gains"))
+        else:  # written before members had ages
+            self.turn = self._chosen()

@@ -24,14 +24,15 @@ temperature reuses that step's log-densities; with discrete actions the actor lo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from morl.action_spaces import FiniteActions, supported_actions
+from morl.action_spaces import supported_actions
+from morl.critics import TwinActionTableCritic, TwinCritic
 from morl.errors import CapabilityError, ConfigurationError
 from morl.fields import (
     BatchSize,
@@ -45,26 +46,25 @@ from morl.fields import (
     UpdatesPerStep,
     Widths,
 )
-from morl.functional import discrete_sac_target, factored_sac_target, pessimistic_values, sac_target
-from morl.nn.captured import Captured
-from morl.nn.distributions import tanh_gaussian, tanh_gaussian_action
+from morl.members import Optimiser, Owns, Part, PerMember
+from morl.nn.distributions import tanh_gaussian_action
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, blend_, member_slice, restore_, select, write_
+from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
 from morl.policies.mlp import MLPPolicy
-from morl.population import default_task, require_ser
-from morl.protocols import EnvFactory, Policy, Rows, State, prefixed, unprefixed
+from morl.population import Transfers
+from morl.problem_spec import ProblemSpec
+from morl.protocols import EnvFactory, Policy, Rows
 from morl.seeding import torch_stream
-from morl.solvers.base import RunnableSolver
-from morl.solvers.mosac_extras import EXTRAS, MOSACExtras
+from morl.solvers.base import LeafSolver, require_for_comparison
+from morl.solvers.mosac_engines import ActionModel, AutogradEngine, Batch, CapturedEngine, Update, UpdateEngine
+from morl.solvers.mosac_extras import EXTRAS, UnregularisedCritic
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.task import Task
 
-Batch = dict[str, Tensor]
-
 
 @dataclass(frozen=True, kw_only=True)
-class MOSAC(RunnableSolver):
+class MOSAC(LeafSolver):
     """Multi-objective soft actor-critic, for bounded continuous or finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
@@ -104,7 +104,7 @@ class MOSAC(RunnableSolver):
     rows_per_member: Count = 1
     """Environment rows of each member."""
     extras: tuple[str, ...] = ()
-    """Extra networks trained beside: ``unregularised_critic``, ``next_state_predictor``."""
+    """Networks trained beside: ``unregularised_critic``, twin critics of the plain return."""
     update_engine: Literal["auto", "autograd", "manual"] = "auto"
     """Gradients by autograd (reference) or by hand-written passes (continuous actions, CPU); auto takes the fastest: by hand on
     a CPU, autograd recorded as CUDA graphs on a GPU."""
@@ -114,169 +114,32 @@ class MOSAC(RunnableSolver):
         if unknown := set(self.extras) - set(EXTRAS):
             raise ConfigurationError(f"MOSAC.extras has unknown entries {sorted(unknown)}; known: {', '.join(EXTRAS)}")
 
-    def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> MOSACLearner:
-        """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
-        task = default_task(task, env.spec.num_objectives, device)
-        require_ser(task, "MOSAC")
-        return MOSACLearner(self, env=env, task=task, seed=seed, device=device)
+    def learner_type(self) -> type[MOSACLearner]:
+        return MOSACLearner
+
+    def with_comparable_critics(self) -> MOSAC:
+        """Critics of the plain return beside: those with an entropy bonus cannot be compared, as temperatures differ.
+
+        See :class:`morl.capabilities.HasComparableCritics`.
+        """
+        require_for_comparison(self)
+        return replace(self, extras=EXTRAS)
 
 
-class ActionModel(NamedTuple):
-    """What the losses need to know of the action space."""
-
-    is_discrete: bool
-    num_actions: int
-    """Outputs of a head over finite actions (``|A|`` if they are listed), or ``dim(A)``."""
-    scale: Tensor
-    """Half-width of the box, ``(a,)``; empty if finite."""
-    offset: Tensor
-    """Centre of the box, ``(a,)``; empty if finite."""
-    target_entropy: float
-    finite: FiniteActions | None = None
-    """The choices of finite actions."""
-
-
-class UpdateEngine(Protocol):
-    """Computes the gradients of one update; all tensors have the updated members on axis 0."""
-
-    def critic_gradients(
-        self,
-        critic: Parameters,
-        target: Parameters,
-        actor: Parameters,
-        alpha: Tensor,
-        batch: Batch,
-        noise: Tensor,
-        weights: Tensor,
-    ) -> tuple[Parameters, Tensor]:
-        """Gradients of the critics' loss and the loss ``(n,)``."""
-        ...
-
-    def actor_gradients(
-        self, actor: Parameters, critic: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
-    ) -> tuple[Parameters, Tensor, Tensor]:
-        """Gradients of the actor's loss, the loss ``(n,)`` and the mean log-density (negative entropy) ``(n,)``."""
-        ...
-
-
-class AutogradEngine:
-    """The reference: losses as the paper writes them, differentiated by autograd."""
-
-    def __init__(self, actor_net: StackedMLP, critic_net: StackedMLP, actions: ActionModel, m: int) -> None:
-        """Keep the shapes of the networks."""
-        self.actor_net, self.critic_net, self.actions, self.m = actor_net, critic_net, actions, m
-
-    def critic_gradients(
-        self,
-        critic: Parameters,
-        target: Parameters,
-        actor: Parameters,
-        alpha: Tensor,
-        batch: Batch,
-        noise: Tensor,
-        weights: Tensor,
-    ) -> tuple[Parameters, Tensor]:
-        """See :meth:`UpdateEngine.critic_gradients`."""
-        with torch.no_grad():
-            y = self._target(target, actor, alpha, batch, noise, weights)
-        leaves = [p.detach().requires_grad_() for p in critic]
-        if (finite := self.actions.finite) is not None:
-            q = self.critic_net(leaves, batch["observation"]).unflatten(-1, (finite.width, self.m))
-            taken = finite.stored_index(batch["action"]).unsqueeze(1).expand(-1, q.shape[1], -1, -1)
-            q = finite.total_values(q, taken)
-        else:
-            q = self.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
-        loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
-        return list(torch.autograd.grad(loss.sum(), leaves)), loss.detach()
-
-    def _target(
-        self, target: Parameters, actor: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
-    ) -> Tensor:
-        outputs = self.actor_net(actor, batch["next_observation"])
-        if (finite := self.actions.finite) is not None:
-            next_q = self.critic_net(target, batch["next_observation"]).unflatten(-1, (finite.width, self.m))
-            reward, discount = batch["reward"], batch["discount"]
-            if finite.is_joint:
-                return discrete_sac_target(reward, discount, next_q, outputs.softmax(-1), alpha, weights)
-            return factored_sac_target(reward, discount, next_q, finite.log_softmax(outputs), alpha, weights)
-        next_actions, log_prob = tanh_gaussian(outputs, noise, self.actions.scale, self.actions.offset)
-        next_q = self.critic_net(target, torch.cat([batch["next_observation"], next_actions], -1))
-        return sac_target(batch["reward"], batch["discount"], next_q, log_prob, alpha, weights)
-
-    def actor_gradients(
-        self, actor: Parameters, critic: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
-    ) -> tuple[Parameters, Tensor, Tensor]:
-        """See :meth:`UpdateEngine.actor_gradients`. The critics are constants here: their gradients are never computed."""
-        leaves = [p.detach().requires_grad_() for p in actor]
-        outputs = self.actor_net(leaves, batch["observation"])
-        if (finite := self.actions.finite) is not None:
-            log_probs = finite.log_softmax(outputs)
-            probs = log_probs.exp()
-            with torch.no_grad():
-                q = self.critic_net(critic, batch["observation"]).unflatten(-1, (finite.width, self.m))
-                utilities = (q * weights[:, None, None, None, :]).sum(-1)
-                if finite.is_joint:
-                    utility = utilities.amin(1)
-                else:  # as in the target: the critic that expects least of the policy, (n, 1, B, 1)
-                    least = (probs.unsqueeze(1) * utilities).sum(-1, keepdim=True).argmin(1, keepdim=True)
-                    utility = utilities.gather(1, least.expand(-1, -1, -1, finite.width)).squeeze(1)
-            loss = (probs * (alpha[:, None, None] * log_probs - utility)).sum(-1).mean(-1)
-            log_density = (probs * log_probs).sum(-1).mean(-1)
-        else:
-            actions, log_prob = tanh_gaussian(outputs, noise, self.actions.scale, self.actions.offset)
-            q = self.critic_net(critic, torch.cat([batch["observation"], actions], -1))
-            utility = (q * weights[:, None, None, :]).sum(-1).amin(1)
-            loss = (alpha[:, None] * log_prob - utility).mean(-1)
-            log_density = log_prob.mean(-1)
-        return list(torch.autograd.grad(loss.sum(), leaves)), loss.detach(), log_density.detach()
-
-
-class CapturedEngine:
-    """:class:`AutogradEngine` on a CUDA device, its two passes recorded as CUDA graphs."""
-
-    def __init__(self, engine: AutogradEngine) -> None:
-        """Keep the engine whose passes are recorded when they are first needed."""
-
-        def batch_of(tensors: Mapping[str, Tensor]) -> Batch:
-            return {name.removeprefix("batch/"): t for name, t in tensors.items() if name.startswith("batch/")}
-
-        self._critic = Captured(
-            lambda groups, t: engine.critic_gradients(
-                groups[0], groups[1], groups[2], t["alpha"], batch_of(t), t["noise"], t["weights"]
-            )
-        )
-        self._actor = Captured(
-            lambda groups, t: engine.actor_gradients(groups[0], groups[1], t["alpha"], batch_of(t), t["noise"], t["weights"])
-        )
-
-    def critic_gradients(
-        self,
-        critic: Parameters,
-        target: Parameters,
-        actor: Parameters,
-        alpha: Tensor,
-        batch: Batch,
-        noise: Tensor,
-        weights: Tensor,
-    ) -> tuple[Parameters, Tensor]:
-        """See :meth:`UpdateEngine.critic_gradients`."""
-        return self._critic((critic, target, actor), self._tensors(alpha, batch, noise, weights))
-
-    def actor_gradients(
-        self, actor: Parameters, critic: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
-    ) -> tuple[Parameters, Tensor, Tensor]:
-        """See :meth:`UpdateEngine.actor_gradients`."""
-        return self._actor((actor, critic), self._tensors(alpha, batch, noise, weights))
-
-    @staticmethod
-    def _tensors(alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        return {"alpha": alpha, "noise": noise, "weights": weights, **{f"batch/{name}": t for name, t in batch.items()}}
-
-
-class MOSACLearner(OffPolicyLearner):
-    """A live MOSAC population."""
+class SoftActorCritic(Transfers, OffPolicyLearner):
+    """A live population of soft actors with twin critics; what MOSAC and the adversarial solvers share."""
 
     solver: MOSAC
+    owns: Owns = (
+        PerMember("actor", goes_with="actor"),
+        PerMember("critic", goes_with="all"),
+        PerMember("target", goes_with="all"),
+        PerMember("log_alpha", goes_with="all"),
+        PerMember("updates"),
+        Optimiser("actor_adam", of="actor"),
+        Optimiser("critic_adam", of="critic", goes_with="all"),
+        Optimiser("alpha_adam", of="log_alpha", goes_with="all"),
+    )
 
     def __init__(self, solver: MOSAC, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
@@ -302,7 +165,6 @@ class MOSACLearner(OffPolicyLearner):
         self.threads = MemberThreads()
         # Engines keep workspaces, so every thread has one of its own.
         self.engines = [self._make_engine() for _ in range(self.threads.count)]
-        self.extras = MOSACExtras(solver, self) if solver.extras else None
 
     def _action_model(self) -> ActionModel:
         scale = self.solver.target_entropy_scale
@@ -311,9 +173,6 @@ class MOSACLearner(OffPolicyLearner):
             return ActionModel(True, finite.width, empty, empty, entropy, finite)
         box, size = self.box, self.num_actions
         return ActionModel(False, size, box.scale, box.offset, -(1.0 if scale is None else scale) * size)
-
-    def _init_streams(self, network: str) -> list[torch.Generator]:
-        return [torch_stream(self.seed, f"init/{network}", uid) for uid in self.uids]
 
     def _make_optimisers(self) -> None:
         solver = self.solver
@@ -329,7 +188,7 @@ class MOSACLearner(OffPolicyLearner):
                 "MOSAC's manual update engine needs continuous actions on the CPU; use update_engine: autograd"
             )
         if engine == "manual" or (engine == "auto" and able):
-            from morl.nn.manual_sac import ManualEngine
+            from morl.solvers.mosac_manual import ManualEngine
 
             return ManualEngine(self.actor_net, self.critic_net, self.actions, self.m)
         reference = AutogradEngine(self.actor_net, self.critic_net, self.actions, self.m)
@@ -372,10 +231,10 @@ class MOSACLearner(OffPolicyLearner):
 
     # ------------------------------------------------------------------ learning
 
-    def learn(self, env_steps: int, members: Sequence[int] | None = None) -> dict[str, int]:
-        """Train; see :meth:`morl.protocols.Learner.learn`."""
+    def round(self, budget: int, members: Sequence[int] | None = None) -> dict[str, int]:
+        """Take the next round; see :meth:`morl.spending.TakesRounds.round`."""
         with self.threads.alone(self.n if members is None else len(members)):
-            return super().learn(env_steps, members)
+            return super().round(budget, members)
 
     def gradient_update(self, members: Sequence[int] | None) -> None:
         """One critic, actor and temperature step and one target blend of some members; None for all."""
@@ -385,8 +244,10 @@ class MOSACLearner(OffPolicyLearner):
         shape = (2, count, self.solver.batch_size, 0 if self.is_discrete else self.actions.num_actions)
         noise = torch.randn(shape, generator=self.learning, device=self.device)
         self.gradient_step(chosen, batch, noise)
-        if self.extras is not None:
-            self.extras.gradient_step(chosen, batch)
+        self._after_step(chosen, batch)
+
+    def _after_step(self, members: Selection, batch: Batch) -> None:
+        """What else is learned from the batch."""
 
     def gradient_step(self, members: Selection, batch: Batch, noise: Tensor) -> None:
         """The whole update as tensor operations: nothing is read back to the host.
@@ -407,121 +268,75 @@ class MOSACLearner(OffPolicyLearner):
         self.threads(some, noise.shape[1])
 
     def _gradient_step(self, engine: UpdateEngine, members: Selection, batch: Batch, noise: Tensor) -> None:
-        weights = self.linear_weights[members]
-        actor, critic, target = (select(p, members) for p in (self.actor, self.critic, self.target))
         alpha = self.log_alpha[members].exp()
+        actor, critic, target = (select(p, members) for p in (self.actor, self.critic, self.target))
+        update = Update(actor, critic, target, alpha, self.linear_weights[members], batch, noise)
 
-        gradients, critic_loss = engine.critic_gradients(critic, target, actor, alpha, batch, noise[0], weights)
+        gradients, critic_loss = engine.critic_gradients(update)
         self.critic_adam.step(gradients, members)
-        critic = select(self.critic, members)
-        gradients, actor_loss, log_density = engine.actor_gradients(actor, critic, alpha, batch, noise[1], weights)
+        update = update._replace(critic=select(self.critic, members))
+        gradients, actor_loss, log_density = engine.actor_gradients(update)
         self.actor_adam.step(gradients, members)
         if self.solver.temperature is None:
             # d/d(log alpha) of -log_alpha (E[log pi] + target entropy), which raises alpha while the entropy is too low.
-            self.alpha_adam.step([self._temperature_gradient(log_density)], members)
-        self._blend_targets(members, target, critic)
+            self.alpha_adam.step([-(log_density + self.actions.target_entropy)], members)
+        self._follow(members, self.target, self.critic)
         self.note_statistics(members, critic_loss=critic_loss, actor_loss=actor_loss, entropy=-log_density, temperature=alpha)
 
-    def _temperature_gradient(self, log_density: Tensor) -> Tensor:
-        return -(log_density + self.actions.target_entropy)
-
-    def _blend_targets(self, members: Selection, target: Parameters, critic: Parameters) -> None:
-        self.updates[members] += 1
-        period = self.solver.target_period
-        due = self.updates[members] % period == 0
-        if period > 1 and not bool(due.any()):
-            return
-        if isinstance(members, slice) and bool(due.all()):
-            blend_(target, critic, self.solver.tau)
-            return
-        index = torch.arange(self.n)[members][due]
-        blended = select(self.target, index)
-        blend_(blended, select(self.critic, index), self.solver.tau)
-        write_(self.target, index, blended)
-
-    # ------------------------------------------------------------------ values, policies, state
-
-    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Values by each member's critic, the unregularised one where attached; see :class:`morl.protocols.HasValues`."""
-        encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
-        actions = actions.to(self.device)
-        with torch.no_grad():
-            critic = self.extras.critic if self.extras is not None and self.extras.has_critic else self.critic
-            return self._critic_values(critic, encoded, actions)
-
-    def _critic_values(self, critic: Parameters, encoded: Tensor, actions: Tensor) -> Tensor:
-        if self.finite is not None:
-            q = self.critic_net(critic, encoded).unflatten(-1, (self.finite.width, self.m))
-            q = self.finite.total_values(q, self.finite.index(self._choices(actions)).expand(self.n, 2, -1, -1))
-        else:
-            flat = actions.reshape(len(actions), -1).to(torch.float32).expand(self.n, -1, -1)
-            q = self.critic_net(critic, torch.cat([encoded, flat], -1))
-        return pessimistic_values(q, self.linear_weights)
-
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
+    def policies(self) -> list[Policy]:
         """One snapshot per member."""
-        del weights
         head: Literal["categorical", "squashed_gaussian"] = "categorical" if self.is_discrete else "squashed_gaussian"
+        spec, joint = self.policy_spec, self.finite is not None and self.finite.is_joint
         return [
             MLPPolicy(
-                self.spec.observation_space,
-                self.spec.action_space,
-                self.actor_net,
-                head,
-                [p[i : i + 1].clone() for p in self.actor],
-                joint_actions=self.finite is not None and self.finite.is_joint,
+                spec.observation_space, spec.action_space, self.actor_net, head, [p[i : i + 1].clone() for p in self.actor],
+                joint_actions=joint,
             )
             for i in range(self.n)
-        ]
+        ]  # fmt: skip
 
-    def transfer(self, source: int, target: int, *, payload: Literal["actor", "all"] = "actor") -> None:
-        """Overwrite a member's networks by another's and start its optimisers anew.
+    @property
+    def policy_spec(self) -> ProblemSpec:
+        """What the policies that are handed out see and do."""
+        return self.spec
 
-        Args:
-            source: Member to copy from.
-            target: Member to overwrite.
-            payload: The actor only, or the critics and the temperature as well.
-        """
-        groups = [self.actor] if payload == "actor" else [self.actor, self.critic, self.target, [self.log_alpha]]
-        for group in groups:
-            for parameter in group:
-                parameter[target] = parameter[source]
-        for adam in [self.actor_adam] if payload == "actor" else [self.actor_adam, self.critic_adam, self.alpha_adam]:
-            adam.reset(target)
 
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        super()._reindex_networks(source, fresh)
-        index = torch.as_tensor(list(source))
-        self.actor, self.critic, self.target = (
-            [p[index].clone() for p in group] for group in (self.actor, self.critic, self.target)
-        )
-        self.log_alpha = self.log_alpha[index].clone()
-        self.actor_adam = self.actor_adam.reindexed(self.actor, source, fresh)
-        self.critic_adam = self.critic_adam.reindexed(self.critic, source, fresh)
-        self.alpha_adam = self.alpha_adam.reindexed([self.log_alpha], source, fresh)
-        self.updates = self.updates[index].clone()
+class MOSACLearner(SoftActorCritic):
+    """A live MOSAC population."""
+
+    owns: Owns = (Part("extras", goes_with=None),)
+
+    def __init__(self, solver: MOSAC, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
+        """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
+        super().__init__(solver, env=env, task=task, seed=seed, device=device)
+        self.extras = None
+        if solver.extras:
+            streams = self._init_streams("extras/critic")
+            self.extras = UnregularisedCritic(
+                self.critic_net, self.critic_net.init(streams, device), tau=solver.tau,
+                learning_rate=solver.critic_learning_rate, eps=solver.adam_eps,
+                noise=torch_stream(seed, "extras/noise", device=device),
+            )  # fmt: skip
+            self.declare_statistics("unregularised_critic_loss")
+
+    def _after_step(self, members: Selection, batch: Batch) -> None:
         if self.extras is not None:
-            self.extras.reindex(source, fresh)
+            actor = select(self.actor, members)
+            loss = self.extras.gradient_step(
+                members, batch, self.actor_net(actor, batch["next_observation"]), self.actions, self.linear_weights[members]
+            )
+            self.note_statistics(members, unregularised_critic_loss=loss)
 
-    def _own_state(self) -> State:
-        state = super()._own_state()
-        for name in ("actor", "critic", "target"):
-            state |= {f"{name}/{i}": p for i, p in enumerate(getattr(self, name))}
-        state |= {"log_alpha": self.log_alpha, "updates": self.updates}
-        for name in ("actor_adam", "critic_adam", "alpha_adam"):
-            state |= prefixed(name, getattr(self, name).state())
-        if self.extras is not None:
-            state |= prefixed("extras", self.extras.state())
-        return state
-
-    def _load_own_state(self, state: State) -> None:
-        super()._load_own_state(state)
-        for name in ("actor", "critic", "target"):
-            for i, p in enumerate(getattr(self, name)):
-                restore_(p, state[f"{name}/{i}"])
-        restore_(self.log_alpha, state["log_alpha"])
-        restore_(self.updates, state["updates"])
-        for name in ("actor_adam", "critic_adam", "alpha_adam"):
-            getattr(self, name).load_state(unprefixed(name, state))
-        if self.extras is not None:
-            self.extras.load_state(unprefixed("extras", state))
+    def critics(self) -> TwinCritic | TwinActionTableCritic:
+        """The critics, the unregularised ones where attached; see :class:`morl.capabilities.HasCritics`."""
+        parameters = self.critic if self.extras is None else self.extras.critic
+        given: dict[str, Any] = {
+            "observation_space": self.spec.observation_space,
+            "action_space": self.spec.action_space,
+            "num_objectives": self.m,
+            "network": self.critic_net,
+            "parts": {str(i): p.clone() for i, p in enumerate(parameters)},
+        }
+        if self.finite is None:
+            return TwinCritic(**given)
+        return TwinActionTableCritic(**given, joint_actions=self.finite.is_joint)

@@ -13,8 +13,10 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.action_spaces import BoxActions, FiniteActions, box_actions, discrete_start
+from morl.members import Owns, PerMember, Store
+from morl.nn.stacked import Parameters, Selection, blend_, select, write_
 from morl.population import PopulationLearner
-from morl.protocols import EnvFactory, Rows, State, prefixed, unprefixed
+from morl.protocols import EnvFactory, Experience, Rows, Transition
 from morl.stores import Ring
 from morl.task import Task
 
@@ -26,8 +28,21 @@ class OffPolicyLearner(PopulationLearner):
     ``updates_per_step`` gradient updates per environment step of its own.
     """
 
+    owns: Owns = (PerMember("owed", fresh=0.0), Store("ring"))
+
+    updates: Tensor
+    """Gradient updates of each member, ``(n,)`` int64."""
+
     def __init__(
-        self, solver: Any, *, env: EnvFactory, task: Task, seed: int, device: torch.device, finite: FiniteActions | None
+        self,
+        solver: Any,
+        *,
+        env: EnvFactory,
+        task: Task,
+        seed: int,
+        device: torch.device,
+        finite: FiniteActions | None,
+        prioritised: bool = False,
     ) -> None:
         """Make rows and store.
 
@@ -37,6 +52,7 @@ class OffPolicyLearner(PopulationLearner):
             task: What each member works on.
             seed: Seed of every stream.
             device: Where tensors live.
+            prioritised: Draw in proportion to priorities.
             finite: The choices that name an action in the store and in the networks; None where they see the action itself.
         """
         super().__init__(
@@ -55,6 +71,7 @@ class OffPolicyLearner(PopulationLearner):
                 "reward": self._reward_width,
                 "next_observation": d,
                 "discount": 1,
+                **self._more_fields(),
             },
             capacity=solver.capacity,
             num_groups=self.n,
@@ -62,7 +79,7 @@ class OffPolicyLearner(PopulationLearner):
             num_rows=self.n * self.rows_per_member,
             n_step=solver.n_step,
             gamma=solver.gamma,
-            prioritised=getattr(solver, "prioritised", False),
+            prioritised=prioritised,
             device=device,
         )
         self.owed = np.zeros(self.n)
@@ -72,6 +89,15 @@ class OffPolicyLearner(PopulationLearner):
     def _reward_width(self) -> int:
         """Numbers that are stored of one reward."""
         return self.m
+
+    def _more_fields(self) -> dict[str, int]:
+        """Widths of fields that the store holds beside the usual ones, such as the weights of a row's episode."""
+        return {}
+
+    def _more_values(self, step: Transition) -> dict[str, Tensor]:
+        """What to store in these fields, ``(r, width)`` each."""
+        del step
+        return {}
 
     @abstractmethod
     def gradient_update(self, members: Sequence[int] | None) -> None:
@@ -114,27 +140,19 @@ class OffPolicyLearner(PopulationLearner):
         assert self.finite is not None
         return self.finite.choices(actions.to(self.device) - discrete_start(self.spec.action_space))
 
-    def _remember(
-        self,
-        rows: Rows,
-        observations: Tensor,
-        actions: Tensor,
-        rewards: Tensor,
-        next_observations: Tensor,
-        terminated: Tensor,
-        truncated: Tensor,
-    ) -> None:
-        del observations
+    def _remember(self, step: Transition) -> None:
         assert self._encoded is not None
+        actions = step.actions if self.finite is None else self.finite.choices(step.actions)
         self.ring.add(
-            rows,
-            self.row_member[rows],
+            step.rows,
+            self.row_member[step.rows],
             observation=self._encoded,
-            action=(actions if self.finite is None else self.finite.choices(actions)).reshape(len(rows), -1).to(torch.float32),
-            reward=rewards,
-            next_observation=self.encoder(next_observations),
-            terminated=terminated,
-            truncated=truncated,
+            action=actions.reshape(len(step.rows), -1).to(torch.float32),
+            reward=step.rewards,
+            next_observation=self.encoder(step.next_observations),
+            terminated=step.terminated,
+            truncated=step.truncated,
+            **self._more_values(step),
         )
 
     def _improve(self, members: Rows, steps: Rows) -> None:
@@ -144,6 +162,18 @@ class OffPolicyLearner(PopulationLearner):
         while len(due := stepped[self.owed[stepped] >= 1.0]):
             self.gradient_update(None if len(due) == self.n else due.tolist())
             self.owed[due] -= 1.0
+
+    def _follow(self, members: Selection, targets: Parameters, live: Parameters) -> None:
+        """Count an update of some members, and move the target networks of those whose period is over."""
+        self.updates[members] += 1
+        due = self.updates[members] % self.solver.target_period == 0
+        if isinstance(members, slice) and bool(due.all()):
+            blend_(select(targets, members), select(live, members), self.solver.tau)
+        elif bool(due.any()):
+            index = torch.arange(self.n)[members][due]
+            blended = select(targets, index)
+            blend_(blended, select(live, index), self.solver.tau)
+            write_(targets, index, blended)
 
     def _before_first_update(self) -> str:
         name, most = type(self.solver).__name__, int(self.member_steps.max())
@@ -170,13 +200,10 @@ class OffPolicyLearner(PopulationLearner):
         for _ in range(passes if able else 0):
             self.gradient_update(None if len(able) == self.n else able)
 
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        self.ring.reindex(source, fresh, num_rows=self.n * self.rows_per_member)
-        self.owed = np.where(np.asarray(fresh), 0.0, self.owed[np.asarray(source)])
-
-    def _own_state(self) -> State:
-        return {"owed": torch.from_numpy(self.owed.copy()), **prefixed("ring", self.ring.state())}
-
-    def _load_own_state(self, state: State) -> None:
-        self.owed = state["owed"].numpy().copy()
-        self.ring.load_state(unprefixed("ring", state))
+    def experience(self, member: int) -> Experience:
+        """Stored transitions; see :class:`morl.capabilities.HasExperience`."""
+        stored = self.ring.stored(member)
+        actions = stored["action"]
+        if self.finite is not None:
+            actions = self.finite.one_hot(self.finite.stored_index(actions))
+        return Experience(stored["observation"], actions, stored["next_observation"])

@@ -398,7 +398,4 @@ class Ring:
 
 def _on_host(flags: Flags) -> npt.NDArray[np.bool_]:
     """Truth values as a host array."""
-    if isinstance(flags, Tensor):
-        host: npt.NDArray[np.bool_] = flags.cpu().numpy().astype(np.bool_)
-        return host
-    return flags.astype(np.bool_)
+    return np.asarray(flags.cpu() if isinstance(flags, Tensor) else flags, dtype=np.bool_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -125,12 +125,28 @@ class Rollout:
             self._data[: self._longest].index_fill_(1, torch.from_numpy(rows).to(self.device), 0.0)
             self._lengths[rows] = 0
 
+    def reindex(self, source: Sequence[int], fresh: Sequence[bool], *, num_rows: int) -> None:
+        """Follow a change of the population.
+
+        Args:
+            source: Index of the member to copy, ``(n',)``.
+            fresh: Whether the copy is a new individual, ``(n',)``: it starts new episodes, so that the steps of the one it
+                copies are not its own.
+            num_rows: New number of environment rows, as many for each member as before.
+        """
+        per_member = num_rows // len(source)
+        rows = (np.asarray(source)[:, None] * per_member + np.arange(per_member)).reshape(-1)
+        own = np.repeat(~np.asarray(fresh), per_member)
+        steps = self._data[: self._longest][:, torch.from_numpy(rows).to(self.device)]
+        steps = steps * torch.from_numpy(own).to(self.device).unsqueeze(-1)
+        self.num_rows, self._lengths = num_rows, self._lengths[rows] * own
+        self._data = torch.zeros(self.horizon, num_rows, self._width, device=self.device)
+        self._data[: self._longest].copy_(steps[: self._longest])
+
     def _layout(self) -> str:
         """Names and shapes of the fields and the number of rows, as one readable line."""
-        return (
-            " ".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in self._shapes.items())
-            + f" num_rows={self.num_rows}"
-        )
+        shapes = " ".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in self._shapes.items())
+        return f"{shapes} num_rows={self.num_rows}"
 
     def state(self) -> State:
         """Everything needed to go on exactly; only the filled part."""

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from morl.cooperation import Cooperation
+from morl.capabilities import criterion_of
+from morl.cooperation import Cooperation, require_cooperation
 from morl.errors import CapabilityError
 from morl.problem import EnvLike, Problem, make_problem
+from morl.protocols import Solver
 from morl.task import Task, Utility
 from morl.testing.requirement import require
 from morl.testing.solver import difference, require_same_state, through_files
@@ -40,18 +42,19 @@ def check_cooperation(
     before = repr(solver)
     try:
         configured = cooperation.configure(solver)
+        require_cooperation(cooperation, configured)
     except CapabilityError as error:
         raise AssertionError(f"configure() refuses the solver to try it with ({error}); pass another one") from error
     require(repr(solver) == before, "configure() must not change the solver that it is given")
-    require(hasattr(configured, "make"), f"configure() must return a solver, got {configured!r}")
+    require(isinstance(configured, Solver), f"configure() must return a solver, got {configured!r}")
     problem, n = make_problem(env), 4
 
     def trained() -> Any:
         m = problem.spec.num_objectives
         weights = torch.softmax(torch.arange(float(n * m)).reshape(n, m).sin(), -1)
-        utility = Utility(weights=weights, criterion=getattr(configured, "criterion", "ser"))
+        utility = Utility(weights=weights, criterion=criterion_of(configured))
         learner = configured.make(problem, Task(utility=utility), seed=seed, device=torch.device("cpu"))
-        learner.learn(20 * learner.round_steps)
+        learner.learn(20 * learner.next_round())
         return learner
 
     neighbours = np.array([[1], [2], [1], [2]])  # member 0 and member 3 are nobody's neighbours
@@ -70,5 +73,5 @@ def check_cooperation(
     restored = trained()
     restored.load_state(through_files(one.state()))
     for learner in (one, restored):
-        learner.learn(20 * learner.round_steps)
+        learner.learn(20 * learner.next_round())
     require_same_state(one, restored, "a learner that was saved after the exchanges and restored went another way")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from morl.selection import Selection
+import numpy as np
+
+from morl.seeding import stream
+from morl.selection import Selection, Standing
 from morl.testing.requirement import require
 
 
@@ -22,9 +25,13 @@ def check_selection(selection: Selection, *, turns: int = 40) -> None:
     """
     for n in (1, 2, 7):
         for turn in range(turns):
-            chosen = selection(turn, n)
+            rng = stream(turn, "check_selection", n)
+            weights, values, ages = rng.dirichlet(np.ones(2), size=n), rng.normal(size=(n, 2)), rng.integers(0, turn + 1, n)
+            gains = np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n))
+            standing = Standing(turn=turn, weights=weights, values=values, ages=ages, gains=gains)
+            chosen = selection(standing)
             case = f"turn {turn} of {n} members"
             require(len(chosen) >= 1, f"{case}: nobody learns")
             require(len(set(chosen)) == len(chosen), f"{case}: a member is chosen twice: {chosen}")
             require(all(type(i) is int and 0 <= i < n for i in chosen), f"{case}: not indices from 0 to {n - 1}: {chosen}")
-            require(selection(turn, n) == chosen, f"{case}: the same turn gave another choice; keep no state")
+            require(selection(standing) == chosen, f"{case}: the same standing gave another choice; keep no state")

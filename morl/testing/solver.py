@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from morl.capabilities import ChoosesMembers, ChoosesTasks, HasCritics, criterion_of
+from morl.critics import values_of
+from morl.evaluation import candidates_of
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
+from morl.members import DeclaresState
+from morl.policies.base import BasePolicy
 from morl.problem import EnvLike, Problem, make_problem
-from morl.protocols import HasAssessor, HasValues, Learner, Policy, Solver, State
+from morl.protocols import Learner, Policy, Solver, State
 from morl.task import Task, Utility
 from morl.testing.policy import check_policy, sampled_observations
 from morl.testing.requirement import require
@@ -39,13 +44,35 @@ def check_solver(solver: Solver, *, env: EnvLike | Problem = "deep-sea-treasure-
         >>> check_solver(MOQLearning(), env="tabular/treasure-corridor-v0")
     """
     require(rounds >= 4, f"rounds is {rounds}; expected at least 4")
-    trial = _Trial(solver, make_problem(env), rounds, seed)
+    problem = make_problem(env)
+    trial = _Trial(solver, problem, rounds, seed)
+    trial.check_learner()
     trial.check_budget()
     trial.check_additivity()
     trial.check_resuming()
     trial.check_seed()
     trial.check_untrained_members()
     trial.check_policies()
+    if problem.spec.num_objectives > 1 and not isinstance(solver, ChoosesTasks):
+        _check_inside_morld(solver, problem, rounds, seed)
+
+
+def _check_inside_morld(solver: Solver, problem: Problem, rounds: int, seed: int) -> None:
+    """MORL/D around the solver keeps the laws too, over some exchanges; its members' weights move."""
+    from morl.solvers.morld import MORLD
+    from morl.weights.adaptation import PSA
+
+    few, members = max(4, rounds // 2), max(3, problem.spec.num_objectives)
+    period = max(1, few * _Trial(solver, problem, few, seed).make().next_round() // 3)
+    outer = MORLD(solver=solver, num_members=members, exchange_period=period, weight_adaptation=PSA())
+    trial = _Trial(outer, problem, few, seed)
+    try:
+        trial.check_learner()
+        trial.check_budget()
+        trial.check_resuming()
+        trial.check_policies()
+    except AssertionError as error:
+        raise AssertionError(f"inside MORL/D: {error}") from error
 
 
 class _Trial:
@@ -56,26 +83,37 @@ class _Trial:
         m = self.problem.spec.num_objectives
         first = torch.linspace(0.2, 0.8, 3).unsqueeze(1)
         weights = torch.cat([first, ((1 - first) / max(m - 1, 1)).expand(3, m - 1)], 1) if m > 1 else torch.ones(3, 1)
-        criterion: Literal["ser", "esr"] = getattr(self.solver, "criterion", "ser")
-        task = Task(utility=Utility(weights=weights, criterion=criterion))
+        task = Task(utility=Utility(weights=weights, criterion=criterion_of(self.solver)))
         return self.solver.make(self.problem, task, seed=self.seed if seed is None else seed, device=CPU)
+
+    def check_learner(self) -> None:
+        """What callers use is there, and says the same of the population."""
+        learner = self.make()
+        require(isinstance(learner, Learner), f"learner: {type(learner).__name__} lacks {', '.join(_missing(learner))}")
+        n = learner.n
+        sizes = (len(learner.uids), learner.task.num_members, len(set(learner.uids)))
+        require(n >= 1 and sizes == (n, n, n), f"learner: n is {n}, but there are (uids, tasks, different uids) = {sizes}")
+        times = learner.timing.values()
+        require(all(seconds >= 0.0 for seconds in times), f"learner: timing has negative seconds: {learner.timing}")
+        for candidate in candidates_of(learner):
+            require(candidate.member in learner.uids, f"learner: a candidate is of member {candidate.member}, who is not there")
 
     def check_budget(self) -> None:
         """Whole rounds as many as fit; less than a round exactly."""
         learner = self.make()
-        unit = learner.round_steps
-        require(unit >= 1, f"budget: round_steps is {unit}; expected at least 1")
+        unit = learner.next_round()
+        require(unit >= 1, f"budget: next_round() is {unit}; expected at least 1")
         require(_spent(learner, unit) == unit, f"budget: one round of {unit} steps was not spent exactly")
-        if (unit := learner.round_steps) > 1:
+        if (unit := learner.next_round()) > 1:
             require(_spent(learner, unit - 1) == unit - 1, "budget: a budget below one round must be spent exactly")
-        unit = learner.round_steps
+        unit = learner.next_round()
         spent = _spent(learner, 3 * unit + 1)
         require(unit <= spent <= 3 * unit + 1, f"budget: {spent} steps were spent of {3 * unit + 1}")
 
     def check_additivity(self) -> None:
         """Cutting a budget into pieces of whole rounds changes nothing."""
         whole = self.make()
-        total = _spent(whole, self.rounds * whole.round_steps)
+        total = _spent(whole, self.rounds * whole.next_round())
         for rounds in (1, 3):
             parts = self.make()
             learn_in_pieces(parts, total, rounds)
@@ -86,11 +124,11 @@ class _Trial:
         for rounds in (0, self.rounds // 2 + 1):
             straight = self.make()
             if rounds:
-                _spent(straight, rounds * straight.round_steps)
+                _spent(straight, rounds * straight.next_round())
             fresh = self.make()
             fresh.load_state(through_files(straight.state()))
             require_same_state(straight, fresh, "resuming: a state comes back changed from load_state")
-            budget = self.rounds * straight.round_steps
+            budget = self.rounds * straight.next_round()
             for learner in (straight, fresh):
                 _spent(learner, budget)
             require_same_state(straight, fresh, f"resuming after {rounds} rounds: the restored learner went another way")
@@ -99,17 +137,20 @@ class _Trial:
         """The seed decides, and nothing else."""
         a, b, other = self.make(), self.make(), self.make(self.seed + 1)
         for learner in (a, b, other):
-            _spent(learner, self.rounds * learner.round_steps)
+            _spent(learner, self.rounds * learner.next_round())
         require_same_state(a, b, "seed: the same seed gave different learners")
         require(difference(a.state(), other.state()) is not None, "seed: another seed gave the very same learner")
 
     def check_untrained_members(self) -> None:
         """Who does not take part stays bitwise unchanged."""
-        if isinstance(self.make(), HasAssessor):
-            return  # It decides itself who trains.
+        learner = self.make()
+        if isinstance(learner, ChoosesMembers):
+            return
+        if isinstance(learner, DeclaresState) and any(part.kind == "shared" for part, _ in learner.owned()):
+            return  # What one learns, all have learned.
         for members in ([1], [0, 2]):
             learner = self.make()
-            _spent(learner, self.rounds // 2 * learner.round_steps)
+            _spent(learner, self.rounds // 2 * learner.next_round())
             before = self._judgements(learner)
             spent = learner.learn(self.rounds * learner.next_round(members), members)
             require(spent.get("training", 0) > 0, f"untrained members: learn(members={members}) trained nobody")
@@ -122,12 +163,12 @@ class _Trial:
     def _judgements(self, learner: Learner) -> list[State]:
         """What can be seen of every member from outside: its policy, and what its critic says."""
         seen: list[State] = [{k: v.clone() for k, v in policy.tensors().items()} for policy in learner.policies()]
-        if isinstance(learner, HasValues):
+        if isinstance(learner, HasCritics):
             spec = self.problem.spec
             spec.action_space.seed(self.seed)
             observations = torch.from_numpy(sampled_observations(spec.observation_space, 20, self.seed))
             actions = torch.from_numpy(np.stack([np.asarray(spec.action_space.sample()) for _ in range(20)]))
-            for member, values in zip(seen, learner.values(observations, actions), strict=True):
+            for member, values in zip(seen, values_of(learner, observations, actions), strict=True):
                 member["values"] = values
         return seen
 
@@ -137,12 +178,18 @@ class _Trial:
         snapshots: list[Policy] = learner.policies()
         require(len(snapshots) >= 1, "policies: there is none")
         tensors = [{key: value.clone() for key, value in policy.tensors().items()} for policy in snapshots]
-        _spent(learner, self.rounds * learner.round_steps)
+        _spent(learner, self.rounds * learner.next_round())
         for before, policy in zip(tensors, snapshots, strict=True):
             changed = difference(before, policy.tensors())
             require(changed is None, f"policies: {changed} of a snapshot changed when its learner went on")
-        for policy in learner.policies():
-            check_policy(policy)
+        for candidate in candidates_of(learner):
+            policy = candidate.policy
+            check_policy(policy.at(candidate.weights) if isinstance(policy, BasePolicy) else policy)
+
+
+def _missing(learner: Learner) -> list[str]:
+    """What a learner lacks."""
+    return sorted(name for name in vars(Learner) if not name.startswith("_") and not hasattr(learner, name))
 
 
 def _spent(learner: Learner, env_steps: int) -> int:
@@ -162,8 +209,8 @@ def learn_in_pieces(learner: Learner, env_steps: int, rounds: int) -> None:
         rounds: Length of a piece.
     """
     left = env_steps
-    while left >= learner.round_steps:
-        left -= _spent(learner, min(left, rounds * learner.round_steps))
+    while left >= learner.next_round():
+        left -= _spent(learner, min(left, rounds * learner.next_round()))
 
 
 def through_files(state: State) -> State:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from morl.errors import ShapeError
 from morl.seeding import stream
 from morl.testing.requirement import require, require_error
-from morl.weights.adaptation import WeightAdaptation
+from morl.weights.adaptation import Population, WeightAdaptation
 
 
 def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3, seed: int = 0) -> None:
@@ -28,20 +29,32 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
     rng = stream(seed, "check_weight_adaptation")
     n, m = 6, num_objectives
     weights = np.concatenate([np.eye(m), rng.dirichlet(np.ones(m), size=n)])
-    values = rng.normal(size=weights.shape)
+    values, gains = rng.normal(size=weights.shape), rng.normal(size=len(weights))
+
+    def weights_of(found: npt.NDArray[np.float64] | Population) -> npt.NDArray[np.float64]:
+        if not isinstance(found, Population):
+            require(
+                found.shape == weights.shape, f"expected weights of shape {weights.shape} or a Population, got {found.shape}"
+            )
+            return found
+        require(all(0 <= i < len(weights) for i in found.parents), f"there are no parents {list(found.parents)}")
+        return found.weights
+
     for archive in (np.zeros((0, m)), values[:1], rng.normal(size=(7, m))):
         before = [x.copy() for x in (weights, values, archive)]
-        moved = adapt(weights, values, archive, rng=stream(seed, "adapt"))
+        moved = weights_of(adapt(weights, values, archive, gains=gains, rng=stream(seed, "adapt")))
         case = f"with an archive of {len(archive)}"
-        require(moved.shape == weights.shape, f"{case}: expected shape {weights.shape}, got {moved.shape}")
+        require(moved.ndim == 2 and moved.shape[1] == m, f"{case}: expected {m} weights for each member, got {moved.shape}")
         require(
             np.isfinite(moved).all() and (moved >= 0).all() and np.allclose(moved.sum(axis=1), 1.0, atol=1e-9),
             f"{case}: rows must stay on the simplex",
         )
         same = all((x == y).all() for x, y in zip(before, (weights, values, archive), strict=True))
         require(same and not np.shares_memory(moved, weights), f"{case}: it changed its arguments or returned one of them")
-        again = adapt(weights, values, archive, rng=stream(seed, "adapt"))
-        require((again == moved).all(), f"{case}: the same arguments gave other weights; it must keep no state")
+        again = weights_of(adapt(weights, values, archive, gains=gains, rng=stream(seed, "adapt")))
+        require(np.array_equal(again, moved), f"{case}: the same arguments gave other weights; it must keep no state")
     require_error(
-        ShapeError, lambda: adapt(weights, values[:, :-1], values, rng=stream(seed, "adapt")), "values of the wrong shape"
+        ShapeError,
+        lambda: adapt(weights, values[:, :-1], values, gains=gains, rng=stream(seed, "adapt")),
+        "values of the wrong shape",
     )

@@ -32,5 +32,4 @@ class ActionRobust(ZeroSumSolver):
     """How much."""
 
     def adversarial(self, env: BatchedEnv, region: Region) -> Adversarial:
-        """See :meth:`ZeroSumSolver.adversarial`."""
         return NoisyAction(env, alpha=self.alpha) if self.form == "noisy" else ProbabilisticAction(env, alpha=self.alpha)

@@ -17,8 +17,8 @@ values, holds the KL radius :math:`\kappa` constant to second order, instead of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,63 +27,48 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from envs.parametric.native import NativeParametricEnv
+from envs.native_parametric_env import NativeParametricEnv
 from envs.parametric.wrappers.base import BatchedWrapper
 from envs.protocols import Rows, Step
 from morl.action_spaces import is_bounded_box, shown
+from morl.capabilities import HasCritics, KnowsLearner
 from morl.errors import CapabilityError
-from morl.fields import GridPoints, NonNegative, Repeats
-from morl.functional import pessimistic_values
-from morl.nn.stacked import select
-from morl.problem import ProblemSpec
-from morl.protocols import EnvFactory, Learner, State
-from morl.registry import component_field
+from morl.fields import NonNegative, Repeats
+from morl.population import PopulationLearner
+from morl.problem_spec import ProblemSpec
+from morl.protocols import EnvFactory, Learner
 from morl.rows import BatchedRows
-from morl.solvers.base import RunnableSolver
-from morl.solvers.modqn import MODQN, MODQNLearner
-from morl.solvers.mosac import MOSAC, MOSACLearner
 from morl.task import Task
-from robust.baselines.nominal import alternative, checked_task
-from robust.evaluation import WorstCaseJudgement
-from robust.uncertainty import Box, UncertaintySet
+from robust.baselines.nominal import alternative
+from robust.solver import RobustSolver, checked_task
 from robust.uncertainty.base import Array, Region
+from robust.wrapped_rows import WrappedRows
 
 _LEAST_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class EWoK(WorstCaseJudgement, RunnableSolver):
+class EWoK(RobustSolver):
     """Any solver with values, in a world where of several sampled next states a bad one happens.
 
     For environments whose native batched form can stand in one state several times
-    (:attr:`envs.parametric.native.NativeParametricEnv.state_arrays`): the classic control problems and the small tables. A step
-    costs ``samples`` simulated transitions beside the one that counts as an environment step.
+    (:attr:`envs.native_parametric_env.NativeParametricEnv.state_arrays`): the classic control problems and the small tables. A
+    step costs ``samples`` simulated transitions beside the one that counts as an environment step.
     """
 
-    solver: Any = component_field("solver", default_factory=MOSAC)
-    """What trains: MOSAC (continuous actions) or MODQN (discrete ones)."""
-    uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
-    """Models that the environment may have."""
     samples: Repeats = 10
     """Next states sampled at every step."""
     radius: NonNegative = 1.0
     """KL radius of the set around the mixture, nats; 0 for the mixture itself."""
-    grid_points: GridPoints = 5
-    """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
         super().__post_init__()
-        if not isinstance(self.solver, MOSAC | MODQN):
+        if isinstance(self.solver, KnowsLearner) and not issubclass(self.solver.learner_type(), HasCritics):
             raise CapabilityError(
-                "EWoK asks its solver what next states are worth: it must be MOSAC or MODQN, found "
-                f"{type(self.solver).__name__}"
+                f"EWoK asks its solver what next states are worth, and {type(self.solver).__name__} has no critics; use MOSAC, "
+                "MOPPO or MODQN"
             )
-
-    @property
-    def gamma(self) -> float:  # type: ignore[override]
-        """Discount factor of the solver."""
-        return float(self.solver.gamma)
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> Learner:
         """Build the solver's own learner in the resampled world; see :meth:`morl.protocols.Solver.make`.
@@ -103,11 +88,12 @@ class EWoK(WorstCaseJudgement, RunnableSolver):
             raise CapabilityError(
                 f"EWoK needs a bounded Box or a Discrete action space, found {shown(env.spec.action_space)}; {alternative(env)}"
             )
-        if isinstance(self.solver, MOSAC) and isinstance(env.spec.action_space, spaces.Discrete):
-            raise CapabilityError("EWoK with discrete actions needs solver: modqn")
-        world = ResampledProblem(env, self.region(env), self, Appraiser(self.gamma))
-        learner: Learner = self.solver.make(world, task, seed=seed, device=device)
-        world.appraiser.learner = learner
+        worth = Worth(self.gamma)
+        world = ResampledProblem(env, self.region(env), self, worth)
+        learner = self.solver.make(world, task, seed=seed, device=device)
+        if not isinstance(learner, PopulationLearner) or not isinstance(learner, HasCritics):
+            raise CapabilityError(f"EWoK needs a population with critics, which {type(self.solver).__name__} does not make")
+        worth.learner = learner
         return learner
 
 
@@ -115,16 +101,18 @@ def _can_copy(batch: object) -> bool:
     return isinstance(batch, NativeParametricEnv) and bool(batch.state_arrays)
 
 
-@dataclass(eq=False)
-class Appraiser:
+class Worth:
     """Says what next states are worth to the members in training."""
 
-    gamma: float
-    learner: Any = field(default=None)
+    learner: PopulationLearner
     """Whose values; set once it is made."""
 
+    def __init__(self, gamma: float) -> None:
+        """Keep the discount."""
+        self.gamma = gamma
+
     def __call__(self, rows: Rows, observations: Tensor, rewards: Tensor, terminated: Tensor) -> Tensor:
-        """Scalarised values of next states, reward included.
+        """Scalarised values of next states, reward included, if every member goes on as its policy does.
 
         Args:
             rows: Whose rows, ``(r,)``.
@@ -136,19 +124,14 @@ class Appraiser:
             ``(r, N)``.
         """
         learner = self.learner
+        assert isinstance(learner, HasCritics)
         member = torch.from_numpy(learner.row_member[rows])
-        weights = learner.linear_weights[member]
-        encoded = learner.encoder(observations).unflatten(0, terminated.shape)
+        weights, policies = learner.linear_weights[member], learner.policies()
+        chosen: list[Any] = [policies[i] for i in member.tolist()]
+        stacked, seen = type(chosen[0]).stack(chosen), observations.unflatten(0, terminated.shape)
         with torch.no_grad():
-            if isinstance(learner, MODQNLearner):
-                table = learner.net(select(learner.online, member), encoded).unflatten(-1, (-1, learner.m))
-                values = (table * weights[:, None, None, :]).sum(-1).amax(-1)
-            else:
-                assert isinstance(learner, MOSACLearner)
-                silence = torch.zeros(*encoded.shape[:2], learner.actions.num_actions, device=encoded.device)
-                actions = learner.act_tensors(select(learner.actor, member), encoded, silence)
-                q = learner.critic_net(select(learner.critic, member), torch.cat([encoded, actions], -1))
-                values = (pessimistic_values(q, weights) * weights[:, None, :]).sum(-1)
+            actions = stacked.act_stacked(seen, stacked.stacked_memory(*terminated.shape), None, True, None)
+            values = (learner.critics().select(member).values(seen, actions, weights) * weights[:, None, :]).sum(-1)
         worth: Tensor = (rewards * weights[:, None, :]).sum(-1) + self.gamma * torch.where(terminated, 0.0, values)
         return worth
 
@@ -160,7 +143,7 @@ class ResampledProblem:
     problem: EnvFactory
     region: Region
     method: EWoK
-    appraiser: Appraiser
+    worth: Worth
 
     @property
     def spec(self) -> ProblemSpec:
@@ -171,11 +154,7 @@ class ResampledProblem:
         """Fresh rows."""
         make: Callable[[int], Any] = self.problem.make_batched  # type: ignore[attr-defined]
         batch = ChosenModels(make(num_rows), make(num_rows * self.method.samples), self.region, self.method.samples)
-        return ResampledRows(BatchedRows(batch, device=device), batch, self.method.radius, self.appraiser)
-
-    def evaluator(self, *, gamma: float, device: torch.device) -> Any:
-        """The problem's own."""
-        return self.problem.evaluator(gamma=gamma, device=device)
+        return ResampledRows(BatchedRows(batch, device=device), batch, self.method.radius, self.worth)
 
 
 @dataclass(frozen=True)
@@ -251,50 +230,30 @@ class ChosenModels(BatchedWrapper):
         return super().step(rows, self._theirs(actions[:, : self._own]))
 
 
-class ResampledRows:
-    """Rows in which of several sampled next states one happens, the worse the likelier."""
+class ResampledRows(WrappedRows):
+    """Rows in which of several sampled next states one happens, the worse the likelier; it is part of the recorded actions."""
 
-    def __init__(self, rows: BatchedRows, batch: ChosenModels, radius: float, appraiser: Appraiser) -> None:
+    def __init__(self, rows: BatchedRows, batch: ChosenModels, radius: float, worth: Worth) -> None:
         """Wrap rows.
 
         Args:
             rows: Over the batch.
             batch: Looks ahead.
             radius: KL radius, nats.
-            appraiser: Says what next states are worth.
+            worth: Says what next states are worth.
         """
-        self.rows, self.batch, self.radius, self.appraiser = rows, batch, radius, appraiser
-        self.num_rows = rows.num_rows
-
-    def reset(self, rows: Rows, seeds: Sequence[int], dynamics: Tensor | None = None) -> Tensor:
-        """Start episodes; see :meth:`morl.protocols.EnvRows.reset`."""
-        return self.rows.reset(rows, seeds, dynamics)
+        super().__init__(rows)
+        self.device, self.batch, self.radius, self.worth = rows.device, batch, radius, worth
 
     def step(self, actions: Tensor, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See :meth:`morl.protocols.EnvRows.step`."""
         flat = actions.detach().cpu().numpy().reshape(len(rows), -1)
-        ahead, device = self.batch.prospects(rows, flat), self.rows.device
-        worth = self.appraiser(
-            rows,
-            torch.from_numpy(ahead.observations).to(device),
-            torch.from_numpy(ahead.rewards).to(device),
-            torch.from_numpy(ahead.terminated).to(device),
+        ahead = self.batch.prospects(rows, flat)
+        worth = self.worth(
+            rows, *(torch.from_numpy(part).to(self.device) for part in (ahead.observations, ahead.rewards, ahead.terminated))
         )
         chosen = tilted_choice(worth.cpu().numpy().astype(np.float64), ahead.uniform, self.radius)
         places = ahead.places[np.arange(len(rows)), chosen]
         return self.rows.step(torch.from_numpy(np.concatenate([flat, places], 1)), rows)
-
-    def state(self) -> State:
-        """See :meth:`morl.protocols.EnvRows.state`; the models that happened are part of the actions."""
-        return self.rows.state()
-
-    def load_state(self, state: State) -> None:
-        """See :meth:`morl.protocols.EnvRows.load_state`."""
-        self.rows.load_state(state)
-
-    def replay(self, state: State) -> Tensor | None:
-        """See :meth:`morl.protocols.EnvRows.replay`."""
-        return self.rows.replay(state)
 
 
 def tilted_choice(worth: Array, uniform: Array, radius: float) -> npt.NDArray[np.int64]:

@@ -19,8 +19,7 @@ no batch for long, is drawn anew; episodes take place near a candidate or, with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,35 +28,28 @@ from torch import Tensor
 
 from morl.action_spaces import shown
 from morl.errors import CapabilityError
-from morl.fields import Count, GridPoints, NonNegative, Positive, Repeats
-from morl.functional import pessimistic_values, sac_target
+from morl.fields import Count, NonNegative, Positive, Repeats
+from morl.functional import sac_target
+from morl.members import Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.stacked import Parameters, Selection, StackedMLP
-from morl.policies.mlp import MLPPolicy
-from morl.problem import ProblemSpec
-from morl.protocols import EnvFactory, EnvRows, Policy, Rows, State
-from morl.registry import component_field
+from morl.problem_spec import ProblemSpec
+from morl.protocols import EnvFactory, EnvRows, Rows, State
 from morl.seeding import stream
-from morl.solvers.base import RunnableSolver
-from morl.solvers.mosac import MOSAC, MOSACLearner, UpdateEngine
+from morl.solvers.mosac import SoftActorCritic
+from morl.solvers.mosac_engines import Batch, Update, UpdateEngine
 from morl.spaces import ObservationEncoder
 from morl.task import Task
-from robust.baselines.nominal import checked_task, require_continuous
-from robust.evaluation import WorstCaseJudgement
-from robust.uncertainty import Box, UncertaintySet
+from robust.baselines.nominal import require_continuous
+from robust.solver import RobustSolver, checked_task
 from robust.uncertainty.base import Array, Region
-
-Batch = dict[str, Tensor]
+from robust.wrapped_rows import WrappedRows
 
 
 @dataclass(frozen=True, kw_only=True)
-class M2TD3(WorstCaseJudgement, RunnableSolver):
+class M2TD3(RobustSolver):
     """Policy against worst model, both on a critic that knows the model; for bounded continuous actions and a box of models."""
 
-    solver: Any = component_field("solver", default_factory=MOSAC)
-    """Learning rates, networks and budgets: a MOSAC."""
-    uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
-    """Models that the environment may have; a continuous set."""
     candidates: Repeats = 5
     """Candidate worst models."""
     candidate_learning_rate: Positive = 3e-3
@@ -68,21 +60,15 @@ class M2TD3(WorstCaseJudgement, RunnableSolver):
     """Updates after which a candidate that was never the worst is drawn anew."""
     exploration: NonNegative = 0.1
     """Standard deviation of the models of episodes around a candidate, in shares of the ranges."""
-    grid_points: GridPoints = 5
-    """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
         super().__post_init__()
-        if not isinstance(self.solver, MOSAC):
-            raise CapabilityError(f"M2TD3 is an actor-critic: its solver must be MOSAC, found {type(self.solver).__name__}")
-        if self.solver.extras:
-            raise CapabilityError("M2TD3 has no use for MOSAC.extras; leave them empty")
+        self.actor_critic()
 
-    @property
-    def gamma(self) -> float:  # type: ignore[override]
-        """Discount factor of the solver."""
-        return float(self.solver.gamma)
+    def learner_type(self) -> type[M2TD3Learner]:
+        """See :class:`morl.capabilities.KnowsLearner`."""
+        return M2TD3Learner
 
     def make(self, env: EnvFactory, task: Task | None, *, seed: int, device: torch.device) -> M2TD3Learner:
         """Build the live learner; see :meth:`morl.protocols.Solver.make`."""
@@ -106,8 +92,6 @@ class InformedProblem:
     @property
     def spec(self) -> ProblemSpec:
         """Of the problem, with the longer observation."""
-        from dataclasses import replace
-
         spec, k = self.problem.spec, self.region.dimension
         space = spec.observation_space
         ObservationEncoder(space)  # what no solver takes is refused with what helps
@@ -122,12 +106,8 @@ class InformedProblem:
         """Fresh rows."""
         return InformedRows(self.problem.rows(num_rows, device=device), self.region)
 
-    def evaluator(self, *, gamma: float, device: torch.device) -> Any:
-        """The problem's own."""
-        return self.problem.evaluator(gamma=gamma, device=device)
 
-
-class InformedRows:
+class InformedRows(WrappedRows):
     """Rows that append the model's place in the cube, ``(d,)``, to what is observed.
 
     ``dynamics`` are given as places in the cube.
@@ -135,7 +115,8 @@ class InformedRows:
 
     def __init__(self, rows: EnvRows, region: Region) -> None:
         """Wrap rows."""
-        self.rows, self.region, self.num_rows = rows, region, rows.num_rows
+        super().__init__(rows)
+        self.region = region
         self.places = torch.zeros(self.num_rows, region.dimension)
 
     def reset(self, rows: Rows, seeds: Sequence[int], dynamics: Tensor | None = None) -> Tensor:
@@ -146,7 +127,6 @@ class InformedRows:
         return self._informed(self.rows.reset(rows, seeds, models), rows)
 
     def step(self, actions: Tensor, rows: Rows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See :meth:`morl.protocols.EnvRows.step`."""
         observations, rewards, terminated, truncated = self.rows.step(actions, rows)
         return self._informed(observations, rows), rewards, terminated, truncated
 
@@ -154,15 +134,9 @@ class InformedRows:
         return torch.cat([observations, self.places[torch.from_numpy(rows)].to(observations)], -1)
 
     def state(self) -> State:
-        """See :meth:`morl.protocols.EnvRows.state`."""
         return {**self.rows.state(), "places": self.places.clone()}
 
-    def load_state(self, state: State) -> None:
-        """See :meth:`morl.protocols.EnvRows.load_state`."""
-        self.replay(state)
-
     def replay(self, state: State) -> Tensor | None:
-        """See :meth:`morl.protocols.EnvRows.replay`."""
         self.places = state["places"].clone()
         found = self.rows.replay({name: value for name, value in state.items() if name != "places"})
         return None if found is None else torch.cat([found, self.places.to(found)], -1)
@@ -175,37 +149,26 @@ class MinMaxEngine:
         """Keep the learner and who is updated: their candidates move."""
         self.learner, self.members = learner, members
 
-    def critic_gradients(
-        self,
-        critic: Parameters,
-        target: Parameters,
-        actor: Parameters,
-        alpha: Tensor,
-        batch: Batch,
-        noise: Tensor,
-        weights: Tensor,
-    ) -> tuple[Parameters, Tensor]:
-        """See :meth:`morl.solvers.mosac.UpdateEngine.critic_gradients`."""
-        learner, actions = self.learner, self.learner.actions
+    def critic_gradients(self, update: Update) -> tuple[Parameters, Tensor]:
+        """See :meth:`morl.solvers.mosac_engines.UpdateEngine.critic_gradients`."""
+        learner, actions, batch = self.learner, self.learner.actions, update.batch
         with torch.no_grad():
-            outputs = learner.actor_net(actor, learner.seen(batch["next_observation"]))
-            next_actions, log_density = tanh_gaussian(outputs, noise, actions.scale, actions.offset)
-            next_q = learner.critic_net(target, torch.cat([batch["next_observation"], next_actions], -1))
-            y = sac_target(batch["reward"], batch["discount"], next_q, log_density, alpha, weights)
-        leaves = [p.detach().requires_grad_() for p in critic]
+            outputs = learner.actor_net(update.actor, learner.seen(batch["next_observation"]))
+            next_actions, log_density = tanh_gaussian(outputs, update.noise[0], actions.scale, actions.offset)
+            next_q = learner.critic_net(update.target, torch.cat([batch["next_observation"], next_actions], -1))
+            y = sac_target(batch["reward"], batch["discount"], next_q, log_density, update.alpha, update.weights)
+        leaves = [p.detach().requires_grad_() for p in update.critic]
         q = learner.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
         loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
         return list(torch.autograd.grad(loss.sum(), leaves)), loss.detach()
 
-    def actor_gradients(
-        self, actor: Parameters, critic: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
-    ) -> tuple[Parameters, Tensor, Tensor]:
-        """See :meth:`morl.solvers.mosac.UpdateEngine.actor_gradients`; the candidates move by the same pass."""
-        learner, actions = self.learner, self.learner.actions
-        observations = learner.seen(batch["observation"])
-        leaves = [p.detach().requires_grad_() for p in actor]
+    def actor_gradients(self, update: Update) -> tuple[Parameters, Tensor, Tensor]:
+        """See :meth:`morl.solvers.mosac_engines.UpdateEngine.actor_gradients`; the candidates move by the same pass."""
+        learner, actions, noise = self.learner, self.learner.actions, update.noise[1]
+        observations = learner.seen(update.batch["observation"])
+        leaves = [p.detach().requires_grad_() for p in update.actor]
         chosen, log_density = tanh_gaussian(learner.actor_net(leaves, observations), noise, actions.scale, actions.offset)
-        places = learner.candidates[self.members].clone().requires_grad_()
+        places = learner.worst_models[self.members].clone().requires_grad_()
         count, batch_size = places.shape[1], observations.shape[1]
         # Every state with every candidate: (n, N * B, d + k + a).
         inputs = torch.cat(
@@ -216,29 +179,32 @@ class MinMaxEngine:
             ],
             -1,
         ).flatten(1, 2)
-        q = (learner.critic_net(critic, inputs) * weights[:, None, None, :]).sum(-1).amin(1).unflatten(1, (count, batch_size))
-        by_candidate = q.mean(-1)
+        q = (learner.critic_net(update.critic, inputs) * update.weights[:, None, None, :]).sum(-1).amin(1)
+        by_candidate = q.unflatten(1, (count, batch_size)).mean(-1)
         worst = by_candidate.argmin(1)
-        loss = alpha * log_density.mean(-1) - by_candidate.gather(1, worst.unsqueeze(1)).squeeze(1)
+        loss = update.alpha * log_density.mean(-1) - by_candidate.gather(1, worst.unsqueeze(1)).squeeze(1)
         found = torch.autograd.grad(loss.sum(), leaves, retain_graph=True)
         (slope,) = torch.autograd.grad(by_candidate.sum(), places)
         learner.move_candidates(self.members, slope.detach(), worst)
         return list(found), loss.detach(), log_density.detach().mean(-1)
 
 
-class M2TD3Learner(MOSACLearner):
+class M2TD3Learner(SoftActorCritic):
     """A live M2TD3 population."""
+
+    owns: Owns = (PerMember("worst_models"), PerMember("idle"), PerMember("redrawn"))
 
     def __init__(self, solver: M2TD3, *, env: EnvFactory, region: Region, task: Task, seed: int, device: torch.device) -> None:
         """Build networks and candidates; see :meth:`M2TD3.make`."""
         self.method, self.region, self.true_spec = solver, region, env.spec
         self.parameters_seen = region.dimension
-        super().__init__(solver.solver, env=InformedProblem(env, region), task=task, seed=seed, device=device)
+        settings = solver.actor_critic()
+        super().__init__(settings, env=InformedProblem(env, region), task=task, seed=seed, device=device)
         # The policy does not see the model.
-        self.actor_net = StackedMLP(self.encoder.width - region.dimension, solver.solver.hidden, 2 * self.actions.num_actions)
+        self.actor_net = StackedMLP(self.encoder.width - region.dimension, settings.hidden, 2 * self.actions.num_actions)
         self.actor = self.actor_net.init(self._init_streams("actor"), device)
         self._make_optimisers()
-        self.candidates = torch.stack([self._drawn(uid, 0) for uid in self.uids]).to(device)
+        self.worst_models = torch.stack([self._drawn(uid, 0) for uid in self.uids]).to(device)
         self.idle = torch.zeros(self.n, solver.candidates, dtype=torch.int64)
         self.redrawn = torch.zeros(self.n, dtype=torch.int64)
 
@@ -270,7 +236,7 @@ class M2TD3Learner(MOSACLearner):
         anywhere = rng.random(self.parameters_seen)
         if rng.random() < 0.5 or self.member_steps[member] < self.solver.learning_starts:
             return anywhere
-        candidate = self.candidates[member, rng.integers(self.method.candidates)].cpu().numpy().astype(np.float64)
+        candidate = self.worst_models[member, rng.integers(self.method.candidates)].cpu().numpy().astype(np.float64)
         near: Array = np.clip(candidate + self.method.exploration * rng.standard_normal(self.parameters_seen), 0.0, 1.0)
         return near
 
@@ -283,8 +249,8 @@ class M2TD3Learner(MOSACLearner):
             worst: Worst candidate of each member, ``(n',)``.
         """
         length = slope.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-        moved = (self.candidates[members] - self.method.candidate_learning_rate * slope / length).clamp(0.0, 1.0)
-        self.candidates[members] = moved
+        moved = (self.worst_models[members] - self.method.candidate_learning_rate * slope / length).clamp(0.0, 1.0)
+        self.worst_models[members] = moved
         idle = self.idle[members] + 1
         idle.scatter_(1, worst.cpu().unsqueeze(1), 0)
         self.idle[members] = idle
@@ -294,7 +260,7 @@ class M2TD3Learner(MOSACLearner):
         for i, c in (stale | close).nonzero().tolist():
             member = int(torch.arange(self.n)[members][i])
             self.redrawn[member] += 1
-            self.candidates[member, c] = self._drawn(self.uids[member], int(self.redrawn[member]))[c].to(self.device)
+            self.worst_models[member, c] = self._drawn(self.uids[member], int(self.redrawn[member]))[c].to(self.device)
             self.idle[member, c] = 0
 
     def _gradient_step(self, engine: UpdateEngine, members: Selection, batch: Batch, noise: Tensor) -> None:
@@ -302,48 +268,9 @@ class M2TD3Learner(MOSACLearner):
         super()._gradient_step(MinMaxEngine(self, members), members, batch, noise)
 
     def act_tensors(self, actor: Parameters, encoded: Tensor, noise: Tensor) -> Tensor:
-        """See :meth:`morl.solvers.mosac.MOSACLearner.act_tensors`."""
         return super().act_tensors(actor, self.seen(encoded), noise)
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
-        """One snapshot per member, on the environment's own observations."""
-        del weights
-        head: Literal["squashed_gaussian"] = "squashed_gaussian"
-        spec = self.true_spec
-        return [
-            MLPPolicy(
-                spec.observation_space, spec.action_space, self.actor_net, head, [p[i : i + 1].clone() for p in self.actor]
-            )
-            for i in range(self.n)
-        ]
-
-    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Values in the worst candidate of each state; see :meth:`morl.protocols.HasValues`."""
-        plain = observations.to(self.device, torch.float32).flatten(1)
-        flat = actions.to(self.device, torch.float32).reshape(len(actions), -1)
-        n, count, batch = self.n, self.method.candidates, len(plain)
-        inputs = torch.cat(
-            [
-                plain.expand(n, count, batch, -1),
-                self.candidates.unsqueeze(2).expand(-1, -1, batch, -1),
-                flat.expand(n, count, batch, -1),
-            ],
-            -1,
-        ).flatten(1, 2)
-        with torch.no_grad():
-            q = pessimistic_values(self.critic_net(self.critic, inputs), self.linear_weights).unflatten(1, (count, batch))
-        # The candidate takes the place of a second critic: the one whose scalarised value is smallest counts.
-        return pessimistic_values(q, self.linear_weights)
-
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        super()._reindex_networks(source, fresh)
-        index = torch.as_tensor(list(source))
-        self.candidates, self.idle, self.redrawn = (old[index].clone() for old in (self.candidates, self.idle, self.redrawn))
-
-    def _own_state(self) -> State:
-        return {**super()._own_state(), "candidates": self.candidates, "idle": self.idle, "redrawn": self.redrawn}
-
-    def _load_own_state(self, state: State) -> None:
-        super()._load_own_state(state)
-        self.candidates = state["candidates"].to(self.device).clone()
-        self.idle, self.redrawn = state["idle"].clone(), state["redrawn"].clone()
+    @property
+    def policy_spec(self) -> ProblemSpec:
+        """The environment's own observations."""
+        return self.true_spec

@@ -25,7 +25,6 @@ class RARL(ZeroSumSolver):
     """
 
     def adversarial(self, env: BatchedEnv, region: Region) -> ModelAdversary:
-        """See :meth:`ZeroSumSolver.adversarial`."""
         return ModelAdversary(env, region)
 
 

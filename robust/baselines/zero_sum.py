@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 import torch
 from gymnasium import spaces
@@ -24,51 +23,34 @@ from torch import Tensor
 from envs.parametric.wrappers.adversarial import Adversarial
 from envs.protocols import BatchedEnv
 from morl.errors import CapabilityError
-from morl.fields import GridPoints
-from morl.functional import pessimistic_values, sac_target
+from morl.functional import sac_target
+from morl.members import Optimiser, Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, restore_, select
-from morl.policies.mlp import MLPPolicy
-from morl.problem import ProblemSpec
-from morl.protocols import EnvFactory, Policy, State, prefixed, unprefixed
-from morl.registry import component_field
+from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.problem_spec import ProblemSpec
+from morl.protocols import EnvFactory, Rows
 from morl.rows import BatchedRows
-from morl.solvers.base import RunnableSolver
-from morl.solvers.mosac import MOSAC, ActionModel, MOSACLearner, UpdateEngine
+from morl.solvers.mosac import MOSAC, SoftActorCritic
+from morl.solvers.mosac_engines import ActionModel, Batch, Update, UpdateEngine
 from morl.task import Task
-from robust.baselines.nominal import alternative, checked_task, require_continuous
-from robust.evaluation import WorstCaseJudgement
-from robust.uncertainty import Box, UncertaintySet
+from robust.baselines.nominal import alternative, require_continuous
+from robust.solver import RobustSolver, checked_task
 from robust.uncertainty.base import Region
-
-Batch = dict[str, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZeroSumSolver(WorstCaseJudgement, RunnableSolver):
+class ZeroSumSolver(RobustSolver):
     """Base of the solvers that train an agent against an adversary; a subclass says what the adversary may do."""
-
-    solver: Any = component_field("solver", default_factory=MOSAC)
-    """Learning rates, networks and budgets of both players: a MOSAC."""
-    uncertainty: UncertaintySet = component_field("uncertainty", default=Box())
-    """Models that the environment may have: by them policies are judged."""
-    grid_points: GridPoints = 5
-    """Policies are judged on a closed grid with this many points per parameter."""
 
     def __post_init__(self) -> None:
         """Check the fields."""
         super().__post_init__()
-        name = type(self).__name__
-        if not isinstance(self.solver, MOSAC):
-            raise CapabilityError(f"{name} is an actor-critic: its solver must be MOSAC, found {type(self.solver).__name__}")
-        if self.solver.extras:
-            raise CapabilityError(f"{name} has no use for MOSAC.extras; leave them empty")
+        self.actor_critic()
 
-    @property
-    def gamma(self) -> float:  # type: ignore[override]
-        """Discount factor of the solver."""
-        return float(self.solver.gamma)
+    def learner_type(self) -> type[ZeroSumLearner]:
+        """See :class:`morl.capabilities.KnowsLearner`."""
+        return ZeroSumLearner
 
     @abstractmethod
     def adversarial(self, env: BatchedEnv, region: Region) -> Adversarial:
@@ -90,7 +72,7 @@ class ZeroSumSolver(WorstCaseJudgement, RunnableSolver):
             )
         require_continuous(env, region, type(self).__name__)
         opponents = Opponents(env, lambda num_rows: self.adversarial(make_batched(num_rows), region))
-        return ZeroSumLearner(self.solver, env=opponents, task=task, seed=seed, device=device)
+        return ZeroSumLearner(self.actor_critic(), env=opponents, task=task, seed=seed, device=device)
 
 
 @dataclass(frozen=True)
@@ -98,7 +80,7 @@ class Opponents:
     """A problem whose actions are the agent's followed by the adversary's; an :class:`~morl.protocols.EnvFactory`."""
 
     problem: EnvFactory
-    make_adversarial: Any
+    make_adversarial: Callable[[int], Adversarial]
     """Makes the batched form with a given number of rows."""
 
     @property
@@ -110,10 +92,6 @@ class Opponents:
         """Fresh rows."""
         return BatchedRows(self.make_adversarial(num_rows), device=device)
 
-    def evaluator(self, *, gamma: float, device: torch.device) -> Any:
-        """The problem's own."""
-        return self.problem.evaluator(gamma=gamma, device=device)
-
 
 class ZeroSumEngine:
     """Gradients of the joint critic and of both players, by autograd."""
@@ -122,42 +100,31 @@ class ZeroSumEngine:
         """Keep the learner and who is updated: their adversaries move."""
         self.learner, self.members = learner, members
 
-    def critic_gradients(
-        self,
-        critic: Parameters,
-        target: Parameters,
-        actor: Parameters,
-        alpha: Tensor,
-        batch: Batch,
-        noise: Tensor,
-        weights: Tensor,
-    ) -> tuple[Parameters, Tensor]:
-        """See :meth:`morl.solvers.mosac.UpdateEngine.critic_gradients`."""
-        learner = self.learner
+    def critic_gradients(self, update: Update) -> tuple[Parameters, Tensor]:
+        """See :meth:`morl.solvers.mosac_engines.UpdateEngine.critic_gradients`."""
+        learner, batch, noise = self.learner, update.batch, update.noise[0]
         with torch.no_grad():
-            mine, log_density = learner.agent_actions(actor, batch["next_observation"], noise)
+            mine, log_density = learner.agent_actions(update.actor, batch["next_observation"], noise)
             against = select(learner.adversary, self.members)
             theirs, _ = learner.adversary_actions(against, batch["next_observation"], noise)
-            next_q = learner.critic_net(target, torch.cat([batch["next_observation"], mine, theirs], -1))
-            y = sac_target(batch["reward"], batch["discount"], next_q, log_density, alpha, weights)
-        leaves = [p.detach().requires_grad_() for p in critic]
+            next_q = learner.critic_net(update.target, torch.cat([batch["next_observation"], mine, theirs], -1))
+            y = sac_target(batch["reward"], batch["discount"], next_q, log_density, update.alpha, update.weights)
+        leaves = [p.detach().requires_grad_() for p in update.critic]
         q = learner.critic_net(leaves, torch.cat([batch["observation"], batch["action"]], -1))
         loss = (q - y.unsqueeze(1)).square().mean((-2, -1)).sum(-1)
         return list(torch.autograd.grad(loss.sum(), leaves)), loss.detach()
 
-    def actor_gradients(
-        self, actor: Parameters, critic: Parameters, alpha: Tensor, batch: Batch, noise: Tensor, weights: Tensor
-    ) -> tuple[Parameters, Tensor, Tensor]:
-        """See :meth:`morl.solvers.mosac.UpdateEngine.actor_gradients`; the adversary takes its step by the same pass."""
-        learner = self.learner
-        leaves = [p.detach().requires_grad_() for p in actor]
+    def actor_gradients(self, update: Update) -> tuple[Parameters, Tensor, Tensor]:
+        """See :meth:`morl.solvers.mosac_engines.UpdateEngine.actor_gradients`; the adversary steps by the same pass."""
+        learner, batch, noise, alpha = self.learner, update.batch, update.noise[1], update.alpha
+        leaves = [p.detach().requires_grad_() for p in update.actor]
         against = [p.detach().requires_grad_() for p in select(learner.adversary, self.members)]
         mine, log_density = learner.agent_actions(leaves, batch["observation"], noise)
         theirs, their_density = learner.adversary_actions(against, batch["observation"], noise)
 
         def utility(a: Tensor, b: Tensor) -> Tensor:
-            q = learner.critic_net(critic, torch.cat([batch["observation"], a, b], -1))
-            return (q * weights[:, None, None, :]).sum(-1)
+            q = learner.critic_net(update.critic, torch.cat([batch["observation"], a, b], -1))
+            return (q * update.weights[:, None, None, :]).sum(-1)
 
         loss = (alpha[:, None] * log_density - utility(mine, theirs.detach()).amin(1)).mean(-1)
         found = torch.autograd.grad(loss.sum(), leaves)
@@ -167,8 +134,10 @@ class ZeroSumEngine:
         return list(found), loss.detach(), log_density.detach().mean(-1)
 
 
-class ZeroSumLearner(MOSACLearner):
+class ZeroSumLearner(SoftActorCritic):
     """A live population of agents, each with its adversary."""
+
+    owns: Owns = (PerMember("adversary"), Optimiser("adversary_adam", of="adversary", goes_with=None))
 
     def __init__(self, solver: MOSAC, *, env: Opponents, task: Task, seed: int, device: torch.device) -> None:
         """Build both players; see :meth:`ZeroSumSolver.make`."""
@@ -203,14 +172,14 @@ class ZeroSumLearner(MOSACLearner):
             self.adversary_net(adversary, encoded), noise[..., a:], self.actions.scale[a:], self.actions.offset[a:]
         )
 
-    def _policy_actions(self, rows: Any, encoded: Tensor) -> Tensor:
+    def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
         # Who acts decides whose adversary answers.
         everybody = len(rows) == len(self._all_rows)
         self.acting_members = slice(0, self.n) if everybody else torch.from_numpy(self.row_member[rows])
         return super()._policy_actions(rows, encoded)
 
     def act_tensors(self, actor: Parameters, encoded: Tensor, noise: Tensor) -> Tensor:
-        """Both players' actions; see :meth:`morl.solvers.mosac.MOSACLearner.act_tensors`."""
+        """Both players' actions; see :meth:`morl.solvers.mosac.SoftActorCritic.act_tensors`."""
         mine, _ = self.agent_actions(actor, encoded, noise)
         theirs, _ = self.adversary_actions(select(self.adversary, self.acting_members), encoded, noise)
         return torch.cat([mine, theirs], -1)
@@ -219,39 +188,7 @@ class ZeroSumLearner(MOSACLearner):
         del engine
         super()._gradient_step(ZeroSumEngine(self, members), members, batch, noise)
 
-    def policies(self, weights: Tensor | None = None) -> list[Policy]:
-        """The agents alone."""
-        del weights
-        head: Literal["squashed_gaussian"] = "squashed_gaussian"
-        spec = self.true_spec
-        return [
-            MLPPolicy(
-                spec.observation_space, spec.action_space, self.actor_net, head, [p[i : i + 1].clone() for p in self.actor]
-            )
-            for i in range(self.n)
-        ]
-
-    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Values against the adversary's most likely answer; see :meth:`morl.protocols.HasValues`."""
-        encoded = self.encoder(observations.to(self.device)).expand(self.n, -1, -1)
-        mine = actions.to(self.device, torch.float32).reshape(len(actions), -1).expand(self.n, -1, -1)
-        silence = torch.zeros(*encoded.shape[:2], self.actions.num_actions, device=self.device)
-        with torch.no_grad():
-            theirs, _ = self.adversary_actions(self.adversary, encoded, silence)
-            return pessimistic_values(self.critic_net(self.critic, torch.cat([encoded, mine, theirs], -1)), self.linear_weights)
-
-    def _reindex_networks(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
-        super()._reindex_networks(source, fresh)
-        index = torch.as_tensor(list(source))
-        self.adversary = [p[index].clone() for p in self.adversary]
-        self.adversary_adam = self.adversary_adam.reindexed(self.adversary, source, fresh)
-
-    def _own_state(self) -> State:
-        adversary = {f"adversary/{i}": p for i, p in enumerate(self.adversary)}
-        return {**super()._own_state(), **adversary, **prefixed("adversary_adam", self.adversary_adam.state())}
-
-    def _load_own_state(self, state: State) -> None:
-        super()._load_own_state(state)
-        for i, p in enumerate(self.adversary):
-            restore_(p, state[f"adversary/{i}"])
-        self.adversary_adam.load_state(unprefixed("adversary_adam", state))
+    @property
+    def policy_spec(self) -> ProblemSpec:
+        """The agents' alone."""
+        return self.true_spec

@@ -10,11 +10,11 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
+from morl.critics import BaseCritic, critic_from
 from morl.policies.base import BasePolicy, policy_from
 from morl.policies.mlp import MLPPolicy
 from morl.protocols import Memory
 from morl.spaces import ObservationEncoder, space_from_json, space_to_json
-from robust.critics import FrozenCritic
 from robust.validity.base import Monitor, monitor_from
 
 
@@ -37,12 +37,12 @@ class CompositePolicy(BasePolicy):
     action_space: gym.Space[Any]
     actor: dict[str, Any]
     """Configuration of the policies it is made of."""
-    critic: FrozenCritic
-    """Shape of the specialists' critics."""
+    critic: dict[str, Any]
+    """Configuration of the specialists' critics."""
     monitor: Monitor
     """Says where specialists are valid."""
     parameters: dict[str, Tensor]
-    """``actor/...`` ``(p, 1 + J, ...)``, the default policy first; ``critic/i`` and ``monitor/...`` ``(p, J, ...)``;
+    """``actor/...`` ``(p, 1 + J, ...)``, the default policy first; ``critic/...`` and ``monitor/...`` ``(p, J, ...)``;
     ``thresholds`` ``(p, J)``; ``weights`` ``(p, m)``."""
 
     @property
@@ -63,9 +63,10 @@ class CompositePolicy(BasePolicy):
         return policy_from(self.actor, {name: value.flatten(0, 1) for name, value in self._part("actor").items()})
 
     @cached_property
-    def _critics(self) -> list[Tensor]:
-        part = self._part("critic")
-        return [part[str(i)].flatten(0, 1) for i in range(len(part))]
+    def _critics(self) -> BaseCritic:
+        """The critics of the ``p J`` specialists, as one stack."""
+        parts = {name: value.flatten(0, 1) for name, value in self._part("critic").items()}
+        return critic_from(self.critic, parts, self.observation_space, self.action_space)
 
     @cached_property
     def _monitors(self) -> dict[str, Tensor]:
@@ -112,12 +113,8 @@ class CompositePolicy(BasePolicy):
         encoded = self._encoder(observations)
         seen = self._as_input(actions[:, 1:])
         weights = self.parameters["weights"]
-        values = self.critic.values(
-            self._critics,
-            encoded.unsqueeze(1).expand(p, specialists, *encoded.shape[1:]).flatten(0, 1),
-            seen.flatten(0, 1),
-            weights.repeat_interleave(specialists, 0),
-        ).unflatten(0, (p, specialists))
+        theirs = weights.repeat_interleave(specialists, 0)
+        values = self._critics.values(observations, actions[:, 1:].flatten(0, 1), theirs).unflatten(0, (p, specialists))
         worth = (values * weights[:, None, None, :]).sum(-1)
         scores = self.monitor.scores(self._monitors, memory, encoded, seen)
         thresholds = self.parameters["thresholds"].unsqueeze(-1)
@@ -135,37 +132,32 @@ class CompositePolicy(BasePolicy):
         return actions.flatten(actions.dim() - components) if components else actions.unsqueeze(-1)
 
     def stacked_memory(self, policies: int, batch: int) -> Memory:
-        """See :meth:`BasePolicy.stacked_memory`."""
         return self.monitor.memory(policies, batch, self.parameters["thresholds"].device)
 
     def observe_stacked(self, memory: Memory, observations: Tensor, actions: Tensor, rewards: Tensor, done: Tensor) -> Memory:
-        """See :meth:`BasePolicy.observe_stacked`."""
         del rewards
         return self.monitor.observe(memory, self._encoder(observations), self._as_input(actions), done)
 
     def config(self) -> dict[str, Any]:
-        """See :meth:`BasePolicy.config`."""
         return {
             "kind": self.kind,
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
             "actor": self.actor,
-            "critic": self.critic.config(),
+            "critic": self.critic,
             "monitor": self.monitor.config(),
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """See :meth:`BasePolicy.tensors`."""
         return self.parameters
 
     @classmethod
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> CompositePolicy:
-        """See :meth:`BasePolicy.from_parts`."""
         return cls(
             observation_space=space_from_json(config["observation_space"]),
             action_space=space_from_json(config["action_space"]),
             actor=config["actor"],
-            critic=FrozenCritic.from_config(config["critic"]),
+            critic=config["critic"],
             monitor=monitor_from(config["monitor"]),
             parameters=tensors,
         )

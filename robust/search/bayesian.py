@@ -34,7 +34,6 @@ class BayesianSearch(WorstCaseSearch):
     """Standard deviations below the mean."""
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         from scipy.stats.qmc import Sobol
 
         refuse_finite(region, "bayesian")
@@ -58,7 +57,6 @@ class BayesianSearch(WorstCaseSearch):
             points, values = np.concatenate([points, generation]), np.concatenate([values, found])
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return self.initial + self.generations * self.batch
 
 

@@ -29,7 +29,6 @@ class CMAESSearch(WorstCaseSearch):
     """Initial step size, in the cube."""
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         import cma
 
         refuse_finite(region, "cma_es")
@@ -51,5 +50,4 @@ class CMAESSearch(WorstCaseSearch):
             strategy.tell(asked, (yield points).tolist())
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return self.generations * self.population

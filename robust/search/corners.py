@@ -19,7 +19,6 @@ class CornerSearch(WorstCaseSearch):
     """Evaluates the corners of the cube and its centre: cheap, and exact where the value is monotone in each parameter."""
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         refuse_finite(region, "corners")
         if region.dimension > _MOST_DIMENSIONS:
             raise CapabilityError(f"{region.dimension} parameters have {2**region.dimension} corners; use search: cma_es")
@@ -27,5 +26,4 @@ class CornerSearch(WorstCaseSearch):
         yield np.concatenate([corners, np.full((1, region.dimension), 0.5)])
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return int(2 ** min(region.dimension, _MOST_DIMENSIONS)) + 1

@@ -29,7 +29,6 @@ class FiniteDifferenceSearch(WorstCaseSearch):
     """First step's largest move along an axis, in the cube; the last one's is a tenth of it."""
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         refuse_finite(region, "finite_differences")
         d = region.dimension
         points = np.concatenate([np.full((1, d), 0.5), rng.random((self.starts - 1, d))])
@@ -46,5 +45,4 @@ class FiniteDifferenceSearch(WorstCaseSearch):
             points = np.clip(points - step * slope / np.where(steepest > 0, steepest, 1.0), 0.0, 1.0)
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return self.iterations * self.starts * (2 * region.dimension + 1)

@@ -42,9 +42,7 @@ class GridSearch(WorstCaseSearch):
         return region.models(self.points(region))
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         yield self.points(region)
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return len(self.points(region))

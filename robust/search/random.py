@@ -19,9 +19,7 @@ class RandomSearch(WorstCaseSearch):
     """Models to draw."""
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         yield rng.random((self.num_candidates, region.dimension))
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return self.num_candidates

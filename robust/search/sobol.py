@@ -20,12 +20,10 @@ class SobolSearch(WorstCaseSearch):
     """The number of models is 2 to this power, where the sequence is balanced."""
 
     def proposals(self, region: Region, *, rng: np.random.Generator) -> Proposals:
-        """See :meth:`WorstCaseSearch.proposals`."""
         from scipy.stats.qmc import Sobol
 
         refuse_finite(region, "sobol")
         yield np.asarray(Sobol(region.dimension, rng=rng).random_base2(self.log2_candidates), dtype=np.float64)
 
     def evaluations(self, region: Region) -> int:
-        """See :meth:`WorstCaseSearch.evaluations`."""
         return 1 << self.log2_candidates

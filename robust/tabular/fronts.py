@@ -9,12 +9,8 @@ import numpy.typing as npt
 
 from morl.errors import CapabilityError, ShapeError
 from robust.tabular.ambiguity.base import SARectangular, SRectangular
-from robust.tabular.mdp import TabularMDP, read_numbers
-from robust.tabular.policies import checked_tolerance
+from robust.tabular.mdp import Array, IntArray, TabularMDP, checked_tolerance, read_numbers
 from robust.tabular.robust_planning import check_fits, robust_value_iteration, robust_vector_policy_evaluation
-
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class WeightedFront(NamedTuple):

@@ -11,14 +11,11 @@ import numpy.typing as npt
 
 from morl.errors import ConfigurationError, ShapeError
 from robust.tabular.ambiguity import Finite
-from robust.tabular.mdp import TabularMDP
+from robust.tabular.mdp import Array, IntArray, TabularMDP
 from robust.tabular.planning import policy_evaluation, value_iteration
-from robust.tabular.robust_planning import outcomes, robust_policy_evaluation, robust_value_iteration
+from robust.tabular.robust_planning import action_values, outcomes, robust_policy_evaluation, robust_value_iteration
 from robust.tabular.sparse import sparse_rows
 from robust.tabular.ties import first_best
-
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 Aggregator = Literal["min_q", "hull"]
 Status = Literal["converged", "stalled", "exhausted"]
@@ -117,10 +114,10 @@ def solve(
         process = mdp.with_transitions(rows[-1])
         optimal, _ = value_iteration(process, tolerance=precision)
         if aggregator == "min_q":
-            aggregated = np.minimum(aggregated, _action_values(process, Finite(rows[-1][None]), optimal))
+            aggregated = np.minimum(aggregated, action_values(process, Finite(rows[-1][None]), optimal))
         else:
             hull = Finite(np.stack(rows))
-            aggregated = _action_values(mdp, hull, robust_value_iteration(mdp, hull, tolerance=precision)[0])
+            aggregated = action_values(mdp, hull, robust_value_iteration(mdp, hull, tolerance=precision)[0])
         policy: IntArray = first_best(aggregated, slack=precision)
         estimate = float(aggregated[start, policy[start]])
         upper = min(upper, float(optimal[start]))
@@ -177,12 +174,6 @@ def _compose(kernels: Array, choice: IntArray) -> Array:
     """Transitions ``(S, A, S)`` whose rows come from the kernels that ``choice (S, A)`` names."""
     states, actions = np.indices(choice.shape)
     return np.asarray(kernels[choice, states, actions])
-
-
-def _action_values(mdp: TabularMDP, ambiguity: Finite, values: Array) -> Array:
-    """Robust action values ``(S, A)`` of state values ``(S,)``."""
-    worth, offset = outcomes(mdp, values)
-    return offset + ambiguity.worst_value(worth, mdp.transitions)
 
 
 def _worst_in_list(mdp: TabularMDP, candidates: Finite, policy: IntArray, start: int, _: float) -> tuple[IntArray, float]:

@@ -6,12 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from robust.tabular.ambiguity.nominal import Nominal
-from robust.tabular.mdp import TabularMDP
-from robust.tabular.policies import checked_policy
+from robust.tabular.mdp import Array, IntArray, TabularMDP, checked_policy
 from robust.tabular.robust_planning import chain_of, robust_value_iteration
-
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def value_iteration(mdp: TabularMDP, *, tolerance: float = 1e-10) -> tuple[Array, IntArray]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from morl.errors import CapabilityError
-from robust.tabular.ambiguity.base import Index, SARectangular, SRectangular
-from robust.tabular.fixed_point import Chain, fixed_point
-from robust.tabular.mdp import TabularMDP
-from robust.tabular.policies import checked_policy, checked_tolerance
+from robust.tabular.ambiguity.base import Index, PairByPair, SARectangular, SRectangular
+from robust.tabular.fixed_point import Array, Chain, Choice, IntArray, fixed_point
+from robust.tabular.mdp import TabularMDP, checked_policy, checked_tolerance
 from robust.tabular.ties import first_best
-
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @overload
@@ -63,7 +60,6 @@ def robust_value_iteration(
     """
     checked_tolerance(tolerance)
     check_fits(mdp, ambiguity)
-    start = np.full(mdp.num_states, mdp.rewards.min() / (1 - mdp.gamma))
     if ambiguity.rectangularity == "s":
         if optimistic:
             raise CapabilityError(
@@ -71,29 +67,22 @@ def robust_value_iteration(
                 "use the sa-rectangular set of the same radius, which gives the same values"
             )
         s_set = ambiguity
-        values, (policy, _) = fixed_point(
-            lambda v: _s_sweep(mdp, s_set, v),
-            lambda _, choice: chain_of(mdp, choice[0], choice[1]),
-            start=start,
-            gamma=mdp.gamma,
-            tolerance=tolerance,
-        )
+
+        def s_sweep(v: Array) -> tuple[Array, tuple[Array, Array]]:
+            swept, policy, transitions = s_set.maximin(_full_outcomes(mdp, v), mdp.transitions)
+            return swept, (policy, transitions)
+
+        values, (policy, _) = _solved(mdp, s_sweep, lambda _, choice: chain_of(mdp, *choice), tolerance)
         return values, policy
     sa_set: SARectangular = _Optimistic(ambiguity) if optimistic else ambiguity
 
     def sweep(v: Array) -> tuple[Array, IntArray]:
-        worth = _action_values(mdp, sa_set, v)
+        worth = action_values(mdp, sa_set, v)
         actions = worth.argmax(axis=1)
         return worth[np.arange(len(worth)), actions], actions
 
-    values, _ = fixed_point(
-        sweep,
-        lambda v, actions: _worst_chain(mdp, sa_set, v, actions),
-        start=start,
-        gamma=mdp.gamma,
-        tolerance=tolerance,
-    )
-    return values, first_best(_action_values(mdp, sa_set, values), slack=tolerance)
+    values, _ = _solved(mdp, sweep, lambda v, actions: _worst_chain(mdp, sa_set, v, actions), tolerance)
+    return values, first_best(action_values(mdp, sa_set, values), slack=tolerance)
 
 
 def robust_policy_evaluation(
@@ -118,9 +107,7 @@ def robust_policy_evaluation(
         Iyengar 2005, lemma 3.3: for a stationary policy it makes no difference whether nature chooses once or anew at
         every step. Deviations: none.
     """
-    check_fits(mdp, ambiguity)
-    checked_tolerance(tolerance)
-    return _evaluate(mdp, checked_policy(mdp, policy), ambiguity, tolerance)
+    return _evaluate(mdp, _checked(mdp, policy, ambiguity, tolerance), ambiguity, tolerance)
 
 
 def robust_vector_policy_evaluation(
@@ -145,9 +132,7 @@ def robust_vector_policy_evaluation(
         ConfigurationError: The process has no vector rewards, ``policy`` is no policy of it, or ``tolerance`` is not
             positive.
     """
-    check_fits(mdp, ambiguity)
-    checked_tolerance(tolerance)
-    checked, vectors = checked_policy(mdp, policy), mdp.require_vector_rewards()
+    checked, vectors = _checked(mdp, policy, ambiguity, tolerance), mdp.require_vector_rewards()
     columns = [_evaluate(mdp.with_rewards(vectors[..., j]), checked, ambiguity, tolerance) for j in range(vectors.shape[-1])]
     return np.stack(columns, axis=-1)
 
@@ -171,9 +156,7 @@ def worst_case(
         ShapeError: The set or the policy does not fit the process.
         ConfigurationError: ``policy`` is no policy of the process, or ``tolerance`` is not positive.
     """
-    check_fits(mdp, ambiguity)
-    checked_tolerance(tolerance)
-    checked = checked_policy(mdp, policy)
+    checked = _checked(mdp, policy, ambiguity, tolerance)
     values = _evaluate(mdp, checked, ambiguity, tolerance)
     if ambiguity.rectangularity == "s":
         probabilities = _as_probabilities(checked, mdp.num_actions)
@@ -202,6 +185,15 @@ def check_fits(mdp: TabularMDP, ambiguity: SARectangular | SRectangular) -> None
             f"{name}(support='simplex') lets nature move to any state, but a process from sparse matrices lists only those "
             f"with a probability; use {name}(..., support='nominal'), or dense transitions (S, A, S)"
         )
+
+
+def _checked(
+    mdp: TabularMDP, policy: npt.ArrayLike, ambiguity: SARectangular | SRectangular, tolerance: float
+) -> npt.NDArray[Any]:
+    """A policy to be evaluated, once the set and the tolerance are known to be usable too."""
+    check_fits(mdp, ambiguity)
+    checked_tolerance(tolerance)
+    return checked_policy(mdp, policy)
 
 
 def outcomes(mdp: TabularMDP, values: Array, index: Index = ...) -> tuple[Array, Array]:
@@ -248,14 +240,10 @@ def chain_of(mdp: TabularMDP, policy: npt.NDArray[Any], transitions: Array) -> C
 
 
 @dataclass(frozen=True)
-class _Optimistic:
-    """The same set with nature on our side."""
+class _Optimistic(PairByPair):
+    """The same set with nature on our side; what fits that fits this."""
 
     ambiguity: SARectangular
-    rectangularity: ClassVar[Literal["sa"]] = "sa"
-
-    def check(self, transitions: Array) -> None:
-        self.ambiguity.check(transitions)
 
     def at(self, index: Index) -> _Optimistic:
         return _Optimistic(self.ambiguity.at(index))
@@ -267,10 +255,21 @@ class _Optimistic:
         return self.ambiguity.worst_distribution(-outcomes, nominal)
 
 
-def _action_values(mdp: TabularMDP, ambiguity: SARectangular, values: Array) -> Array:
+def action_values(mdp: TabularMDP, ambiguity: SARectangular, values: Array) -> Array:
     """Robust action values, ``(S, A)``."""
     worth, offset = outcomes(mdp, values)
     return offset + ambiguity.worst_value(worth, mdp.transitions)
+
+
+def _solved(
+    mdp: TabularMDP,
+    sweep: Callable[[Array], tuple[Array, Choice]],
+    chain: Callable[[Array, Choice], Chain],
+    tolerance: float,
+) -> tuple[Array, Choice]:
+    """The fixed point of a process, from below."""
+    start = np.full(mdp.num_states, mdp.rewards.min() / (1 - mdp.gamma))
+    return fixed_point(sweep, chain, start=start, gamma=mdp.gamma, tolerance=tolerance)
 
 
 def _worst_chain(mdp: TabularMDP, ambiguity: SARectangular, values: Array, policy: npt.NDArray[Any]) -> Chain:
@@ -286,12 +285,6 @@ def _full_outcomes(mdp: TabularMDP, values: Array) -> Array:
     return np.broadcast_to(worth, mdp.transitions.shape) + offset[..., None]
 
 
-def _s_sweep(mdp: TabularMDP, ambiguity: SRectangular, values: Array) -> tuple[Array, tuple[Array, Array]]:
-    """One sweep of the s-rectangular operator."""
-    swept, policy, transitions = ambiguity.maximin(_full_outcomes(mdp, values), mdp.transitions)
-    return swept, (policy, transitions)
-
-
 def _as_probabilities(policy: npt.NDArray[Any], num_actions: int) -> Array:
     """A policy as action probabilities, ``(S, A)``."""
     return np.eye(num_actions)[policy] if policy.ndim == 1 else policy
@@ -299,7 +292,6 @@ def _as_probabilities(policy: npt.NDArray[Any], num_actions: int) -> Array:
 
 def _evaluate(mdp: TabularMDP, policy: npt.NDArray[Any], ambiguity: SARectangular | SRectangular, tolerance: float) -> Array:
     """Robust values ``(S,)`` of a checked policy."""
-    start = np.full(mdp.num_states, mdp.rewards.min() / (1 - mdp.gamma))
     if ambiguity.rectangularity == "s":
         s_set, probabilities = ambiguity, _as_probabilities(policy, mdp.num_actions)
 
@@ -308,13 +300,7 @@ def _evaluate(mdp: TabularMDP, policy: npt.NDArray[Any], ambiguity: SARectangula
             rows = s_set.response(worth, mdp.transitions, probabilities)
             return np.einsum("sa,sab,sab->s", probabilities, rows, worth), rows
 
-        return fixed_point(
-            s_sweep,
-            lambda _, rows: chain_of(mdp, probabilities, rows),
-            start=start,
-            gamma=mdp.gamma,
-            tolerance=tolerance,
-        )[0]
+        return _solved(mdp, s_sweep, lambda _, rows: chain_of(mdp, probabilities, rows), tolerance)[0]
     index: Index = (np.arange(mdp.num_states), policy) if policy.ndim == 1 else ...
     sa_set = ambiguity.at(index)
     nominal = mdp.transitions[index]
@@ -324,10 +310,4 @@ def _evaluate(mdp: TabularMDP, policy: npt.NDArray[Any], ambiguity: SARectangula
         result = offset + sa_set.worst_value(worth, nominal)
         return (result if policy.ndim == 1 else np.einsum("sa,sa->s", policy, result)), None
 
-    return fixed_point(
-        sweep,
-        lambda v, _: _worst_chain(mdp, ambiguity, v, policy),
-        start=start,
-        gamma=mdp.gamma,
-        tolerance=tolerance,
-    )[0]
+    return _solved(mdp, sweep, lambda v, _: _worst_chain(mdp, ambiguity, v, policy), tolerance)[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.space import ParameterSpace
+from envs.parameter_space import ParameterSpace
 from morl.errors import ConfigurationError
 from morl.fields import Positive
 from robust.uncertainty.base import Array, Region, UncertaintySet, checked, index_of
@@ -30,7 +30,6 @@ class Ball(UncertaintySet):
             raise ConfigurationError("Ball.radii is empty; name at least one parameter")
 
     def region(self, space: ParameterSpace) -> BallRegion:
-        """See :meth:`UncertaintySet.region`."""
         half = np.zeros(len(space))
         if self.radii is None:
             half = np.maximum(np.minimum(space.nominal - space.low, space.high - space.nominal), 0.0)
@@ -51,7 +50,6 @@ class BallRegion(Region):
 
     @property
     def dimension(self) -> int:
-        """See :class:`robust.uncertainty.Region`."""
         return int(np.count_nonzero(self._half))
 
     def _at(self, offsets: Array) -> Array:
@@ -63,21 +61,17 @@ class BallRegion(Region):
         return models
 
     def models(self, cube: Array) -> Array:
-        """See :meth:`Region.models`."""
         ray = 2.0 * cube - 1.0
         length = np.sqrt((ray**2).sum(-1, keepdims=True))
         reach = np.abs(ray).max(-1, keepdims=True)
         return self._at(ray * np.divide(reach, length, out=np.zeros_like(length), where=length > 0))
 
     def contains(self, models: Array) -> npt.NDArray[np.bool_]:
-        """See :meth:`Region.contains`."""
         half = self._half
         scaled = (models - self.nominal) / np.where(half > 0, half, 1e-12)
-        inside: npt.NDArray[np.bool_] = (scaled**2).sum(-1) <= 1.0 + 1e-9
-        return inside
+        return np.asarray((scaled**2).sum(-1) <= 1.0 + 1e-9)
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """See :meth:`Region.sample`."""
         direction = rng.normal(size=(count, self.dimension))
         direction /= np.sqrt((direction**2).sum(-1, keepdims=True))
         return self._at(direction * rng.random((count, 1)) ** (1.0 / self.dimension))

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.space import ParameterSpace
-from morl.errors import CapabilityError, ConfigurationError
+from envs.parameter_space import ParameterSpace
+from morl.errors import CapabilityError, ConfigurationError, closest
 from morl.fields import CheckedFields
 
 Array = npt.NDArray[np.float64]
@@ -66,8 +66,7 @@ class Region(ABC):
         """
         width = self.high - self.low
         scaled = np.abs(models[:, None] - others[None]) / np.where(width > 0, width, 1.0)
-        largest: Array = scaled.max(-1)
-        return largest
+        return np.asarray(scaled.max(-1))
 
 
 class UncertaintySet(CheckedFields, ABC):
@@ -114,8 +113,6 @@ def index_of(space: ParameterSpace, name: str) -> int:
     Raises:
         ConfigurationError: There is none of this name; says which one is meant.
     """
-    from morl.errors import closest
-
     if name not in space.names:
         raise ConfigurationError(
             f"uncertainty: unknown parameter {name!r}.{closest(name, space.names)} The environment has {', '.join(space.names)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.space import ParameterSpace
+from envs.parameter_space import ParameterSpace
 from morl.errors import ConfigurationError
 from morl.fields import Number
 from robust.uncertainty.base import Array, Nominal, Region, UncertaintySet, checked, index_of, settled_nominal
@@ -37,7 +37,6 @@ class Box(UncertaintySet):
                 raise ConfigurationError(f"Box.bounds[{name!r}] is [{low:g}, {high:g}]; expected the lower bound first")
 
     def region(self, space: ParameterSpace) -> BoxRegion:
-        """See :meth:`UncertaintySet.region`."""
         low, high = space.low, space.high
         if self.bounds is not None:
             low, high = space.nominal, space.nominal
@@ -60,11 +59,9 @@ class BoxRegion(Region):
 
     @property
     def dimension(self) -> int:
-        """See :class:`robust.uncertainty.Region`."""
         return len(self._free)
 
     def models(self, cube: Array) -> Array:
-        """See :meth:`Region.models`."""
         free = self._free
         models = np.tile(self.low, (len(cube), 1))
         models[:, free] += cube * (self.high - self.low)[free]
@@ -72,6 +69,5 @@ class BoxRegion(Region):
         return np.minimum(models, self.high)
 
     def contains(self, models: Array) -> npt.NDArray[np.bool_]:
-        """See :meth:`Region.contains`."""
         slack = 1e-9 * (1.0 + np.abs(self.high))
         return np.asarray(((models >= self.low - slack) & (models <= self.high + slack)).all(-1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from envs.parametric.space import ParameterSpace
+from envs.parameter_space import ParameterSpace
 from morl.errors import ConfigurationError
 from morl.fields import Number
 from robust.uncertainty.base import Array, Nominal, Region, UncertaintySet, checked, settled_nominal
@@ -23,15 +23,13 @@ class Finite(UncertaintySet):
     """What if the nominal model is not on the list; `clip` takes the first nearest one."""
 
     def region(self, space: ParameterSpace) -> FiniteRegion:
-        """See :meth:`UncertaintySet.region`."""
-        if not self.models:
-            return finite_region(space, space.nominal[None], self.nominal)
-        if {len(model) for model in self.models} != {len(space)}:
+        lengths = {len(model) for model in self.models}
+        if lengths - {len(space)}:
             raise ConfigurationError(
-                f"Finite.models: every model needs {len(space)} numbers, for {', '.join(space.names)}; found "
-                f"{sorted({len(model) for model in self.models})}"
+                f"Finite.models: every model needs {len(space)} numbers, for {', '.join(space.names)}; found {sorted(lengths)}"
             )
-        return finite_region(space, np.array(self.models, dtype=np.float64), self.nominal)
+        models = np.array(self.models, dtype=np.float64) if self.models else space.nominal[None]
+        return finite_region(space, models, self.nominal)
 
 
 def finite_region(space: ParameterSpace, models: Array, nominal: Nominal) -> FiniteRegion:
@@ -53,21 +51,15 @@ class FiniteRegion(Region):
 
     @property
     def dimension(self) -> int:
-        """See :class:`robust.uncertainty.Region`."""
         return 1
 
     @property
     def candidates(self) -> Array | None:
-        """See :class:`robust.uncertainty.Region`."""
         return self.listed
 
     def models(self, cube: Array) -> Array:
-        """See :meth:`Region.models`."""
         index = np.minimum((cube[:, 0] * len(self.listed)).astype(np.int64), len(self.listed) - 1)
-        models: Array = self.listed[index]
-        return models
+        return np.asarray(self.listed[index])
 
     def contains(self, models: Array) -> npt.NDArray[np.bool_]:
-        """See :meth:`Region.contains`."""
-        inside: npt.NDArray[np.bool_] = (models[:, None] == self.listed[None]).all(-1).any(-1)
-        return inside
+        return np.asarray((models[:, None] == self.listed[None]).all(-1).any(-1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.parametric.space import ParameterSpace
+from envs.parameter_space import ParameterSpace
 from morl.errors import ConfigurationError
 from morl.fields import Number
 from robust.uncertainty.base import Nominal, UncertaintySet, index_of
@@ -29,15 +29,12 @@ class Rectangular(UncertaintySet):
     """What if the nominal model is not among the combinations; `clip` takes the first nearest one."""
 
     def region(self, space: ParameterSpace) -> FiniteRegion:
-        """See :meth:`UncertaintySet.region`."""
         if self.values is None:
-            three = np.stack([space.low, space.nominal, space.high], -1)
-            return finite_region(
-                space, np.array(list(itertools.product(*(np.unique(v).tolist() for v in three)))), self.nominal
-            )
-        if not self.values or not all(len(values) for values in self.values.values()):
-            raise ConfigurationError("Rectangular.values needs at least one value for at least one parameter")
-        lists: list[tuple[float, ...]] = [(value,) for value in space.nominal.tolist()]
-        for name, values in self.values.items():
-            lists[index_of(space, name)] = tuple(float(value) for value in values)
+            lists = [np.unique(three).tolist() for three in np.stack([space.low, space.nominal, space.high], -1)]
+        else:
+            if not self.values or not all(len(values) for values in self.values.values()):
+                raise ConfigurationError("Rectangular.values needs at least one value for at least one parameter")
+            lists = [[value] for value in space.nominal.tolist()]
+            for name, values in self.values.items():
+                lists[index_of(space, name)] = [float(value) for value in values]
         return finite_region(space, np.array(list(itertools.product(*lists))), self.nominal)

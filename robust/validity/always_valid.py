@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from morl.protocols import Memory
-from robust.validity.base import ALWAYS, Experience, Fit, Monitor, Parameters, ValidityModel
+from morl.protocols import Experience, Memory
+from robust.validity.base import ALWAYS, Fit, Monitor, Parameters, ValidityModel
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,12 @@ class AlwaysValid(ValidityModel):
     """Every specialist is trusted everywhere: the policy is the one with the smallest value, and the default never acts."""
 
     def monitor(self, observation_size: int, action_size: int) -> NoMonitor:
-        """See :meth:`ValidityModel.monitor`."""
         return NoMonitor()
 
     def fit(self, experience: Sequence[Experience], *, generators: Sequence[torch.Generator]) -> list[Fit]:
-        """See :meth:`ValidityModel.fit`."""
         return [Fit({}, torch.zeros(1)) for _ in experience]
 
     def thresholds(self, fits: Sequence[Fit]) -> list[list[float]]:
-        """See :meth:`ValidityModel.thresholds`."""
         return [[ALWAYS] * len(fits)]
 
 
@@ -37,9 +34,7 @@ class NoMonitor(Monitor):
     kind: ClassVar[str] = "always_valid"
 
     def config(self) -> dict[str, Any]:
-        """See :meth:`Monitor.config`."""
         return {"kind": self.kind}
 
     def scores(self, parameters: Parameters, memory: Memory, observations: Tensor, actions: Tensor) -> Tensor:
-        """See :meth:`Monitor.scores`."""
         return torch.zeros(actions.shape[:3], device=actions.device)

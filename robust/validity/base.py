@@ -11,29 +11,12 @@ import torch
 from torch import Tensor
 
 from morl.fields import CheckedFields
-from morl.protocols import Memory
+from morl.protocols import Experience, Memory
 
 Parameters = dict[str, Tensor]
 
 ALWAYS = float(torch.finfo(torch.float32).max)
 """A threshold that every score is below."""
-
-
-@dataclass(frozen=True)
-class Experience:
-    """What a specialist has seen, encoded as its networks see it."""
-
-    observations: Tensor
-    """``(N, d)``, in the order in which they were met."""
-    actions: Tensor
-    """``(N, a)``; for finite actions a one for every choice."""
-    next_observations: Tensor
-    """``(N, d)``."""
-
-    @property
-    def inputs(self) -> Tensor:
-        """Observations and actions side by side, ``(N, d + a)``."""
-        return torch.cat([self.observations, self.actions], -1)
 
 
 @dataclass(frozen=True)
@@ -123,8 +106,3 @@ def monitor_from(config: dict[str, Any]) -> Monitor:
     kinds: dict[str, Any] = {cls.kind: cls for cls in (NoMonitor, DisagreementMonitor, PredictionMonitor)}
     made: Monitor = kinds[config["kind"]](**{key: value for key, value in config.items() if key != "kind"})
     return made
-
-
-def quantile_of(errors: Tensor, quantile: float) -> float:
-    """An error that a share ``quantile`` of the held-out ones does not exceed."""
-    return float(torch.quantile(errors.double(), quantile))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from morl.fields import BatchSize, InnerShare, Length, NonNegative, Positive, Repeats, Share, Widths
-from morl.nn.stacked import StackedMLP
-from morl.protocols import Memory
-from robust.validity.base import Experience, Fit, Monitor, Parameters, ValidityModel, quantile_of
-from robust.validity.predictor import fit_predictors, predicted_changes, split
+from morl.fields import Length, NonNegative
+from morl.protocols import Experience, Memory
+from robust.validity.base import Fit, Parameters
+from robust.validity.predictor import PredictorMonitor, PredictorValidity, predicted_changes
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictiveCoding(ValidityModel):
+class PredictiveCoding(PredictorValidity):
     r"""Trusts specialist :math:`j` in :math:`s_t` if :math:`\ell_j(t) = \lVert \hat T_j(s_{t-1}, a_{t-1}) - s_t \rVert \le
     \rho_j`.
 
@@ -34,75 +33,26 @@ class PredictiveCoding(ValidityModel):
     `quantile` takes an error that held-out experience rarely exceeds and needs no search."""
     thresholds_tried: Annotated[tuple[NonNegative, ...], Length()] = tuple(round(0.1 * i, 1) for i in range(1, 11))
     """Tried by `search`, in units of the error."""
-    quantile: Share = 0.95
-    """For `quantile`."""
     norm: Literal["l1", "normalised"] = "l1"
     """`l1`: sum over the coordinates, in their units (as published); `normalised`: mean over the coordinates, each in units of
     the standard deviation of its change, so that thresholds mean the same in every environment."""
-    hidden: Widths = (64, 64)
-    """Width of the predictor's hidden layers."""
-    updates: Repeats = 2_000
-    """Gradient updates of the fit."""
-    batch_size: BatchSize = 256
-    """Transitions per update."""
-    learning_rate: Positive = 1e-3
-    """Of the fit."""
-    held_out: InnerShare = 0.1
-    """Share of the experience that is held out."""
 
     def monitor(self, observation_size: int, action_size: int) -> PredictionMonitor:
-        """See :meth:`ValidityModel.monitor`."""
         return PredictionMonitor(observation_size, action_size, self.hidden, self.norm)
 
-    def fit(self, experience: Sequence[Experience], *, generators: Sequence[torch.Generator]) -> list[Fit]:
-        """See :meth:`ValidityModel.fit`."""
-        splits = [split(e, self.held_out, g) for e, g in zip(experience, generators, strict=True)]
-        monitor = self.monitor(experience[0].observations.shape[1], experience[0].actions.shape[1])
-        fitted = fit_predictors(
-            monitor.network, splits, copies=1, updates=self.updates, batch_size=self.batch_size,
-            learning_rate=self.learning_rate, generators=generators,
-        )  # fmt: skip
-        return [
-            Fit(parameters, monitor.errors({name: value.unsqueeze(1) for name, value in parameters.items()}, part.held_out))
-            for parameters, part in zip(fitted, splits, strict=True)
-        ]
-
     def thresholds(self, fits: Sequence[Fit]) -> list[list[float]]:
-        """See :meth:`ValidityModel.thresholds`."""
         if self.threshold == "search":
             return [[value] * len(fits) for value in self.thresholds_tried]
-        return [[quantile_of(fit.errors, self.quantile) for fit in fits]]
+        return super().thresholds(fits)
 
 
 @dataclass(frozen=True)
-class PredictionMonitor(Monitor):
+class PredictionMonitor(PredictorMonitor):
     """Compares the present state with what each specialist expected one step ago."""
 
     kind: ClassVar[str] = "predictive_coding"
 
-    observation_size: int
-    action_size: int
-    hidden: tuple[int, ...]
     norm: str
-
-    def __post_init__(self) -> None:
-        # From JSON it comes as a list.
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-
-    @property
-    def network(self) -> StackedMLP:
-        """Shape of the predictors."""
-        return StackedMLP(self.observation_size + self.action_size, self.hidden, self.observation_size)
-
-    def config(self) -> dict[str, Any]:
-        """See :meth:`Monitor.config`."""
-        return {
-            "kind": self.kind,
-            "observation_size": self.observation_size,
-            "action_size": self.action_size,
-            "hidden": list(self.hidden),
-            "norm": self.norm,
-        }
 
     def memory(self, policies: int, batch: int, device: torch.device) -> Memory:
         """The transition before: observation, action, and whether there is one."""
@@ -113,17 +63,14 @@ class PredictionMonitor(Monitor):
         }
 
     def observe(self, memory: Memory, observations: Tensor, actions: Tensor, done: Tensor) -> Memory:
-        """See :meth:`Monitor.observe`."""
         running = (~done).unsqueeze(-1).to(observations.dtype)
         return {"previous_observation": observations, "previous_action": actions, "started": running}
 
     def scores(self, parameters: Parameters, memory: Memory, observations: Tensor, actions: Tensor) -> Tensor:
-        """See :meth:`Monitor.scores`."""
         errors = self._errors(parameters, memory["previous_observation"], memory["previous_action"], observations)
         return errors * memory["started"].squeeze(-1).unsqueeze(1)
 
     def errors(self, parameters: Parameters, experience: Experience) -> Tensor:
-        """Errors of one specialist on its own experience, ``(N,)``; parameters ``(1, 1, ...)``."""
         parts = (experience.observations, experience.actions, experience.next_observations)
         with torch.no_grad():
             return self._errors(parameters, *(part.unsqueeze(0) for part in parts))[0, 0]

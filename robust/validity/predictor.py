@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from morl.fields import BatchSize, InnerShare, Positive, Repeats, Share, Widths
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import StackedMLP
-from robust.validity.base import Experience, Parameters
+from morl.protocols import Experience
+from robust.validity.base import Fit, Monitor, Parameters, ValidityModel
 
 _SMALLEST_DEVIATION = 1e-6
 
@@ -21,6 +25,71 @@ class Split:
 
     fitted: Experience
     held_out: Experience
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorValidity(ValidityModel):
+    """Base of the validity models that rest on predictors of the next observation."""
+
+    quantile: Share = 0.95
+    """Share of held-out experience that is trusted."""
+    hidden: Widths = (64, 64)
+    """Width of the predictors' hidden layers."""
+    updates: Repeats = 2_000
+    """Gradient updates of the fit."""
+    batch_size: BatchSize = 256
+    """Transitions per update and predictor."""
+    learning_rate: Positive = 1e-3
+    """Of the fit."""
+    held_out: InnerShare = 0.1
+    """Share of the experience that is held out."""
+
+    @abstractmethod
+    def monitor(self, observation_size: int, action_size: int) -> PredictorMonitor: ...
+
+    def _copies(self) -> int:
+        """Predictors of each specialist."""
+        return 1
+
+    def fit(self, experience: Sequence[Experience], *, generators: Sequence[torch.Generator]) -> list[Fit]:
+        splits = [split(e, self.held_out, g) for e, g in zip(experience, generators, strict=True)]
+        monitor = self.monitor(experience[0].observations.shape[1], experience[0].actions.shape[1])
+        fitted = fit_predictors(
+            monitor.network, splits, copies=self._copies(), updates=self.updates, batch_size=self.batch_size,
+            learning_rate=self.learning_rate, generators=generators,
+        )  # fmt: skip
+        return [
+            Fit(parameters, monitor.errors({name: value.unsqueeze(1) for name, value in parameters.items()}, part.held_out))
+            for parameters, part in zip(fitted, splits, strict=True)
+        ]
+
+    def thresholds(self, fits: Sequence[Fit]) -> list[list[float]]:
+        return [[float(torch.quantile(fit.errors.double(), self.quantile)) for fit in fits]]
+
+
+@dataclass(frozen=True)
+class PredictorMonitor(Monitor):
+    """Base of the monitors that score by predictors."""
+
+    observation_size: int
+    action_size: int
+    hidden: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        # From JSON it comes as a list.
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+
+    @property
+    def network(self) -> StackedMLP:
+        """Shape of the predictors."""
+        return StackedMLP(self.observation_size + self.action_size, self.hidden, self.observation_size)
+
+    def config(self) -> dict[str, Any]:
+        return {"kind": self.kind, **vars(self), "hidden": list(self.hidden)}
+
+    @abstractmethod
+    def errors(self, parameters: Parameters, experience: Experience) -> Tensor:
+        """Scores of one specialist on experience of its own, ``(N,)``; parameters ``(1, 1, ...)``."""
 
 
 def split(experience: Experience, share: float, generator: torch.Generator) -> Split:

@@ -16,8 +16,8 @@ import torch
 
 from envs import batched_form
 from envs.coverage.known_values import fingerprint
+from morl.coverage.walk_report import walk_of
 from morl.experiments.config import load_config
-from morl.experiments.walk_report import walk_of
 from morl.planners import BeamSearch, MixedInteger, Planner, upper_bounds
 from morl.problem import make_problem
 

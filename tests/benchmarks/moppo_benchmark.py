@@ -42,7 +42,7 @@ def trainer(learners: Sequence[MOPPOLearner]) -> Callable[[], float]:
 
     def train() -> float:
         start = time.perf_counter()
-        steps = sum(each.learn(each.round_steps * horizon)["training"] for each in learners)
+        steps = sum(each.learn(each.next_round() * horizon)["training"] for each in learners)
         return steps / (time.perf_counter() - start)
 
     return train

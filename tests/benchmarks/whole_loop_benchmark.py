@@ -38,13 +38,13 @@ def own(width: int, batch_size: int) -> dict[str, float]:
     import torch
 
     from morl.cooperation import SharedReplay
-    from morl.experiments.evaluation import Evaluation
+    from morl.evaluation import Evaluation
     from morl.experiments.machine import computing_threads
     from morl.problem import make_problem
     from morl.solvers import MORLD, MOSAC
 
     torch.set_num_threads(int(THREADS))
-    problem = make_problem({"id": ENV, "max_episode_steps": 300}, evaluation=Evaluation(episodes=5))
+    problem = make_problem({"id": ENV, "max_episode_steps": 300})
     solver = MORLD(
         solver=MOSAC(hidden=(width, width), batch_size=batch_size, learning_starts=20, capacity=100_000),
         num_members=MEMBERS,
@@ -53,13 +53,13 @@ def own(width: int, batch_size: int) -> dict[str, float]:
     )
     # As many of the threads as a run would use.
     torch.set_num_threads(computing_threads(solver))
-    learner = solver.make(problem, None, seed=0, device=torch.device("cpu"))
+    learner = solver.make_evaluating(problem, None, seed=0, device=torch.device("cpu"), evaluation=Evaluation(episodes=5))
     learner.learn(MEMBERS * 40)
     rounds = 300 if width > 64 else 1500
     start = time.perf_counter()
     learner.learn(MEMBERS * rounds)
     rate = MEMBERS * rounds / (time.perf_counter() - start)
-    evaluator = learner.assessor.evaluator
+    evaluator = learner.record.evaluator
     evaluator(learner.policies())
     steps, start = evaluator.env_steps, time.perf_counter()
     evaluator(learner.policies())

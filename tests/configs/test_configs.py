@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from morl.evaluation import Evaluation
 from morl.experiments.config import from_yaml, load_config, to_yaml
-from morl.experiments.evaluation import Evaluation
 from morl.experiments.runner import run_config
 from morl.experiments.shipped import shipped_configs
 from morl.problem import make_problem

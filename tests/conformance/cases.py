@@ -75,9 +75,7 @@ def _problem(env: Any, native: bool) -> Problem:
 LEAVES = {
     "mosac": Case("mosac", MOSAC(**_sac, rows_per_member=2), TARGETS),
     "mosac_autograd_n_step": Case("mosac", MOSAC(**_sac, n_step=3, target_period=3, update_engine="autograd"), TARGETS),
-    "mosac_extras_shared": Case(
-        "mosac", MOSAC(**_sac, extras=("unregularised_critic", "next_state_predictor"), replay="shared"), TARGETS
-    ),
+    "mosac_extras_shared": Case("mosac", MOSAC(**_sac, extras=("unregularised_critic",), replay="shared"), TARGETS),
     "mosac_discrete": Case("mosac", MOSAC(**_sac, n_step=2, updates_per_step=0.4), DST),
     "mosac_plain_rows": Case("mosac", MOSAC(**_sac, rows_per_member=2), DST, native=False),
     "moppo": Case("moppo", _ppo, TARGETS),

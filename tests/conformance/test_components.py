@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from morl.capabilities import SharesParameters
 from morl.errors import ConfigurationError
 from morl.registry import component, kinds, names
 from morl.testing import (
@@ -33,7 +34,7 @@ def each(kind: str) -> Any:
 
 def test_every_kind_has_a_checker() -> None:
     here = {"scalarization", "weights", "weight_adaptation", "archive", "neighbourhood", "selection", "cooperation"}
-    elsewhere = {"solver", "policy"}  # tests/conformance/test_solvers.py
+    elsewhere = {"solver", "policy", "critic"}  # tests/conformance/test_solvers.py
     assert here | elsewhere <= set(kinds())
 
 
@@ -107,20 +108,22 @@ def test_a_broken_neighbourhood_is_named() -> None:
 def test_a_broken_selection_is_named() -> None:
     calls: list[int] = []
 
-    def counts(turn: int, num_members: int) -> list[int]:
-        calls.append(turn)
-        return [len(calls) % num_members]
+    def counts(standing: Any) -> list[int]:
+        calls.append(standing.turn)
+        return [len(calls) % standing.num_members]
 
     for broken, message in (
         (counts, "keep no state"),
-        (lambda turn, n: [], "nobody learns"),
-        (lambda turn, n: [turn], "not indices"),
+        (lambda standing: [], "nobody learns"),
+        (lambda standing: [standing.turn], "not indices"),
     ):
         with pytest.raises(AssertionError, match=message):
             check_selection(broken)
 
 
 class _TakesFromEverybody:
+    requires = SharesParameters
+
     def configure(self, solver: Any) -> Any:
         return solver
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from morl.nn.population_adam import PopulationAdam
-from morl.solvers.mosac import AutogradEngine
-from morl.solvers.mosac_extras import MOSACExtras
+from morl.solvers.mosac_engines import AutogradEngine
+from morl.solvers.mosac_extras import UnregularisedCritic
+from morl.solvers.subpo.batches import CountedStates
 from morl.task import Task
 from morl.testing import one_device
 from morl.testing.solver import difference, through_files
@@ -43,13 +44,13 @@ class _Mover:
             return {key: self(item) for key, item in value.items()}
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return type(value)(*(self(item) for item in value))
-        if isinstance(value, (PopulationAdam, MOSACExtras)) or type(value).__name__ == "RunningMoments":
+        if isinstance(value, (PopulationAdam, UnregularisedCritic)) or type(value).__name__ == "RunningMoments":
             self.attributes(value)
         return value
 
     def attributes(self, owner: Any) -> None:
         for name, value in list(vars(owner).items()):
-            if name not in ON_HOST and not (isinstance(owner, MOSACExtras) and name == "learner"):
+            if name not in ON_HOST:
                 setattr(owner, name, self(value))
         if isinstance(owner, PopulationAdam):
             owner._fused = False
@@ -87,28 +88,27 @@ def act(learner: Any, n: int, batch: int) -> Any:
 def act_subpo(learner: Any, n: int, batch: int) -> Any:
     kind = torch.float32 if learner.components.sizes is None else torch.int64
     width = learner.components.width
-    if learner.is_finite:
+    if isinstance(learner.form, CountedStates):
         places = torch.arange(n, device=META).repeat_interleave(batch), torch.zeros(n * batch, dtype=torch.int64, device=META)
         states, uniform = torch.zeros(1, 5, width, dtype=kind, device=META), torch.zeros(n * batch, device=META)
         return learner.act_on_states(learner.actor, states, places, uniform).view(n, batch)
-    shape = (n, batch) if learner.is_discrete else (n, batch, learner.num_actions)
+    shape = (n, batch, *learner.head.stored)
     inputs, active = torch.zeros(n, batch, width, dtype=kind, device=META), torch.ones(n, batch, dtype=torch.bool, device=META)
     memory = learner.network.start(n, batch, META)
     return learner.act_tensors(learner.actor, inputs, torch.zeros(shape, device=META), memory, active)
 
 
 def step_subpo(learner: Any, members: slice) -> None:
-    n, a, m, width = members.stop - members.start, learner.num_actions, learner.m, learner.components.width
+    n, a, m, width = members.stop - members.start, learner.head.width, learner.m, learner.components.width
     kind = torch.float32 if learner.components.sizes is None else torch.int64
-    if learner.is_finite:
+    if isinstance(learner.form, CountedStates):
         batch = zeros(advantages=(n, 5, a), visits=(n, 5), steps=(n,), targets=(n, 5, m))
         batch["inputs"] = torch.zeros(1, 5, width, dtype=kind, device=META)
     else:
         shape = (n, 4, 5)
-        batch = zeros(advantage=shape, count=shape, target=(*shape, m), action=shape if learner.is_discrete else (*shape, a))
-        batch["action"] = batch["action"].long() if learner.is_discrete else batch["action"]
+        batch = zeros(advantage=shape, count=shape, target=(*shape, m), action=(*shape, *learner.head.stored))
         batch |= {"inputs": torch.zeros(*shape, width, dtype=kind, device=META), "mask": batch["count"] > 0}
-    learner.gradient_step(members, batch, torch.zeros(n, device=META))
+    learner.gradient_step(members, batch, torch.zeros(n, device=META), torch.ones(n, device=META))
     if learner.critic_adam is not None:
         learner.critic_step(members, batch)
 
@@ -116,10 +116,11 @@ def step_subpo(learner: Any, members: slice) -> None:
 def step(learner: Any, members: slice, batch: int) -> None:
     n, m, d = members.stop - members.start, learner.m, learner.encoder.width
     name, finite = type(learner).__name__, learner.finite
-    a = learner.num_actions if finite is None else len(finite.sizes)
     if name == "SubPOLearner":
         step_subpo(learner, members)
-    elif name == "EUPGLearner":
+        return
+    a = learner.num_actions if finite is None else len(finite.sizes)
+    if name == "EUPGLearner":
         utility = learner.task.utility.select(torch.arange(n))
         for field in ("weights",):  # a task checks its numbers when it is made; here are none to check
             object.__setattr__(utility, field, getattr(utility, field).to(META))
@@ -152,8 +153,7 @@ def step(learner: Any, members: slice, batch: int) -> None:
             learner.gradient_step(members, fields)
             return
         learner.gradient_step(members, fields, torch.zeros(2, n, batch, 0 if learner.is_discrete else a, device=META))
-        if learner.extras is not None:
-            learner.extras.gradient_step(members, fields)
+        learner._after_step(members, fields)
 
 
 @pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
@@ -226,7 +226,7 @@ def test_training_runs_on_cuda_and_is_repeatable(case: Case) -> None:
     learners = [on_cuda(case) for _ in range(2)]
     for learner in learners:
         for _ in range(24):
-            learner.learn(learner.round_steps)
+            learner.learn(learner.next_round())
         assert np.isfinite(list(learner.statistics().values())).all()
     for a, b in zip(*(learner.policies() for learner in learners), strict=True):
         assert all(value.device.type == "cuda" for value in a.tensors().values())
@@ -238,7 +238,7 @@ def test_training_runs_on_cuda_and_is_repeatable(case: Case) -> None:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_state_saved_on_cuda_is_restored_there(case: Case) -> None:
     learner, restored = on_cuda(case), on_cuda(case, seed=1)
-    learner.learn(20 * learner.round_steps)
+    learner.learn(20 * learner.next_round())
     restored.load_state(through_files(learner.state()))
     assert difference(learner.state(), restored.state()) is None
-    restored.learn(5 * restored.round_steps)
+    restored.learn(5 * restored.next_round())

@@ -44,7 +44,7 @@ class _CountsCalls(MOQLearner):
 
 class _Overspends(MOQLearner):
     def learn(self, env_steps: int, members: Any = None) -> dict[str, int]:
-        return super().learn(env_steps + self.round_steps, members)
+        return super().learn(env_steps + self.next_round(), members)
 
 
 class _ForgetsItsRandomState(MOQLearner):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import AddRenderObservation, RecordVideo
+from gymnasium.wrappers import AddRenderObservation
 
 from envs import batched_form
 from envs.adapters import BatchedVectorEnv, SingleEnv
@@ -98,15 +98,6 @@ def test_what_gymnasium_makes_of_pictures(drawn_id):
     seen = AddRenderObservation(gymnasium.make(drawn_id, render_mode="rgb_array"))
     assert seen.observation_space.shape == (2, 3, 3)
     check_env(gymnasium.make(drawn_id).unwrapped)
-
-
-def test_films_are_recorded(drawn_id, tmp_path):
-    pytest.importorskip("moviepy")
-    env = RecordVideo(gymnasium.make(drawn_id, render_mode="rgb_array"), str(tmp_path / "films"))
-    env.reset(seed=0)
-    env.step(0)
-    env.close()
-    assert list((tmp_path / "films").glob("*.mp4"))
 
 
 @pytest.mark.parametrize("form", [SingleEnv, BatchedVectorEnv])

@@ -44,16 +44,14 @@ class Autoresets(TreasureCorridor):
         return result
 
 
-class Doubles(TreasureCorridor):
-    def _advance(self, rows, actions):
-        observations, rewards, terminated = super()._advance(rows, actions)
-        return observations, rewards.astype(np.float64), terminated
+def returning(change):
+    """A world of which something else comes back."""
 
+    class Changed(TreasureCorridor):
+        def _advance(self, rows, actions):
+            return change(*super()._advance(rows, actions))
 
-class WrongObservations(TreasureCorridor):
-    def _advance(self, rows, actions):
-        observations, rewards, terminated = super()._advance(rows, actions)
-        return observations + 5, rewards, terminated
+    return Changed
 
 
 class Endless(TreasureCorridor):
@@ -77,8 +75,8 @@ class OldParts(TreasureCorridor):
         (Draws, "replayed alone"),
         (CountsCalls, "nothing but its seed"),
         (Autoresets, "could be stepped"),
-        (Doubles, "float32"),
-        (WrongObservations, "not in Discrete"),
+        (returning(lambda seen, rewards, ends: (seen, rewards.astype(np.float64), ends)), "float32"),
+        (returning(lambda seen, rewards, ends: (seen + 5, rewards, ends)), "not in Discrete"),
         (lambda number: Endless(number, max_episode_steps=3), "not truncated"),
         (lambda number: Identity(1), "rows were asked for"),
     ],

@@ -24,14 +24,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from morl.evaluation import Table, evaluator_of
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
-from morl.experiments.config import RunConfig, load_config
+from morl.experiments.config import load_config
 from morl.experiments.files import write_atomically
-from morl.experiments.tables import Table, write_table
+from morl.experiments.run_config import RunConfig
+from morl.experiments.tables import write_table
 from morl.policies.base import policy_from
 from morl.problem import make_problem
 from morl.protocols import prefixed, unprefixed
-from morl.solvers.base import evaluator_of
 from morl.task import Task, Utility
 from robust.baselines import M2TD3, RARL, ActionRobust, DomainRandomisation, EWoK, Nominal
 from robust.evaluation import bootstrap_interval, interquartile_mean, summarise, usage
@@ -73,7 +74,7 @@ class Judge:
 
     def __init__(self, config: RunConfig, problem: Any) -> None:
         """Make the evaluator of the configured problem."""
-        self.evaluator = evaluator_of(config.solver, problem, device=CPU)
+        self.evaluator = evaluator_of(config.solver, problem, config.evaluation, device=CPU)
         self.evaluator.gamma = 1.0
         self.region = config.solver.region(problem)  # type: ignore[attr-defined]
 
@@ -146,7 +147,7 @@ def train(
     while used() < budget and not getattr(learner, "is_finished", False):
         if stopped := is_late():
             break
-        found = learner.learn(min(budget - used(), max(CHUNK, learner.round_steps)))
+        found = learner.learn(min(budget - used(), max(CHUNK, learner.next_round())))
         for purpose in spent:
             spent[purpose] += found.get(purpose, 0)
         if used() >= (len(curve) * budget) // CURVE_MOMENTS and len(curve) < CURVE_MOMENTS:
@@ -212,7 +213,7 @@ def train_population(name: str, method: str, count: int, out: Path, *, episodes:
     for moment in range(CURVE_MOMENTS + 1):
         while spent < moment * config.env_steps // CURVE_MOMENTS * count:
             wanted = moment * config.env_steps // CURVE_MOMENTS * count - spent
-            spent += learner.learn(min(wanted, max(CHUNK * count, learner.round_steps)))["training"]
+            spent += learner.learn(min(wanted, max(CHUNK * count, learner.next_round())))["training"]
         for curve, policy in zip(curves, learner.policies(), strict=True):
             values = judge(policy, coarse, CURVE_EPISODES, 0)
             curve.append({"env_steps": spent // count, "worst": min(values), "mean": float(np.mean(values))})

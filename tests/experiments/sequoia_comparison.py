@@ -29,8 +29,9 @@ from envs.cormab import Instance
 from morl.cormab import BASELINES, compare
 from morl.cormab.baselines import Learned
 from morl.cormab.intervals import bootstrap_interval
+from morl.evaluation import Table
 from morl.experiments.config import load_config
-from morl.experiments.tables import Table, read_table, write_table
+from morl.experiments.tables import read_table, write_table
 from morl.seeding import stream
 
 PROBLEMS = {

@@ -14,10 +14,11 @@ import numpy as np
 
 from envs.cormab import RestlessBandit, scheduling_instance
 from morl.cormab import BASELINES
+from morl.evaluation import Table
 from morl.experiments.config import load_config
 from morl.experiments.plots import PALETTE, styled
 from morl.experiments.run_plots import save_figure
-from morl.experiments.tables import Table, read_table
+from morl.experiments.tables import read_table
 
 EPISODES = 200
 HORIZON = 20

@@ -32,7 +32,9 @@ from envs.cormab import Instance, capacity_instance
 from morl.actions import MIP
 from morl.cormab import BASELINES, compare
 from morl.cormab.baselines import Learned
-from morl.experiments.tables import Table, read_table, write_table
+from morl.critics import values_of
+from morl.evaluation import Table
+from morl.experiments.tables import read_table, write_table
 from morl.mip import Maximizer, pieces
 from morl.policies import load_policy
 from morl.problem import make_problem
@@ -53,7 +55,6 @@ NETWORKS = {**OPTIONS, **{f"plain, {name}": {**PLAIN, **change} for name, change
 GAPS: dict[str, dict[str, Any]] = {
     "local search": {},
     **{f"gap {gap}": {"training_optimizer": MIP(gap=gap, method="program")} for gap in (0.1, 0.02, 0.005)},
-    **{f"factor {f}": {"training_optimizer": MIP(method="program"), "gap_factor": f} for f in (0.3, 1.0, 3.0)},
 }
 """Who chooses while learning in ``gap``."""
 SHORT: dict[str, Any] = {"hidden": (16,), "batch_size": 64, "learning_rate_decay": 840, "epsilon_decay_steps": 2_000}
@@ -155,7 +156,7 @@ def regress(arms: int, number: int, option: str, folder: Path) -> dict[str, Any]
         batch = {"observation": encoded[pick][None], "action": chosen[pick][None]}
         learner.gradient_step(slice(0, 1), batch, rewards[pick][None, :, None])
     held = slice(8_000, None)
-    errors = learner.values(torch.from_numpy(states[held]), torch.from_numpy(actions[held]))[0, :, 0] - rewards[held]
+    errors = values_of(learner, torch.from_numpy(states[held]), torch.from_numpy(actions[held]))[0, :, 0] - rewards[held]
     [policy] = learner.policies()
     policy.save(folder)
     np.save(folder / "states.npy", states[-STATES:])

@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 
 from envs.coverage import Grid, Hub
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.evaluation import Evaluation, Evaluator
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
 from tests.morl.solvers.walks import problem_of

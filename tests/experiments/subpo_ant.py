@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from scipy import stats
 
+from morl.evaluation import Evaluation, Evaluator, Table
 from morl.experiments.config import load_config
-from morl.experiments.evaluation import Evaluation, Evaluator
 from morl.experiments.plots import PALETTE, styled
 from morl.experiments.run_plots import save_figure
-from morl.experiments.tables import Table, read_table, write_table
+from morl.experiments.tables import read_table, write_table
 from morl.problem import make_problem
 
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ CELL = 0.1  # worth of a cell
 def train(seed: int) -> Table:
     """New cells per episode of the policy's mean action, and of its samples, along one run."""
     config = load_config("subpo/ant")
-    problem = make_problem(config.env, evaluation=config.evaluation)
+    problem = make_problem(config.env)
     learner: Any = config.solver.make(problem, None, seed=seed, device=CPU)
     judge = Evaluator(problem, Evaluation(episodes=16), gamma=1.0, device=CPU)
     rows: Table = []

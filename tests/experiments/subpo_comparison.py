@@ -23,14 +23,14 @@ import torch
 from scipy import stats
 
 from envs import batched_form
+from morl.coverage.walk_report import walk_of
+from morl.evaluation import Evaluation, Table, evaluator_of
 from morl.experiments.config import load_config
 from morl.experiments.plots import PALETTE, styled
 from morl.experiments.run_plots import save_figure
-from morl.experiments.tables import Table, read_table, write_table
-from morl.experiments.walk_report import walk_of
+from morl.experiments.tables import read_table, write_table
 from morl.problem import Problem, make_problem
 from morl.protocols import Policy
-from morl.solvers.base import evaluator_of
 
 CPU = torch.device("cpu")
 SINGLE = {"coverage": 162.0, "two-rooms": 68.0, "hub": 2.0}
@@ -68,13 +68,13 @@ def train(job: tuple[str, int, str, int]) -> Table:
     config = load_config(f"subpo/{world}")
     assert not isinstance(config.env, str)
     env: dict[str, Any] = {**config.env, **({"instance_seed": instance} if world in INSTANCES else {})}
-    problem = make_problem(env, evaluation=config.evaluation)
+    problem = make_problem(env)
     solver: Any = replace(config.solver, **METHODS[method])  # type: ignore[type-var]
     start = float(problem.make_batched(1).start_value[0])  # type: ignore[misc]
     began = time.process_time()
     learner = solver.make(problem, None, seed=seed, device=CPU)
     judge, rows, spent = _judge(solver, problem), [], 0
-    unit = learner.round_steps  # a batch of whole episodes
+    unit = learner.next_round()  # a batch of whole episodes
     while config.env_steps - spent >= unit:
         budget = max(unit, round(config.env_steps / 25 / unit) * unit)
         spent += learner.learn(min(budget, config.env_steps - spent))["training"]
@@ -93,7 +93,7 @@ def _judge(solver: Any, problem: Problem) -> Callable[[Policy], float]:
     world: Any = problem.make_batched(1)  # type: ignore[misc]
     if (world.executed().max(-1) == 1.0).all():
         return lambda policy: float(world.set_function.trajectory_gains(torch.from_numpy(walk_of(problem, policy))[None]).sum())
-    evaluator = evaluator_of(solver, problem, device=CPU)
+    evaluator = evaluator_of(solver, problem, Evaluation(), device=CPU)
     return lambda policy: float(evaluator([policy]).undiscounted.mean() + world.start_value[0])
 
 

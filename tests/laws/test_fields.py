@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import pytest
 
 from morl.errors import ConfigurationError
-from morl.experiments.config import RunConfig, TaskConfig, from_yaml
-from morl.experiments.evaluation import Evaluation
+from morl.evaluation import Evaluation
+from morl.experiments.config import from_yaml
+from morl.experiments.run_config import RunConfig, TaskConfig
 from morl.fields import Length, Range, check_fields, field_types
 from morl.registry import component, kinds, names
 
@@ -20,7 +21,7 @@ COMPONENTS = {
     **{
         f"{kind}/{name}": component(kind, name)
         for kind in kinds()
-        if kind not in ("policy", "weights")  # policies are results, weights are functions
+        if kind not in ("policy", "critic", "weights")  # policies are results, weights are functions
         for name in names(kind)
     },
     "task": TaskConfig,

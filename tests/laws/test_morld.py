@@ -18,7 +18,7 @@ from morl.solvers.morld import MORLD
 from morl.testing.solver import difference
 from morl.weights.adaptation import PSA
 from tests.conformance.cases import CORRIDOR, CPU, LEAVES, Case
-from tests.laws.test_learners import NETWORKS, OPTIMISERS, of_member, parts_of
+from tests.laws.test_learners import LEARNED, of_member, parts_of
 
 SOLVERS = {name: LEAVES[name] for name in ("mosac", "moppo_discrete", "modqn", "moq_per_member", "eupg")}
 
@@ -33,10 +33,10 @@ def test_turn_by_turn_trains_the_selected_member_only(case: Case) -> None:
     learner = made(case, schedule="turn_by_turn", exchange_period=200, update_passes=0)
     for turn in range(4):
         assert learner.exchanges == turn
-        before = parts_of(learner.inner, NETWORKS + OPTIMISERS)
+        before = parts_of(learner.inner, *LEARNED, "optimiser")
         while learner.exchanges == turn:
-            learner.learn(learner.round_steps)
-        after = parts_of(learner.inner, NETWORKS + OPTIMISERS)
+            learner.learn(learner.next_round())
+        after = parts_of(learner.inner, *LEARNED, "optimiser")
         changed = [difference(of_member(before, i), of_member(after, i)) is not None for i in range(3)]
         assert changed == [i == turn % 3 for i in range(3)]
 
@@ -77,13 +77,13 @@ def test_periods_do_not_drift(period: int, schedule: str) -> None:
 def test_the_population_is_evaluated_before_training_and_at_every_exchange_only() -> None:
     learner = made(LEAVES["modqn"], exchange_period=60)
     calls: list[int] = []
-    evaluator = learner.assessor.evaluator
-    learner.assessor.evaluator = spy = _Counted(evaluator, calls)
+    evaluator = learner.record.evaluator
+    learner.record.evaluator = spy = _Counted(evaluator, calls)
     learner.learn(200)
     assert calls == [3, 3, 3, 3]
-    learner.assess()
+    learner.evaluate()
     assert len(calls) == 5
-    learner.assess()
+    learner.evaluate()
     assert len(calls) == 5
     assert spy.env_steps == evaluator.env_steps > 0
     assert learner.env_steps == 198
@@ -93,9 +93,9 @@ class _Counted:
     def __init__(self, evaluator: Any, calls: list[int]) -> None:
         self.evaluator_, self.calls = evaluator, calls
 
-    def __call__(self, policies: Any) -> Any:
+    def __call__(self, policies: Any, *, weights: Any) -> Any:
         self.calls.append(len(policies))
-        return self.evaluator_(policies)
+        return self.evaluator_(policies, weights=weights)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.evaluator_, name)
@@ -105,15 +105,15 @@ def test_a_running_ideal_point_is_the_best_of_the_archive_plus_a_margin() -> Non
     solver = EUPG(hidden=(8,), rows_per_member=4)
     learner = made(Case("eupg", solver, CORRIDOR), scalarization=Chebyshev(), exchange_period=60, ideal_margin=0.5)
     learner.learn(300)
-    learner.assess()
-    best = learner.assessor.archive.values.max(0)
+    learner.evaluate()
+    best = learner.record.archive.values.max(0)
     np.testing.assert_allclose(learner.utility.ideal_point.numpy(), best + 0.5, rtol=1e-6)
     scaled = made(
         Case("eupg", solver, CORRIDOR), scalarization=Chebyshev(), exchange_period=60, ideal_margin=0.5, normalisation="running"
     )
     scaled.learn(300)
-    scaled.assess()
-    front = scaled.assessor.archive.values
+    scaled.evaluate()
+    front = scaled.record.archive.values
     spread = np.ptp(front, axis=0)
     spread = np.where(spread > 1e-8, spread, 1.0)
     np.testing.assert_allclose(scaled.utility.scale.numpy(), spread, rtol=1e-6)
@@ -132,7 +132,7 @@ def test_evaluating_moves_nothing_but_the_record() -> None:
     learner.learn(120)
     before = {key: value for key, value in learner.state().items() if key.startswith("inner/")}
     before = {key: value.clone() if isinstance(value, torch.Tensor) else value for key, value in before.items()}
-    learner.assess()
+    learner.evaluate()
     after = {key: value for key, value in learner.state().items() if key.startswith("inner/")}
     assert difference(before, after) is None
 
@@ -170,7 +170,7 @@ def test_another_population_is_another_record() -> None:
     learner.learn(60)
     learner.reindex([0, 1, 2, 1], [False, False, False, True])
     assert learner.n == 4
-    assert learner.assess().values.shape == (4, 2)
+    assert learner.evaluate().values.shape == (4, 2)
     learner.learn(120)
 
 

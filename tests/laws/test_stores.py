@@ -77,31 +77,24 @@ class Oracle:
 
 STREAMS = {
     "seed": st.integers(0, 2**32 - 1),
-    "num_rows": st.integers(1, 6),
-    "num_groups": st.integers(1, 4),
-    "n_step": st.integers(1, 5),
-    "shared": st.booleans(),
     "end_rate": st.sampled_from([0.0, 0.05, 0.3]),
+    "form": st.fixed_dictionaries(
+        {
+            "num_rows": st.integers(1, 6),
+            "num_groups": st.integers(1, 4),
+            "n_step": st.integers(1, 5),
+            "shared": st.booleans(),
+        }
+    ),
 }
 
 
 @given(gamma=st.sampled_from([0.0, 0.9, 1.0]), spare=st.integers(0, 40), **STREAMS)
-def test_ring_equals_plain_lists(
-    seed: int, num_rows: int, num_groups: int, n_step: int, shared: bool, end_rate: float, gamma: float, spare: int
-) -> None:
+def test_ring_equals_plain_lists(seed: int, end_rate: float, form: dict[str, Any], gamma: float, spare: int) -> None:
+    num_rows, num_groups, n_step, shared = (form[key] for key in ("num_rows", "num_groups", "n_step", "shared"))
     capacity = num_rows * n_step + spare
-    ring = Ring(
-        FIELDS,
-        capacity=capacity,
-        num_groups=num_groups,
-        shared=shared,
-        num_rows=num_rows,
-        n_step=n_step,
-        gamma=gamma,
-        device=CPU,
-    )
-    num_rings = 1 if shared else num_groups
-    oracle = Oracle(capacity=capacity, num_rings=num_rings, n_step=n_step, gamma=gamma)
+    ring = Ring(FIELDS, capacity=capacity, gamma=gamma, device=CPU, **form)
+    oracle = Oracle(capacity=capacity, num_rings=1 if shared else num_groups, n_step=n_step, gamma=gamma)
     for step in stream(seed, num_rows=num_rows, num_groups=num_groups, steps=25, end_rate=end_rate):
         ring.add(**step)
         oracle.add(step, [0] * num_groups if shared else list(range(num_groups)))
@@ -112,19 +105,10 @@ def test_ring_equals_plain_lists(
 
 
 @given(prioritised=st.booleans(), **STREAMS)
-def test_only_stored_transitions_are_drawn(
-    seed: int, num_rows: int, num_groups: int, n_step: int, shared: bool, end_rate: float, prioritised: bool
-) -> None:
-    ring = Ring(
-        {"observation": 1, "owner": 1, "reward": 1, "next_observation": 1, "discount": 1},
-        capacity=40,
-        num_groups=num_groups,
-        shared=shared,
-        num_rows=num_rows,
-        n_step=n_step,
-        prioritised=prioritised,
-        device=CPU,
-    )
+def test_only_stored_transitions_are_drawn(seed: int, end_rate: float, form: dict[str, Any], prioritised: bool) -> None:
+    num_rows, num_groups, shared = (form[key] for key in ("num_rows", "num_groups", "shared"))
+    fields = {"observation": 1, "owner": 1, "reward": 1, "next_observation": 1, "discount": 1}
+    ring = Ring(fields, capacity=40, prioritised=prioritised, device=CPU, **form)
     for step in stream(seed, num_rows=num_rows, num_groups=num_groups, steps=25, end_rate=end_rate):
         one = torch.ones(len(step["rows"]), 1)
         flags = {"terminated": step["terminated"], "truncated": step["truncated"]}
@@ -141,21 +125,9 @@ def test_only_stored_transitions_are_drawn(
 
 
 @given(prioritised=st.booleans(), **STREAMS)
-def test_saved_ring_continues_bitwise(
-    seed: int, num_rows: int, num_groups: int, n_step: int, shared: bool, end_rate: float, prioritised: bool
-) -> None:
+def test_saved_ring_continues_bitwise(seed: int, end_rate: float, form: dict[str, Any], prioritised: bool) -> None:
     def make() -> Ring:
-        return Ring(
-            FIELDS,
-            capacity=40,
-            num_groups=num_groups,
-            shared=shared,
-            num_rows=num_rows,
-            n_step=n_step,
-            gamma=0.9,
-            prioritised=prioritised,
-            device=CPU,
-        )
+        return Ring(FIELDS, capacity=40, gamma=0.9, prioritised=prioritised, device=CPU, **form)
 
     def work(ring: Ring, step: Step, index: int) -> dict[str, torch.Tensor]:
         ring.add(**step)
@@ -166,7 +138,7 @@ def test_saved_ring_continues_bitwise(
             ring.update_priorities(batch["index"], batch["reward"][..., 0].abs())
         return batch
 
-    steps = stream(seed, num_rows=num_rows, num_groups=num_groups, steps=30, end_rate=end_rate)
+    steps = stream(seed, num_rows=form["num_rows"], num_groups=form["num_groups"], steps=30, end_rate=end_rate)
     original = make()
     for index, step in enumerate(steps[:15]):
         work(original, step, index)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.evaluation import Evaluation, Evaluator
 from morl.problem import make_problem
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from envs import batched_form
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.evaluation import Evaluation, Evaluator
 from morl.functional.dominance import convex_non_dominated
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev

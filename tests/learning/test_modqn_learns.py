@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from envs import batched_form
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.critics import values_of
+from morl.evaluation import Evaluation, Evaluator
 from morl.problem import make_problem
 from morl.solvers.modqn import MODQN, MODQNLearner
 from morl.task import Task, Utility
@@ -30,13 +31,13 @@ def trained(solver: MODQN, env: str, env_steps: int, seed: int = 0) -> MODQNLear
     return learner
 
 
-def values_of(learner: MODQNLearner, episodes: int = 1) -> np.ndarray:
+def returns_of(learner: MODQNLearner, episodes: int = 1) -> np.ndarray:
     evaluation = Evaluation(episodes=episodes)
     return Evaluator(learner.env, evaluation, gamma=learner.gamma, device=CPU)(learner.policies()).mean()
 
 
 def test_it_names_what_it_sees() -> None:
-    values = values_of(trained(SMALL, "tabular/identity-v0", 6_000), episodes=50)
+    values = returns_of(trained(SMALL, "tabular/identity-v0", 6_000), episodes=50)
     assert (values >= 0.99 * np.array([1.0, 0.5])).all()
 
 
@@ -49,7 +50,7 @@ def test_every_weight_finds_its_treasure_and_knows_its_worth(changes: dict[str, 
     learner = trained(replace(SMALL, **changes), "tabular/treasure-corridor-v0", 20_000)  # type: ignore[arg-type]
     front = batched_form("tabular/treasure-corridor-v0", 1).pareto_front(learner.gamma)  # type: ignore[union-attr]
     best = (WEIGHTS @ front.T).max(1)
-    values = values_of(learner)
+    values = returns_of(learner)
     reached = (WEIGHTS * values).sum(1)
     assert (reached >= best - 0.01 * np.abs(best)).all(), (reached, best)
     if learner.solver.n_step > 1:
@@ -57,5 +58,5 @@ def test_every_weight_finds_its_treasure_and_knows_its_worth(changes: dict[str, 
     # The critic's vector at the start is the return of its policy, objective by objective.
     start = torch.zeros(1, dtype=torch.int64)
     acted = [int(policy.act(start)[0]) for policy in learner.policies()]
-    predicted = np.stack([learner.values(start, torch.tensor([a]))[i, 0].numpy() for i, a in enumerate(acted)])
+    predicted = np.stack([values_of(learner, start, torch.tensor([a]))[i, 0].numpy() for i, a in enumerate(acted)])
     np.testing.assert_allclose(predicted, values, atol=0.5)

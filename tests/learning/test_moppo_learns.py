@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from envs import batched_form
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.evaluation import Evaluation, Evaluator
 from morl.indicators import hypervolume
 from morl.problem import make_problem
 from morl.solvers.moppo import MOPPO, MOPPOLearner

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from envs import batched_form
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.critics import values_of
+from morl.evaluation import Evaluation, Evaluator
 from morl.indicators import hypervolume
 from morl.problem import make_problem
 from morl.solvers.moq import MOQLearning
@@ -63,5 +64,5 @@ def test_small_step_sizes_average_a_random_world() -> None:
     exact = batched_form("tabular/identity-v0", 1).pareto_front(1.0)[0]  # type: ignore[union-attr]
     for policy in learner.policies():
         assert policy.act(torch.arange(4)).tolist() == [0, 1, 2, 3]
-    values = learner.values(torch.arange(4), torch.arange(4)).numpy()
+    values = values_of(learner, torch.arange(4), torch.arange(4)).numpy()
     np.testing.assert_allclose(values, np.broadcast_to(exact, values.shape), rtol=1e-2)

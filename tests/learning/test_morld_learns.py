@@ -11,7 +11,7 @@ import torch
 
 from envs import batched_form
 from morl.cooperation import HardTransfer, SharedReplay
-from morl.experiments.evaluation import Evaluation
+from morl.evaluation import Evaluation
 from morl.indicators import hypervolume
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev
@@ -59,10 +59,11 @@ SETTINGS = {
 
 def trained(setting: Setting, env: str = CORRIDOR, *, episodes: int = 1, **more: Any) -> MORLDLearner:
     settings = {"num_members": 6, "exchange_period": setting.env_steps // 8} | setting.more | more
-    problem = make_problem(env, evaluation=Evaluation(episodes=episodes))
-    learner = MORLD(solver=setting.solver, **settings).make(problem, None, seed=0, device=CPU)
+    learner = MORLD(solver=setting.solver, **settings).make_evaluating(
+        make_problem(env), None, seed=0, device=CPU, evaluation=Evaluation(episodes=episodes)
+    )
     learner.learn(setting.env_steps)
-    learner.assess()
+    learner.evaluate()
     return learner
 
 
@@ -73,7 +74,7 @@ def test_the_archive_holds_the_best_of_every_preference(setting: Setting) -> Non
     first = np.linspace(0, 1, 6)
     preferences = np.stack([first, 1 - first], 1)
     possible = preferences @ front.T
-    reached = (preferences @ learner.assessor.archive.values.T).max(1)
+    reached = (preferences @ learner.record.archive.values.T).max(1)
     share = (reached - possible.min(1)) / np.ptp(possible, axis=1)
     assert (share >= 0.97).all(), share
     assert (share <= 1 + 1e-6).all(), "better than the exact front"
@@ -84,8 +85,8 @@ def test_chebyshev_members_cover_what_linear_ones_cannot() -> None:
     learner = trained(setting, num_members=8, scalarization=Chebyshev(), ideal_point=(11.5, -0.5), exchange_period=10_000)
     front = batched_form(CORRIDOR, 1).pareto_front(1.0)  # type: ignore[union-attr]
     reference = np.array([0.0, -7.0])
-    assert hypervolume(learner.assessor.archive.values, reference) >= 0.95 * hypervolume(front, reference)
-    final = np.unique(learner.assessor.latest.values.round(3), axis=0)  # type: ignore[union-attr]
+    assert hypervolume(learner.record.archive.values, reference) >= 0.95 * hypervolume(front, reference)
+    final = np.unique(learner.record.latest.values.round(3), axis=0)  # type: ignore[union-attr]
     # With gamma 1 these lie below the line from (1, -1) to (8, -4).
     assert [2.0, -2.0] in final.tolist() or [3.0, -3.0] in final.tolist()
 
@@ -105,11 +106,11 @@ def test_continuous_actions() -> None:
     )
     form: Any = batched_form("continuous/two-targets-v0", 1)
     reference = np.array([-4.0, -4.0])
-    assert hypervolume(learner.assessor.archive.values, reference) >= 0.95 * hypervolume(form.pareto_front(0.9), reference)
+    assert hypervolume(learner.record.archive.values, reference) >= 0.95 * hypervolume(form.pareto_front(0.9), reference)
 
 
 def test_deep_sea_treasure() -> None:
     solver = MOQLearning(learning_rate=1.0, epsilon_steps=4_000, epsilon_end=0.5)
     learner = trained(Setting(solver, 100_000, {}), "deep-sea-treasure-v0", num_members=10, exchange_period=10_000)
     # The whole front is worth 854.85; evenly spread weights reach nearly all of it.
-    assert hypervolume(learner.assessor.archive.values, np.array([0.0, -50.0])) >= 0.97 * 854.85
+    assert hypervolume(learner.record.archive.values, np.array([0.0, -50.0])) >= 0.97 * 854.85

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from envs import batched_form
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.critics import values_of
+from morl.evaluation import Evaluation, Evaluator
 from morl.problem import make_problem
 from morl.solvers.mosac import MOSAC, MOSACLearner
 from morl.task import Task, Utility
@@ -43,7 +44,7 @@ def test_continuous_actions_approach_the_closed_form(engine: str) -> None:
     # The critics know each objective by itself: the vector at the start of an episode is the policy's return.
     contexts = torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for i, policy in enumerate(learner.policies()):
-        predicted = learner.values(contexts, policy.act(contexts))[i].mean(0).numpy()
+        predicted = values_of(learner, contexts, policy.act(contexts))[i].mean(0).numpy()
         exact = batched_form("continuous/two-targets-v0", 1).optimal_value(weights[i], solver.gamma)  # type: ignore[union-attr]
         assert (predicted[0] > predicted[1]) == (exact[0] > exact[1]) or abs(exact[0] - exact[1]) < 0.1
 

@@ -99,7 +99,7 @@ def tried(solver: Any, env: Maker) -> None:
     utility = Utility(weights=torch.tensor([[0.3, 0.7]]), criterion=getattr(solver, "criterion", "ser"))
     learner = solver.make(problem, Task(utility=utility), seed=0, device=CPU)
     for _ in range(8):
-        learner.learn(learner.round_steps)
+        learner.learn(learner.next_round())
     (policy,) = learner.policies()
     space = problem.spec.action_space
     problem.spec.observation_space.seed(0)
@@ -191,7 +191,7 @@ def test_a_robust_solver_runs_or_its_remedy_does(kind: str) -> None:
         for other in named.group(1).split(" or "):
             learner = remedies[other].make(make_problem(env), None, seed=0, device=CPU)
             for _ in range(8):
-                learner.learn(learner.round_steps)
+                learner.learn(learner.next_round())
 
 
 def test_a_utility_of_single_episodes_has_a_solver_for_boxes_too() -> None:
@@ -204,4 +204,4 @@ def test_a_utility_of_single_episodes_has_a_solver_for_boxes_too() -> None:
     with pytest.raises(CapabilityError, match=r"EUPG, or SubPO\(criterion='esr'\) where actions are a Box"):
         SOLVERS["MOSAC"].make(problem, Task(utility=utility), seed=0, device=CPU)
     learner = replace(SOLVERS["SubPO"], criterion="esr").make(problem, Task(utility=utility), seed=0, device=CPU)
-    learner.learn(6 * learner.round_steps)
+    learner.learn(6 * learner.next_round())

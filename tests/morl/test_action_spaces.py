@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morl.action_spaces import FiniteActions, box_actions, finite_actions, is_bounded_box
+from morl.critics import values_of
 from morl.functional import pessimistic_values
 from morl.problem import make_problem
 from morl.solvers import MODQN, MOSAC, MOQLearning
@@ -142,9 +143,9 @@ class Shifted(Panel):
 )
 def test_critics_take_actions_as_the_environment_does(solver: Any) -> None:
     learner = solver.make(make_problem(Shifted), None, seed=0, device=CPU)
-    learner.learn(100 * learner.round_steps)
+    learner.learn(100 * learner.next_round())
     observations = torch.zeros(3, dtype=torch.int64)
-    found = learner.values(observations, torch.tensor([-1, 0, 1]))[0]
+    found = values_of(learner, observations, torch.tensor([-1, 0, 1]))[0]
     if hasattr(learner, "q"):
         expected = learner.q[0, 0]
     elif hasattr(learner, "online"):

@@ -41,6 +41,19 @@ def morl(*arguments, code=0):
     return result
 
 
+def environment():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def python(*arguments, code=None, **variables):
+    """Run a process of its own."""
+    found = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, env={**environment(), **variables}
+    )
+    assert code in (None, found.returncode), found.stderr
+    return found
+
+
 @pytest.mark.parametrize("command", ["run", "resume", "evaluate", "plot", "list", "doctor", "config show"])
 def test_every_command_helps_with_an_example(command):
     text = ANSI.sub("", morl(*command.split(), "--help").output)
@@ -56,8 +69,7 @@ def test_help_imports_nothing_heavy():
         "heavy = ('torch', 'numpy', 'matplotlib', 'pymoo', 'moocore', 'omegaconf', 'gymnasium', 'pyomo', 'cma', 'highspy')\n"
         "print('HEAVY', [m for m in heavy if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.rstrip().endswith("HEAVY []")
+    assert python("-c", code, code=0).stdout.rstrip().endswith("HEAVY []")
 
 
 def test_run_evaluate_plot_resume(config):
@@ -150,13 +162,7 @@ def test_debug_shows_the_traceback(config):
     result = CliRunner().invoke(app, ["--debug", "run", "quickstrat"])
     assert result.exit_code == 1
     assert "quickstrat" in str(result.exception)
-    found = subprocess.run(
-        [sys.executable, "-m", "morl", "run", "quickstrat", "--debug"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-    )
+    found = python("-m", "morl", "run", "quickstrat", "--debug")
     assert "Traceback" in found.stderr
     assert found.returncode == 1
 
@@ -214,8 +220,7 @@ def test_listing_imports_no_torch():
         "for kind in every_kind(): entries(kind)\n"
         "print('torch' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
-    assert found.stdout == "False\n"
+    assert python("-c", code, code=0).stdout == "False\n"
 
 
 def test_version():
@@ -283,28 +288,13 @@ def test_plug_ins_of_the_current_folder_are_found(config, monkeypatch):
         "class MineToday(MOQLearning):\n"
         "    'Mine.'\n"
     )
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "morl",
-        "config",
-        "show",
-        "small.yaml",
-        "plugins=[lab_of_the_day]",
-        "solver=mine_today",
-    ]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    found = python("-P", "-m", "morl", "config", "show", "small.yaml", "plugins=[lab_of_the_day]", "solver=mine_today")
     assert "name: mine_today" in found.stdout, found.stderr
 
 
 def test_a_terminal_that_cannot_show_a_character_ends_no_run(config):
-    command = [sys.executable, "-m", "morl", "run", "small.yaml", "--out", "plain"]
-    found = subprocess.run(
-        command, capture_output=True, check=False, env={**environment(), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    )
-    assert found.returncode == 0, found.stderr
-    assert b"+/-" in found.stdout
+    found = python("-m", "morl", "run", "small.yaml", "--out", "plain", code=0, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert "+/-" in found.stdout
 
 
 def test_proven_bounds_are_told_from_simulated_returns(in_tmp_path):
@@ -342,10 +332,6 @@ def test_config_show_prints_what_can_be_run_again(config):
     (config / "shown.yaml").write_text(text)
     assert morl("config", "show", "shown.yaml").output == text
     assert "gamma: 0.9" in text
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on(config):

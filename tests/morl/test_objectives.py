@@ -64,10 +64,10 @@ def test_the_outermost_layer_that_declares_names_counts():
     ids=lambda value: value["id"] if isinstance(value, dict) else "",
 )
 def test_every_family_has_names(arguments, names):
-    from morl.experiments.measures import Measures
+    from morl.experiments.run_indicators import RunIndicators
 
     problem = make_problem(arguments)
-    assert Measures(problem, gamma=1.0, reference_point=None).objectives == names
+    assert RunIndicators(problem, gamma=1.0, reference_point=None).objectives == names
 
 
 def test_names_of_objectives_that_a_wrapper_took_away_are_void():

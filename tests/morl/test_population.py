@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from morl.capabilities import HasCritics
+from morl.critics import values_of
 from morl.errors import ConfigurationError, ShapeError, TrainingDiverged
 from morl.population import RETURN_SMOOTHING
-from morl.protocols import EnvRows, HasValues, Learner
+from morl.protocols import EnvRows, Learner
 from morl.scalarizations import Chebyshev
 from morl.solvers.moq import MOQLearning
 from morl.task import Task, Utility
@@ -26,11 +28,11 @@ def test_learners_fulfil_the_protocols(case: Case) -> None:
     inner = getattr(learner, "inner", learner)
     assert isinstance(inner.rows, EnvRows)
     if case.name in {"mosac", "modqn", "moq"}:
-        assert isinstance(learner, HasValues)
+        assert isinstance(learner, HasCritics)
         space, actions = learner.spec.observation_space, learner.spec.action_space
         obs = torch.as_tensor(np.stack([space.sample() for _ in range(4)]))
         act = torch.as_tensor(np.stack([actions.sample() for _ in range(4)]))
-        assert learner.values(obs, act).shape == (3, 4, 2)
+        assert values_of(learner, obs, act).shape == (3, 4, 2)
 
 
 def test_running_returns_are_discounted_and_smoothed() -> None:
@@ -44,7 +46,7 @@ def test_running_returns_are_discounted_and_smoothed() -> None:
         return result
 
     learner.rows.step = spy
-    learner.learn(40 * learner.round_steps)
+    learner.learn(40 * learner.next_round())
     returns, discounts = np.zeros((6, 2)), np.ones((6, 1))
     means: list[Any] = [None] * 3
     for rewards, done in followed:
@@ -95,7 +97,7 @@ def test_without_a_task_there_is_one_member_with_equal_weights() -> None:
 def test_nonlinear_utilities_follow_the_running_return() -> None:
     utility = Utility(weights=torch.full((3, 2), 0.5), scalarization=Chebyshev(), ideal_point=torch.tensor([11.0, 0.0]))
     learner = CASE.solver.make(CASE.problem(), Task(utility=utility), seed=0, device=CPU)
-    learner.learn(60 * learner.round_steps)
+    learner.learn(60 * learner.next_round())
     assert torch.equal(learner.linear_weights, utility.linearised(learner.start_returns))
     assert torch.equal(learner.task.utility.weights, utility.weights)
 

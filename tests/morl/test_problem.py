@@ -17,7 +17,6 @@ from gymnasium import spaces
 from morl import registry
 from morl.errors import CapabilityError, ConfigurationError, EnvironmentFault, MorlError, ShapeError
 from morl.experiments.config import from_yaml, to_yaml
-from morl.experiments.evaluation import Evaluation
 from morl.policies import load_policy
 from morl.problem import make_problem
 from morl.rows import PlainBatch
@@ -101,10 +100,9 @@ def test_a_callable() -> None:
     assert wrapped.spec.max_episode_steps == 100
 
 
-def test_a_problem_stays_and_takes_another_evaluation() -> None:
+def test_a_problem_stays_what_it_is() -> None:
     problem = make_problem(Tiny)
     assert make_problem(problem) is problem
-    assert make_problem(problem, evaluation=Evaluation(episodes=3)).evaluation.episodes == 3
 
 
 def _fails() -> Any:
@@ -152,7 +150,7 @@ def test_observations_that_no_table_takes(env: Any, message: str) -> None:
 @pytest.mark.parametrize("env", [Dictionary, Pair])
 def test_observations_with_parts_are_taken(solver: Any, env: Any, tmp_path: Path) -> None:
     learner = solver.make(make_problem(env), None, seed=0, device=CPU)
-    learner.learn(20 if not isinstance(solver, MOPPO) else learner.round_steps)
+    learner.learn(20 if not isinstance(solver, MOPPO) else learner.next_round())
     policy: Any = learner.policies()[0]
     observation = env().reset(seed=0)[0]
     loaded = load_policy(policy.save(tmp_path))

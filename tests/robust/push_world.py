@@ -8,9 +8,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from envs.adapters import SingleEnv
-from envs.parametric.native import NativeParametricEnv
-from envs.parametric.space import Parameter, ParameterSpace
-from morl.experiments.evaluation import Evaluation
+from envs.native_parametric_env import NativeParametricEnv
+from envs.parameter_space import Parameter, ParameterSpace
 from morl.problem import Problem, ProblemSpec
 
 
@@ -64,5 +63,4 @@ def push_problem(**arguments: Any) -> Problem:
         spec,
         lambda: SingleEnv(PushWorld(1, **arguments)),
         lambda num_envs: PushWorld(num_envs, **arguments),
-        Evaluation(episodes=2),
     )

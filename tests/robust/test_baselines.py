@@ -13,6 +13,7 @@ import envs
 from morl.errors import CapabilityError, ConfigurationError
 from morl.problem import make_problem
 from morl.solvers import MODQN
+from morl.solvers.eupg import EUPG
 from morl.testing import check_solver
 from robust.baselines import M2TD3, RARL, ActionRobust, DomainRandomisation, EWoK, Nominal
 from robust.baselines.ewok import tilted_choice
@@ -56,7 +57,7 @@ def test_the_critic_of_m2td3_finds_the_worst_model():
     )
     learner = solver.make(push_problem(), None, seed=0, device=CPU)
     learner.learn(1_500)
-    worst = learner.region.models(learner.candidates[0].double().numpy())
+    worst = learner.region.models(learner.worst_models[0].double().numpy())
     assert worst[:, 1].max() > 0.8
     assert learner.policies()[0].act(np.zeros(1, np.float32)).shape == (1,)
 
@@ -140,8 +141,8 @@ def test_ewok_lets_the_worse_happen():
 def test_what_baselines_cannot_do():
     with pytest.raises(CapabilityError, match="several next states of one state, which parametric/hopper-v0 cannot give"):
         EWoK(solver=SAC).make(make_problem("parametric/hopper-v0"), None, seed=0, device=CPU)
-    with pytest.raises(CapabilityError, match="needs solver: modqn"):
-        EWoK(solver=SAC).make(make_problem("parametric/cartpole-v0"), None, seed=0, device=CPU)
+    with pytest.raises(CapabilityError, match="EUPG has no critics; use MOSAC, MOPPO or MODQN"):
+        EWoK(solver=EUPG())
     with pytest.raises(CapabilityError, match="its solver must be MOSAC"):
         RARL(solver=MODQN())
     with pytest.raises(CapabilityError, match="needs a native batched form"):

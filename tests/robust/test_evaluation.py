@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 from scipy.stats import trim_mean
 
 from morl.errors import CapabilityError, ConfigurationError
-from morl.experiments.evaluation import Returns
+from morl.evaluation import Evaluation, Returns
 from morl.problem import make_problem
 from morl.solvers.moq import MOQLearning
 from robust.baselines import DomainRandomisation, Nominal
@@ -44,7 +44,7 @@ def test_worst_case_keeps_each_objectives_worst_model():
 def test_robust_evaluator_finds_the_smallest_grid_value():
     problem = push_problem()
     solver = Nominal(solver=SAC, grid_points=3)
-    judge = solver.evaluator(problem, device=CPU)
+    judge = solver.evaluator(problem, Evaluation(episodes=2), device=CPU)
     policies = solver.make(problem, None, seed=0, device=CPU).policies()
     everywhere = judge(policies, dynamics=torch.from_numpy(GridSearch(points_per_dimension=3).models(solver.region(problem))))
     assert everywhere.discounted.shape == (1, 9, 2, 1)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from envs.parametric import Parameter, ParameterSpace
+from morl.critics import critic_from, values_of
 from morl.problem import make_problem
 from morl.solvers import MODQN, MOSAC
 from morl.task import Task, Utility
 from morl.testing import check_policy, check_solver
 from robust import IWOCS
-from robust.critics import frozen_critic
 from robust.policies import CompositePolicy
 from robust.validity import PredictiveCoding
 from tests.panel import Panel, SmallPanel
@@ -64,21 +64,15 @@ def test_specialists_are_compared_by_what_their_critics_say_of_whole_actions(inn
     (policy,) = learner.policies()
     assert isinstance(policy, CompositePolicy)
     check_policy(policy)
-    # A frozen critic is asked with what networks see of an action, a learner with the action itself.
     inner_learner = learner.inner
     space = problem.spec.action_space
     space.seed(0)
     observations = torch.from_numpy(np.stack([problem.spec.observation_space.sample() for _ in range(20)]))
     actions = torch.from_numpy(np.stack([space.sample() for _ in range(20)]))
-    frozen, parameters = frozen_critic(inner_learner)
-    finite = inner_learner.finite
-    found = frozen.values(
-        parameters[0],
-        inner_learner.encoder(observations).unsqueeze(0),
-        finite.one_hot(finite.index(finite.choices(actions))).unsqueeze(0),
-        inner_learner.linear_weights[:1],
-    )
-    torch.testing.assert_close(found[0], inner_learner.values(observations, actions)[0])
+    critic = inner_learner.critics()
+    rebuilt = critic_from(critic.config(), critic.parts, critic.observation_space, critic.action_space).select([0])
+    found = rebuilt.values(observations.unsqueeze(0), actions.unsqueeze(0), inner_learner.linear_weights[:1])
+    torch.testing.assert_close(found[0], values_of(inner_learner, observations, actions)[0])
 
 
 def test_the_laws_of_learners_hold() -> None:

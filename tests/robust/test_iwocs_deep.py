@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from morl import Run
+from morl.critics import critic_from
 from morl.errors import CapabilityError, ConfigurationError
-from morl.experiments.evaluation import Evaluation
+from morl.evaluation import Evaluation
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev
-from morl.solvers import EUPG, MODQN, MORLD, MOSAC, SubPO
+from morl.solvers import EUPG, MODQN, MOPPO, MORLD, MOSAC, SubPO
 from morl.task import Task, Utility
 from morl.testing import check_policy, check_solver
 from morl.testing.solver import difference
@@ -62,24 +63,36 @@ def test_the_laws_of_learners(solver):
     check_solver(solver, env=push_problem(), rounds=16)
 
 
-@pytest.mark.parametrize("inner", [DQN, SAC], ids=["modqn", "mosac"])
+PPO = MOPPO(hidden=(8,), rows_per_member=2, horizon=4, epochs=1, minibatch_size=4)
+
+
+@pytest.mark.parametrize("inner", [DQN, SAC, PPO], ids=["modqn", "mosac", "moppo"])
 def test_the_laws_of_learners_with_discrete_actions(inner):
     check_solver(iwocs(solver=inner), env=push_problem(discrete=True), rounds=12)
 
 
+def test_a_policys_value_is_what_its_own_action_is_worth():
+    """MOPPO knows no actions: its specialists are compared by the values of their policies."""
+    learner = trained(iwocs(solver=PPO, on_stall="second_worst", validity=AlwaysValid()))
+    specialists = learner.subs[0].specialists
+    policy = learner._policy(learner.subs[0], [s.threshold for s in specialists])
+    assert len(specialists) == 2
+    check_policy(policy)
+    observations = torch.linspace(-1, 1, 9).view(1, 9, 1)
+    values = policy._critics.values(observations, torch.zeros(2, 9, 1), policy.parameters["weights"].expand(2, -1))
+    assert torch.equal(policy.chosen(observations, {})[0], values[..., 0].argmin(0) + 1)
+
+
 def test_discrete_twin_critics_give_the_pessimistic_value_of_the_action():
     learner = trained(iwocs(solver=SAC, on_stall="second_worst"), discrete=True)
-    from robust.critics import frozen_critic
-
-    shape, (parameters,) = frozen_critic(learner.inner)
+    critic = learner.inner.critics()
     observations = torch.linspace(-1, 1, 5).view(1, 5, 1)
-    both = learner.inner.extras.critic_net(parameters, observations).unflatten(-1, (3, 1))
+    both = learner.inner.extras.network(learner.inner.extras.critic, observations).unflatten(-1, (3, 1))
+    rebuilt = critic_from(critic.config(), critic.parts, critic.observation_space, critic.action_space)
     for action in range(3):
-        one_hot = torch.nn.functional.one_hot(torch.full((1, 5), action), 3).float()
-        found = shape.values(parameters, observations, one_hot, torch.ones(1, 1))
-        assert torch.equal(found, both[..., action, :].amin(1))
-    rebuilt = type(shape).from_config(shape.config())
-    assert rebuilt == shape
+        for each in (critic, rebuilt):
+            found = each.values(observations, torch.full((1, 5), action), torch.ones(1, 1))
+            assert torch.equal(found, both[..., action, :].amin(1))
 
 
 def test_one_kernel_and_no_doubt_is_the_inner_solver():
@@ -106,7 +119,7 @@ def test_threshold_zero_is_the_default_policy():
     learner = trained(iwocs(validity=replace(QUICK, threshold="search", thresholds_tried=(0.0,))))
     specialists = learner.subs[0].specialists
     assert specialists
-    policy = learner._policy(learner.subs[0], _critic(learner), [s.threshold for s in specialists])
+    policy = learner._policy(learner.subs[0], [s.threshold for s in specialists])
     models = GridSearch(points_per_dimension=2).models(learner.region)
     shares, _ = usage(learner.env, policy, models)
     np.testing.assert_array_equal(shares[:, 0], 1.0)
@@ -115,12 +128,6 @@ def test_threshold_zero_is_the_default_policy():
     np.testing.assert_array_equal(
         learner.judge([policy], dynamics=dynamics).discounted, learner.judge([default], dynamics=dynamics).discounted
     )
-
-
-def _critic(learner: Any) -> Any:
-    from robust.critics import frozen_critic
-
-    return frozen_critic(learner.inner)[0]
 
 
 def test_always_valid_never_uses_the_default():
@@ -134,7 +141,7 @@ def composites(**changes: Any) -> list[CompositePolicy]:
     """Untrained, hence mixed, composites: one preference, three levels of trust."""
     learner = trained(iwocs(on_stall="second_worst", **changes), n=2, objectives=2)
     sub = max(learner.subs, key=lambda sub: len(sub.specialists))
-    found = [learner._policy(sub, _critic(learner), [level] * len(sub.specialists)) for level in (0.02, 0.1, 0.4)]
+    found = [learner._policy(sub, [level] * len(sub.specialists)) for level in (0.02, 0.1, 0.4)]
     assert all(isinstance(policy, CompositePolicy) for policy in found)
     return found
 
@@ -187,8 +194,8 @@ def test_the_valid_specialist_that_expects_least_acts():
     for b in range(7):
         worth, valid = [], []
         for k in range(j):
-            critic = [policy.parameters[f"critic/{i}"][:, k] for i in range(len(policy.critic.network.shapes))]
-            q = policy.critic.values(critic, observations[:, b : b + 1], actions[:, k + 1, b : b + 1], w)
+            critic = policy._critics.select([k])
+            q = critic.values(observations[:, b : b + 1], actions[:, k + 1, b : b + 1], w)
             worth.append(float((q[0, 0] * w[0]).sum()))
             part = {name: value[:, k : k + 1] for name, value in policy._part("monitor").items()}
             here = {name: value[:, b : b + 1] for name, value in memory.items()}
@@ -350,12 +357,12 @@ def test_inside_morld():
     assert [(row["preference"], row["verified"]) for row in tables["bounds"]] == [
         (s.uid, s.verified) for s in learner.inner.subs
     ]
-    learner.assess()
+    learner.evaluate()
     # Each objective in its worst model: no policy is better than that anywhere on the grid.
     policies = learner.policies()
     grid = torch.from_numpy(GridSearch(points_per_dimension=2).models(learner.inner.region))
-    everywhere = learner.assessor.evaluator(policies, dynamics=grid).discounted.mean(2)
-    np.testing.assert_allclose(learner.assessor.latest.values, everywhere.min(1))
+    everywhere = learner.record.evaluator(policies, dynamics=grid).discounted.mean(2)
+    np.testing.assert_allclose(learner.record.latest.values, everywhere.min(1))
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,9 @@ from typing import Any
 import torch
 
 from morl.errors import MorlError
-from morl.experiments.config import RunConfig, from_yaml, load_config, to_plain
-from morl.experiments.evaluation import Evaluation
+from morl.evaluation import Evaluation
+from morl.experiments.config import from_yaml, load_config, to_plain
+from morl.experiments.run_config import RunConfig
 from morl.experiments.runner import run_config
 from morl.experiments.shipped import shipped_configs
 from morl.experiments.yaml_text import dump

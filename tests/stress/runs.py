@@ -21,8 +21,9 @@ import torch
 from morl.errors import MorlError
 from morl.experiments import session
 from morl.experiments.checkpoint import load_checkpoint
-from morl.experiments.config import RunConfig, load_config
+from morl.experiments.config import load_config
 from morl.experiments.progress import Interrupted, Silent
+from morl.experiments.run_config import RunConfig
 from morl.experiments.run_directory import RunDirectory
 from morl.experiments.runner import resume, run_config
 

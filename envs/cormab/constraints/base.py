@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.constraints.rows import LinearModel, LinearRows
 
-Actions = npt.NDArray[np.bool_]
+Actions = Flags
 """Binary actions, ``(B, N)``."""
 
 
@@ -72,7 +73,7 @@ class Constraint(ABC):
             Every feasible action once, in lexicographic order, ``(size of the set, N)``; None if there are more than ``limit``.
         """
 
-    def contains(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def contains(self, actions: npt.ArrayLike) -> Flags:
         """Tell which actions are feasible.
 
         Args:
@@ -87,10 +88,10 @@ class Constraint(ABC):
         return self._contains(binary(actions, self.num_actions))
 
     @abstractmethod
-    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+    def _contains(self, actions: Actions) -> Flags:
         """The same for actions that have been looked at."""
 
-    def maximize_linear(self, coefficients: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def maximize_linear(self, coefficients: npt.ArrayLike) -> Flags:
         """A feasible action that maximises ``coefficients @ action``, exactly.
 
         Args:
@@ -106,7 +107,7 @@ class Constraint(ABC):
         found = self._maximize(given.reshape(-1, self.num_actions))
         return found.reshape(given.shape)
 
-    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
+    def _maximize(self, coefficients: Floats) -> Actions:
         """The same for a batch that has been looked at: from the list of all actions if it is short, else by HiGHS."""
         if self._short_list is not None:
             block = max(1, _PRODUCT // len(self._short_list))
@@ -119,16 +120,16 @@ class Constraint(ABC):
         actions = np.array(found, np.bool_).reshape(-1, self.num_actions)
         return actions[place.reshape(-1)]
 
-    def _holds(self, action: npt.NDArray[np.bool_]) -> bool:
+    def _holds(self, action: Flags) -> bool:
         """Whether one action ``(N,)`` is in the set."""
         return bool(self._contains(action[None])[0])
 
     @cached_property
-    def _short_list(self) -> npt.NDArray[np.float64] | None:
+    def _short_list(self) -> Floats | None:
         listed = self.enumerate(_SHORT)
         return None if listed is None else listed.astype(np.float64)
 
-    def project(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def project(self, actions: npt.ArrayLike) -> Flags:
         """Feasible actions that differ from ``actions``, ``(N,)`` or ``(B, N)``, in the fewest components."""
         given = np.asarray(actions)
         asked = binary(np.atleast_2d(given), self.num_actions)
@@ -148,16 +149,16 @@ class Constraint(ABC):
             ValueError: The shape is wrong, an entry is neither 0 nor 1, or the action is not feasible.
         """
         given = binary(np.asarray(action)[None], self.num_actions)
-        if not self._contains(given)[0]:
+        if not self._holds(given[0]):
             ones = np.flatnonzero(given[0]).tolist()
             raise ValueError(f"the action with ones at {ones} is not feasible; project() finds a nearest one that is")
         return self._assignment(given[0])
 
-    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+    def _assignment(self, action: Flags) -> list[dict[str, int]]:
         """The same for a feasible action ``(N,)``."""
         return [{"component": component} for component in np.flatnonzero(action).tolist()]
 
-    def extends(self, actions: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def extends(self, actions: npt.ArrayLike) -> Flags:
         """Tell which actions are part of a feasible one: whether more ones could make them feasible, if they are not.
 
         Args:
@@ -171,10 +172,10 @@ class Constraint(ABC):
         """
         return self._extends(binary(actions, self.num_actions))
 
-    def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
+    def _extends(self, actions: Actions) -> Flags:
         return np.asarray((self._maximize(actions.astype(np.float64)) >= actions).all(axis=1))
 
-    def add_to(self, model: LinearModel, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def add_to(self, model: LinearModel, actions: Integers) -> Integers:
         """Write the compact form into a solver's model; see :meth:`envs.cormab.constraints.rows.LinearRows.add_to`."""
         return self.rows().add_to(model, actions)
 
@@ -182,7 +183,7 @@ class Constraint(ABC):
 class DownwardClosed(Constraint):
     """A set that with each action holds all actions with some of its ones left out, the null action included."""
 
-    def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
+    def _extends(self, actions: Actions) -> Flags:
         return self._contains(actions)
 
     def sample(self, rng: np.random.Generator, size: int) -> Actions:
@@ -204,7 +205,6 @@ class DownwardClosed(Constraint):
         return actions
 
     def enumerate(self, limit: int) -> Actions | None:
-        """List the set; see :meth:`Constraint.enumerate`."""
         size = self.num_actions
         level = np.zeros((1, size), np.bool_)
         last = np.full(1, -1)
@@ -254,7 +254,7 @@ def binary(actions: npt.ArrayLike, num_actions: int) -> Actions:
     return converted
 
 
-def finite(coefficients: npt.ArrayLike, num_actions: int) -> npt.NDArray[np.float64]:
+def finite(coefficients: npt.ArrayLike, num_actions: int) -> Floats:
     """Check the coefficients ``(N,)`` of a linear function, or ``(B, N)`` of several."""
     given = np.asarray(coefficients, np.float64)
     if given.ndim not in (1, 2) or given.shape[-1] != num_actions:
@@ -264,7 +264,7 @@ def finite(coefficients: npt.ArrayLike, num_actions: int) -> npt.NDArray[np.floa
     return given
 
 
-def integers(name: str, values: Any, shape: tuple[int | None, ...], *, least: int) -> npt.NDArray[np.int64]:
+def integers(name: str, values: Any, shape: tuple[int | None, ...], *, least: int) -> Integers:
     """Check an array of integers; None in ``shape`` stands for any length."""
     given = np.asarray(values)
     if given.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, given.shape, strict=True)):

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.constraints.base import Actions, DownwardClosed, integers
 from envs.cormab.constraints.counts import CountMemo, Counts, best_by_counts, indicator
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
@@ -26,13 +27,12 @@ class Capacity(DownwardClosed):
     costs ("patterns"): a few dozen integers whatever the number of arms and workers, and no symmetric workers.
     """
 
-    costs: npt.NDArray[np.int64]
+    costs: Integers
     """Cost of each arm, ``(J,)``, positive integers."""
-    capacities: npt.NDArray[np.int64]
+    capacities: Integers
     """Capacity of each worker, ``(W,)``, nonnegative integers in the unit of the costs."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         object.__setattr__(self, "costs", integers("costs", self.costs, (None,), least=1))
         object.__setattr__(self, "capacities", integers("capacities", self.capacities, (None,), least=0))
         if not self.costs.size:
@@ -70,11 +70,11 @@ class Capacity(DownwardClosed):
         return builder.build()
 
     @cached_property
-    def _kinds(self) -> npt.NDArray[np.int64]:
+    def _kinds(self) -> Integers:
         return np.unique(self.costs)
 
     @cached_property
-    def _types(self) -> npt.NDArray[np.int64]:
+    def _types(self) -> Integers:
         return np.searchsorted(self._kinds, self.costs)
 
     @cached_property
@@ -90,7 +90,7 @@ class Capacity(DownwardClosed):
         return top
 
     @cached_property
-    def _table(self) -> npt.NDArray[np.bool_] | None:
+    def _table(self) -> Flags | None:
         """Which counts are feasible; None if the table would be too large.
 
         Workers are added one after the other: counts are feasible with a further worker if, for some pattern of theirs, what
@@ -123,7 +123,7 @@ class Capacity(DownwardClosed):
             np.swapaxes(maximal, 0, axis)[:-1][higher] = False
         return np.argwhere(maximal)
 
-    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
+    def _maximize(self, coefficients: Floats) -> Actions:
         if self._largest_counts is None:
             return super()._maximize(coefficients)
         return best_by_counts(coefficients, self._types, self._largest_counts)
@@ -156,7 +156,7 @@ class Capacity(DownwardClosed):
             insort(left, (room - cost, worker))
         return workers[::-1]
 
-    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+    def _assignment(self, action: Flags) -> list[dict[str, int]]:
         """Arms with their costs, and who visits them."""
         arms = np.flatnonzero(action)
         arms = arms[np.argsort(self.costs[arms], kind="stable")]
@@ -175,7 +175,7 @@ class Capacity(DownwardClosed):
         visits = sorted(zip(arms.tolist(), workers, self.costs[arms].tolist(), strict=True))
         return [{"arm": arm, "worker": worker, "cost": cost} for arm, worker, cost in visits]
 
-    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+    def _contains(self, actions: Actions) -> Flags:
         counts = (actions.astype(np.float32) @ self._indicator).astype(np.int64)
         within = np.asarray((counts <= self._top).all(axis=1))
         if self._table is None:
@@ -202,7 +202,7 @@ class Capacity(DownwardClosed):
         return actions
 
 
-def patterns(capacity: int, costs: npt.NDArray[np.int64], most: Counts, limit: int) -> npt.NDArray[np.int64] | None:
+def patterns(capacity: int, costs: Integers, most: Counts, limit: int) -> Integers | None:
     """Maximal combinations of costs that a capacity holds.
 
     Args:

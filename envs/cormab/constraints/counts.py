@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Counts = npt.NDArray[np.int64]
+from envs.arrays import Flags, Floats, Integers
+
+Counts = Integers
 
 _BLOCK = 1 << 20  # sums that are held at once
 
@@ -25,7 +27,7 @@ class CountMemo:
         self._keys: npt.NDArray[np.bytes_] | None = None
         self._answers = np.zeros(0, np.bool_)
 
-    def __call__(self, counts: Counts) -> npt.NDArray[np.bool_]:
+    def __call__(self, counts: Counts) -> Flags:
         """Which counts ``(B, t)`` are feasible, ``(B,)``."""
         width = 4 * counts.shape[1]
         # As byte strings of one length, counts can be sorted and searched whatever their range.
@@ -42,7 +44,7 @@ class CountMemo:
             place, _ = self._find(keys)
         return self._answers[place]
 
-    def _find(self, keys: npt.NDArray[np.bytes_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def _find(self, keys: npt.NDArray[np.bytes_]) -> tuple[Integers, Flags]:
         assert self._keys is not None
         if not self._keys.size:
             return np.zeros(keys.size, np.int64), np.zeros(keys.size, np.bool_)
@@ -50,14 +52,12 @@ class CountMemo:
         return place, self._keys[place] == keys
 
 
-def indicator(types: npt.NDArray[np.int64], num_types: int) -> npt.NDArray[np.float32]:
+def indicator(types: Integers, num_types: int) -> npt.NDArray[np.float32]:
     """Matrix ``(N, t)`` that counts: ``actions @ indicator`` is exact in single precision, which has a fast product."""
     return np.eye(num_types, dtype=np.float32)[types]
 
 
-def best_by_counts(
-    coefficients: npt.NDArray[np.float64], types: npt.NDArray[np.int64], largest: Counts
-) -> npt.NDArray[np.bool_]:
+def best_by_counts(coefficients: Floats, types: Integers, largest: Counts) -> Flags:
     """Maximise linear functions over actions that have at most some of the given counts of ones of each type.
 
     For given counts, the best components of each type are taken, as far as they are worth having: a sum of one look-up per

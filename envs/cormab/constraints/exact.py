@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
+
 Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 
 LARGEST = 1 << 12
 """Largest entry of an integer row that is left as it is, and the base of the digits of others."""
@@ -129,7 +129,7 @@ class Rows(NamedTuple):
     """Lower bounds of the columns, ``(c,)``."""
     high: Floats
     """Upper bounds of the columns, ``(c,)``."""
-    integer: npt.NDArray[np.bool_]
+    integer: Flags
     """Which columns are integers, ``(c,)``."""
 
 
@@ -151,7 +151,7 @@ def sharpened(rows: Rows) -> Rows:
     return _in_digits(rows, np.flatnonzero(rough & ~mixed)) if (rough & ~mixed).any() else rows
 
 
-def _balanced(rows: Rows, mixed: npt.NDArray[np.bool_]) -> Rows:
+def _balanced(rows: Rows, mixed: Flags) -> Rows:
     """Bring the largest entry of each of some rows, and of each continuous column, near 1; of all of them or none."""
     of = mixed[rows.row] & (rows.value != 0)
     row, column, size = rows.row[of], rows.column[of], np.abs(rows.value[of])

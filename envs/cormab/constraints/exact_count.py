@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.arguments import whole
+from envs.arrays import Flags, Floats
 from envs.cormab.constraints.base import Actions, Constraint
 from envs.cormab.constraints.budget import largest, random_subsets
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
@@ -25,13 +25,11 @@ class ExactCount(Constraint):
     """Number of ones, from 0 to ``size``."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         object.__setattr__(self, "size", whole("size", self.size, least=1))
         object.__setattr__(self, "count", whole("count", self.count, least=0, most=self.size))
 
     @property
     def num_actions(self) -> int:
-        """Number of action components, ``N``."""
         return self.size
 
     def rows(self) -> LinearRows:
@@ -45,7 +43,6 @@ class ExactCount(Constraint):
         return random_subsets(rng, size, self.size, self.count)
 
     def enumerate(self, limit: int) -> Actions | None:
-        """List the set; see :meth:`Constraint.enumerate`."""
         total = math.comb(self.size, self.count)
         if total > limit:
             return None
@@ -54,16 +51,16 @@ class ExactCount(Constraint):
         actions[np.arange(total)[:, None], flat.reshape(total, self.count)] = True
         return actions[::-1]
 
-    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
-        within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) == self.count
+    def _contains(self, actions: Actions) -> Flags:
+        within: Flags = np.count_nonzero(actions, axis=1) == self.count
         return within
 
-    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+    def _assignment(self, action: Flags) -> list[dict[str, int]]:
         return [{"intervention": intervention} for intervention in np.flatnonzero(action).tolist()]
 
-    def _extends(self, actions: Actions) -> npt.NDArray[np.bool_]:
-        within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) <= self.count
+    def _extends(self, actions: Actions) -> Flags:
+        within: Flags = np.count_nonzero(actions, axis=1) <= self.count
         return within
 
-    def _maximize(self, coefficients: npt.NDArray[np.float64]) -> Actions:
+    def _maximize(self, coefficients: Floats) -> Actions:
         return largest(coefficients, self.count)

@@ -8,22 +8,16 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from envs.arrays import Flags, Floats
 from envs.cormab.constraints.base import Actions, Constraint, in_order
 from envs.cormab.constraints.counts import CountMemo
 from envs.cormab.constraints.exact import whole
 from envs.cormab.constraints.rows import LinearRows
 
-Floats = npt.NDArray[np.float64]
-
 _ROOM = 1e-6  # relative; what bounds leave to the program that decides
 _LISTED, _LISTED_BY_PROGRAMS = 14, 10
 _BLOCK = 1 << 14
-
-
-def _none() -> npt.NDArray[np.float64]:
-    return np.zeros(0)
 
 
 def _numbers(name: str, values: Any) -> Floats:
@@ -40,13 +34,9 @@ def _product(entries: Floats, bounds: Floats) -> Floats:
     return found
 
 
-def _bounds(variables: Iterable[Any], end: int) -> npt.NDArray[np.float64]:
+def _bounds(variables: Iterable[Any], end: int) -> Floats:
     limits = [variable.bounds[end] for variable in variables]
     return np.array([(-np.inf, np.inf)[end] if limit is None else limit for limit in limits], np.float64)
-
-
-def _no() -> npt.NDArray[np.bool_]:
-    return np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +57,17 @@ class Linear(Constraint):
         array([ True, False])
     """
 
-    matrix: npt.NDArray[np.float64]
+    matrix: Floats
     """``(r, N + k)``: columns of the action, then those of the auxiliary variables; may be given as a sparse matrix."""
-    lower: npt.NDArray[np.float64]
+    lower: Floats
     """Lower sides, ``(r,)``; ``-inf`` for none."""
-    upper: npt.NDArray[np.float64]
+    upper: Floats
     """Upper sides, ``(r,)``; ``inf`` for none."""
-    auxiliary_lower: npt.NDArray[np.float64] = field(default_factory=_none)
+    auxiliary_lower: Floats = field(default_factory=lambda: np.zeros(0))
     """Lower bounds of the auxiliary variables, ``(k,)``."""
-    auxiliary_upper: npt.NDArray[np.float64] = field(default_factory=_none)
+    auxiliary_upper: Floats = field(default_factory=lambda: np.zeros(0))
     """Upper bounds of the auxiliary variables, ``(k,)``."""
-    auxiliary_integer: npt.NDArray[np.bool_] = field(default_factory=_no)
+    auxiliary_integer: Flags = field(default_factory=lambda: np.zeros(0, np.bool_))
     """Which auxiliary variables must be integers, ``(k,)``."""
 
     def __post_init__(self) -> None:
@@ -147,13 +137,9 @@ class Linear(Constraint):
                     columns[id(variable)] = len(components) + len(auxiliary)
                     auxiliary.append(variable)
                 entries.append((len(sides), columns[id(variable)], float(value)))
-            low, high = (row.lb, row.ub)
-            sides.append(
-                (
-                    -np.inf if low is None else low - form.constant,
-                    np.inf if high is None else high - form.constant,
-                )
-            )
+            least = -np.inf if row.lb is None else row.lb - form.constant
+            most = np.inf if row.ub is None else row.ub - form.constant
+            sides.append((least, most))
         matrix = np.zeros((len(sides), len(components) + len(auxiliary)))
         for place, column, value in entries:
             matrix[place, column] += value
@@ -163,7 +149,6 @@ class Linear(Constraint):
 
     @property
     def num_actions(self) -> int:
-        """Number of action components, ``N``."""
         return int(self.matrix.shape[1] - self.auxiliary_lower.size)
 
     def rows(self) -> LinearRows:
@@ -202,26 +187,26 @@ class Linear(Constraint):
             side[helped] = (side - others + sign * _ROOM * room)[helped]
         return matrix, lower, upper
 
-    def _possible(self, activity: Floats, component: int) -> npt.NDArray[np.bool_]:
+    def _possible(self, activity: Floats, component: int) -> Flags:
         """Whether the components from ``component`` on might still satisfy each row, given what the others add up to."""
         matrix, lower, upper = self._bare
         rest = matrix[:, component:]
         fits = (activity + np.maximum(rest, 0.0).sum(1) >= lower) & (activity + np.minimum(rest, 0.0).sum(1) <= upper)
-        possible: npt.NDArray[np.bool_] = fits.all(axis=1)
+        possible: Flags = fits.all(axis=1)
         return possible
 
     @cached_property
     def _memo(self) -> CountMemo:
         return CountMemo(lambda action: self.rows().solve(np.zeros(self.num_actions), fixed=action) is not None)
 
-    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+    def _contains(self, actions: Actions) -> Flags:
         within = self._possible(actions @ self._bare[0].T, self.num_actions)
         if self.auxiliary_lower.size and within.any():
             within[within] = self._memo(actions[within].astype(np.int64))
         return within
 
     @cached_property
-    def _short_list(self) -> npt.NDArray[np.float64] | None:
+    def _short_list(self) -> Floats | None:
         # Of more components even a short list may take long to find.
         most = _LISTED_BY_PROGRAMS if self.auxiliary_lower.size else _LISTED
         listed = self.enumerate(1 << most) if self.num_actions <= most else None

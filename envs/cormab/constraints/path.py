@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.arguments import whole
+from envs.arrays import Flags, Integers
 from envs.cormab.constraints.base import Actions, DownwardClosed, integers
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
 
@@ -27,7 +27,7 @@ class Path(DownwardClosed):
 
     num_nodes: int
     """Number of nodes, each with one arm, ``J``."""
-    edges: npt.NDArray[np.int64]
+    edges: Integers
     """Undirected edges, ``(E, 2)``, as pairs of nodes from 0."""
     source: int
     """Where the walk begins and ends."""
@@ -37,7 +37,6 @@ class Path(DownwardClosed):
     """Most edges of the walk."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         object.__setattr__(self, "num_nodes", whole("num_nodes", self.num_nodes, least=1))
         object.__setattr__(self, "source", whole("source", self.source, least=0, most=self.num_nodes - 1))
         object.__setattr__(self, "budget", whole("budget", self.budget, least=0))
@@ -79,7 +78,7 @@ class Path(DownwardClosed):
         return self.num_nodes
 
     @cached_property
-    def _adjacent(self) -> npt.NDArray[np.bool_]:
+    def _adjacent(self) -> Flags:
         adjacent = np.zeros((self.num_nodes, self.num_nodes), np.bool_)
         adjacent[self.edges[:, 0], self.edges[:, 1]] = True
         adjacent |= adjacent.T
@@ -88,7 +87,7 @@ class Path(DownwardClosed):
         return adjacent
 
     @cached_property
-    def distances(self) -> npt.NDArray[np.int64]:
+    def distances(self) -> Integers:
         """Edges on a shortest way between any two nodes, ``(J, J)``; ``max_edges + 1`` if there are more than that."""
         far = self.max_edges + 1
         distance = np.where(self._adjacent, 1, far)
@@ -139,8 +138,8 @@ class Path(DownwardClosed):
         builder.entries(along, used[onward], -float(budget))
         return builder.build()
 
-    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
-        within: npt.NDArray[np.bool_] = np.count_nonzero(actions, axis=1) <= self.budget
+    def _contains(self, actions: Actions) -> Flags:
+        within: Flags = np.count_nonzero(actions, axis=1) <= self.budget
         within &= (2 * np.where(actions, self.distances[self.source], 0)).max(axis=1) <= self.max_edges
         stops = actions.copy()
         stops[:, self.source] = False
@@ -152,7 +151,7 @@ class Path(DownwardClosed):
             within[open_rows] = self._exact(asked)[place.reshape(-1)]
         return within
 
-    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+    def _assignment(self, action: Flags) -> list[dict[str, int]]:
         """The nodes of a round trip in order, and whether an arm is pulled there, 0 or 1, on the first visit."""
         left = action.copy()
         steps = []
@@ -161,7 +160,7 @@ class Path(DownwardClosed):
             left[node] = False
         return steps
 
-    def _round_trip(self, action: npt.NDArray[np.bool_]) -> list[int]:
+    def _round_trip(self, action: Flags) -> list[int]:
         """Nodes of a closed walk of at most ``max_edges`` edges that visits a feasible action's."""
         stops = action.copy()
         stops[self.source] = False
@@ -197,7 +196,7 @@ class Path(DownwardClosed):
             nearer = self._adjacent[walk[-1]] & (self.distances[target] == self.distances[target, walk[-1]] - 1)
             walk.append(int(nearer.argmax()))
 
-    def _nearest_first(self, stops: Actions) -> npt.NDArray[np.int64]:
+    def _nearest_first(self, stops: Actions) -> Integers:
         """Length of the round trip that always goes to the nearest stop next, ``(B,)``."""
         far = self.max_edges + 1
         left = stops.copy()
@@ -214,7 +213,7 @@ class Path(DownwardClosed):
         length += self.distances[here, self.source]
         return length
 
-    def _exact(self, stops: Actions) -> npt.NDArray[np.bool_]:
+    def _exact(self, stops: Actions) -> Flags:
         """Whether the shortest round trip is short enough, ``(B,)``: dynamic programming over sets of stops."""
         answers = np.zeros(len(stops), np.bool_)
         sizes = np.count_nonzero(stops, axis=1)
@@ -231,7 +230,7 @@ class Path(DownwardClosed):
                 answers[part] = self._shortest(nodes) <= self.max_edges
         return answers
 
-    def _shortest(self, nodes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _shortest(self, nodes: Integers) -> Integers:
         """Shortest round trip through the same number of nodes in each row, ``(B, k) -> (B,)``."""
         count, size = nodes.shape
         between = self.distances[nodes[:, :, None], nodes[:, None, :]]
@@ -247,7 +246,7 @@ class Path(DownwardClosed):
                 holding = of_size[(of_size >> last) & 1 == 1]
                 # The set without its last stop, plus the way from wherever that ended.
                 best[:, holding, last] = (best[:, holding ^ (1 << last)] + between[:, None, :, last]).min(axis=2)
-        shortest: npt.NDArray[np.int64] = (best[:, -1] + home).min(axis=1)
+        shortest: Integers = (best[:, -1] + home).min(axis=1)
         return shortest
 
     def sample_large(self, rng: np.random.Generator, size: int) -> Actions:

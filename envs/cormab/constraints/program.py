@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from envs.arrays import Flags, Floats
 from envs.highs import quiet_highs, run, trouble
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class Program:
 
     def maximize(
         self,
-        objective: npt.NDArray[np.float64],
-        lower: npt.NDArray[np.float64],
-        upper: npt.NDArray[np.float64],
-        accepts: Callable[[npt.NDArray[np.bool_]], bool] | None = None,
-    ) -> npt.NDArray[np.bool_] | None:
+        objective: Floats,
+        lower: Floats,
+        upper: Floats,
+        accepts: Callable[[Flags], bool] | None = None,
+    ) -> Flags | None:
         """Find an action within bounds that maximises a linear function.
 
         Args:
@@ -85,7 +85,7 @@ class Program:
                 found = self._solve(cost, lower, upper)
                 if found is None:
                     return None
-                action: npt.NDArray[np.bool_] = found[: self._size] > 0.5
+                action: Flags = found[: self._size] > 0.5
                 if accepts is None or accepts(action):
                     return action
                 if cuts == MOST_CUTS:
@@ -101,14 +101,12 @@ class Program:
             if cuts:
                 self._highs.deleteRows(cuts, np.arange(self._num_rows, self._num_rows + cuts, dtype=np.int32))
 
-    def complete(self, action: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+    def complete(self, action: Floats) -> Floats | None:
         """Values of the other columns ``(k,)`` with which an action ``(N,)`` satisfies the rows; None if there are none."""
         found = self._solve(np.zeros(self._size), action, action)
         return None if found is None else found[self._size :]
 
-    def _solve(
-        self, cost: npt.NDArray[np.float64], lower: npt.NDArray[np.float64], upper: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float64] | None:
+    def _solve(self, cost: Floats, lower: Floats, upper: Floats) -> Floats | None:
         import highspy
 
         highs, status = self._highs, highspy.HighsModelStatus

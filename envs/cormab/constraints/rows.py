@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Flags, Floats, Integers
 from envs.cormab.constraints.exact import LARGEST, Rows, sharpened
 from envs.cormab.constraints.program import Program
 
@@ -19,22 +20,11 @@ Array = npt.NDArray[Any]
 class LinearModel(Protocol):
     """What a model of any solver must be able to do, so that constraints can be added to it."""
 
-    def add_variables(
-        self, lower: npt.NDArray[np.float64], upper: npt.NDArray[np.float64], integer: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.int64]:
+    def add_variables(self, lower: Floats, upper: Floats, integer: Flags) -> Integers:
         """Add ``k`` variables with these bounds; return their column numbers, ``(k,)``."""
-        ...
 
-    def add_rows(
-        self,
-        row: npt.NDArray[np.int64],
-        column: npt.NDArray[np.int64],
-        value: npt.NDArray[np.float64],
-        lower: npt.NDArray[np.float64],
-        upper: npt.NDArray[np.float64],
-    ) -> None:
+    def add_rows(self, row: Integers, column: Integers, value: Floats, lower: Floats, upper: Floats) -> None:
         """Add rows ``lower <= A x <= upper``; ``A[row, column] = value`` are the entries, rows counting from 0."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +40,21 @@ class LinearRows:
 
     num_actions: int
     """``N``."""
-    row: npt.NDArray[np.int64]
+    row: Integers
     """Row of each entry, ``(e,)``."""
-    column: npt.NDArray[np.int64]
+    column: Integers
     """Column of each entry, ``(e,)``."""
-    value: npt.NDArray[np.float64]
+    value: Floats
     """Each entry, ``(e,)``; no two at the same place."""
-    lower: npt.NDArray[np.float64]
+    lower: Floats
     """Lower sides of the rows, ``(r,)``; ``-inf`` for none."""
-    upper: npt.NDArray[np.float64]
+    upper: Floats
     """Upper sides of the rows, ``(r,)``; ``inf`` for none."""
-    auxiliary_lower: npt.NDArray[np.float64]
+    auxiliary_lower: Floats
     """Lower bounds of the auxiliary variables, ``(k,)``."""
-    auxiliary_upper: npt.NDArray[np.float64]
+    auxiliary_upper: Floats
     """Upper bounds of the auxiliary variables, ``(k,)``."""
-    auxiliary_integer: npt.NDArray[np.bool_]
+    auxiliary_integer: Flags
     """Which auxiliary variables must be integers, ``(k,)``."""
 
     def __post_init__(self) -> None:
@@ -104,7 +94,7 @@ class LinearRows:
 
         return csr_array((self.value, (self.row, self.column)), shape=(self.lower.size, self.num_columns))
 
-    def add_to(self, model: LinearModel, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def add_to(self, model: LinearModel, actions: Integers) -> Integers:
         """Write the rows into a model.
 
         Args:
@@ -125,8 +115,8 @@ class LinearRows:
         return columns[self.num_actions :]
 
     def solve(
-        self, objective: Array, *, fixed: Array | None = None, accepts: Callable[[npt.NDArray[np.bool_]], bool] | None = None
-    ) -> npt.NDArray[np.bool_] | None:
+        self, objective: Array, *, fixed: Array | None = None, accepts: Callable[[Flags], bool] | None = None
+    ) -> Flags | None:
         """Maximise a linear function of the action exactly, with HiGHS.
 
         Args:
@@ -146,14 +136,14 @@ class LinearRows:
             action = np.asarray(fixed, np.float64)
             return self._program.maximize(cost, action, action, accepts)
 
-        def inside(action: npt.NDArray[np.bool_]) -> bool:
+        def inside(action: Flags) -> bool:
             # With the action fixed there is nothing to be had from tolerances but the last digits.
             alone = not self.is_blurred or self.solve(np.zeros(self.num_actions), fixed=action) is not None
             return alone and (accepts is None or accepts(action))
 
         return self._program.maximize(cost, np.zeros(self.num_actions), np.ones(self.num_actions), inside)
 
-    def complete(self, action: Array) -> npt.NDArray[np.float64] | None:
+    def complete(self, action: Array) -> Floats | None:
         """Values of the auxiliary variables ``(k,)`` that go with an action ``(N,)``; None if there are none."""
         return self._program.complete(np.asarray(action, np.float64))
 
@@ -179,14 +169,14 @@ class RowBuilder:
         self._columns = num_actions
         self._rows = 0
 
-    def variables(self, upper: npt.ArrayLike, *, integer: bool) -> npt.NDArray[np.int64]:
+    def variables(self, upper: npt.ArrayLike, *, integer: bool) -> Integers:
         """Add nonnegative variables with these upper bounds, ``(k,)``; return their columns."""
         high = np.asarray(upper, np.float64)
         self._auxiliary.append((np.zeros(high.size), high, np.full(high.size, integer)))
         self._columns += high.size
         return np.arange(self._columns - high.size, self._columns)
 
-    def rows(self, lower: npt.ArrayLike, upper: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+    def rows(self, lower: npt.ArrayLike, upper: npt.ArrayLike, count: int) -> Integers:
         """Add ``count`` rows with these sides; return their numbers."""
         self._lower.append(np.broadcast_to(np.asarray(lower, np.float64), (count,)))
         self._upper.append(np.broadcast_to(np.asarray(upper, np.float64), (count,)))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arguments import whole
+from envs.arrays import Flags, Integers
 from envs.cormab.constraints.base import Actions, DownwardClosed
 from envs.cormab.constraints.counts import CountMemo, Counts, indicator
 from envs.cormab.constraints.rows import LinearRows, RowBuilder
@@ -31,9 +32,9 @@ class Scheduling(DownwardClosed):
     workers. What remains is a flow through few nodes.
     """
 
-    arm_slots: npt.NDArray[np.bool_]
+    arm_slots: Flags
     """In which slots each arm is free, ``(J, Z)``."""
-    worker_slots: npt.NDArray[np.bool_]
+    worker_slots: Flags
     """In which slots each worker is free, ``(W, Z)``."""
     budget: int
     """Most arms that may be pulled."""
@@ -41,7 +42,6 @@ class Scheduling(DownwardClosed):
     """Whether the two visits to an arm are made by two workers."""
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         for name in ("arm_slots", "worker_slots"):
             given = np.asarray(getattr(self, name))
             if given.ndim != 2 or not np.isin(given, (0, 1)).all():
@@ -60,7 +60,7 @@ class Scheduling(DownwardClosed):
         return int(self.arm_slots.shape[0])
 
     @cached_property
-    def _groups(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    def _groups(self) -> tuple[Flags, Integers, Flags, Integers]:
         """Kinds of arms ``(t, Z)``, the kind of each arm, kinds of workers ``(f, Z)``, and how many workers of each."""
         arms, types = np.unique(self.arm_slots, axis=0, return_inverse=True)
         workers, numbers = np.unique(self.worker_slots, axis=0, return_counts=True)
@@ -96,7 +96,7 @@ class Scheduling(DownwardClosed):
         return builder.build()
 
     @cached_property
-    def _network(self) -> tuple[Any, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _network(self) -> tuple[Any, Integers, Integers]:
         """The flow: capacities as a sparse matrix, the kind of arm whose count scales each entry (-1: none), the entries."""
         from scipy.sparse import csr_array
 
@@ -129,7 +129,7 @@ class Scheduling(DownwardClosed):
         matrix.data = (size * np.where(scaled < 0, 1, counts[scaled])).astype(np.int32)
         return bool(maximum_flow(matrix, 0, matrix.shape[0] - 1).flow_value == _VISITS * counts.sum())
 
-    def _assignment(self, action: npt.NDArray[np.bool_]) -> list[dict[str, int]]:
+    def _assignment(self, action: Flags) -> list[dict[str, int]]:
         """Every visit: the arm, the worker and the slot."""
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import maximum_flow
@@ -159,8 +159,8 @@ class Scheduling(DownwardClosed):
     def _memo(self) -> CountMemo:
         return CountMemo(self._decide)
 
-    def _contains(self, actions: Actions) -> npt.NDArray[np.bool_]:
+    def _contains(self, actions: Actions) -> Flags:
         counts = (actions.astype(np.float32) @ self._indicator).astype(np.int64)
-        within: npt.NDArray[np.bool_] = counts.sum(axis=1) <= self.budget
+        within: Flags = counts.sum(axis=1) <= self.budget
         within[within] = self._memo(counts[within])
         return within

@@ -26,23 +26,24 @@ class ConcaveOf(Composite):
         super().__init__([function], num_objectives=m, summary_size=function.summary_size + m)
         self._concave = concave
 
+    def _joined(self, gains: list[Tensor]) -> Tensor:
+        return gains[0]
+
     def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
         before = part(state["0.value"], rows).clone()
-        (gains,) = self._advance_parts(state, elements, rows)
-        return self._concave(before + gains) - self._concave(before)
+        return self._concave(before + super()._advance(state, elements, rows)) - self._concave(before)
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """Growth of the bent value, ``(r, V, m)``."""
-        (gains,) = self._gains_of_parts(state, rows)
         before = part(state["0.value"], rows)[:, None]
-        return self._concave(before + gains) - self._concave(before)
+        return self._concave(before + super().gains(state, rows)) - self._concave(before)
 
     def trajectory_gains(self, elements: Tensor) -> Tensor:
         """Growth of the bent value along trajectories, ``(B, T, m)``."""
-        inner = self.functions[0].trajectory_gains(elements)
+        inner = super().trajectory_gains(elements)
         after = inner.cumsum(1)
         return self._concave(after) - self._concave(after - inner)
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """The summary of the function and its value."""
-        return torch.cat([*self._summaries(state, rows), part(state["0.value"], rows)], 1)
+        return torch.cat([super().summary(state, rows), part(state["0.value"], rows)], 1)

@@ -36,10 +36,7 @@ class ConcaveOverModular(SetFunction):
         before = part(state["totals"], rows)
         after = before + self._features[elements]
         gains = (self._concave(after) - self._concave(before)).sum(-1, keepdim=True)
-        if rows is None:
-            before.copy_(after)
-        else:
-            state["totals"][rows] = after
+        state["totals"][slice(None) if rows is None else rows] = after
         return gains
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:

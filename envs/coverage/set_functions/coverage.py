@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from envs.arrays import is_sparse, read_whole
+from envs.arrays import Integers, is_sparse, read_whole
 from envs.coverage.set_functions.set_function import SetFunction, State, every, part
 from envs.coverage.set_functions.weights_of import weights_of
 
@@ -23,9 +23,7 @@ class Coverage(SetFunction):
     A step costs O(B K), where ``K`` is the largest number of cells that an element covers.
     """
 
-    def __init__(
-        self, cover: Sequence[Sequence[int]] | npt.NDArray[np.int64] | Any, weights: npt.ArrayLike | None = None
-    ) -> None:
+    def __init__(self, cover: Sequence[Sequence[int]] | Integers | Any, weights: npt.ArrayLike | None = None) -> None:
         """Say what is covered by whom.
 
         Args:

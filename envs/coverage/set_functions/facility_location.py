@@ -33,10 +33,7 @@ class FacilityLocation(SetFunction):
         before = part(state["best"], rows)
         after = torch.maximum(before, self.similarity[elements])
         gains = (after - before).sum(-1, keepdim=True)
-        if rows is None:
-            before.copy_(after)
-        else:
-            state["best"][rows] = after
+        state["best"][slice(None) if rows is None else rows] = after
         return gains
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:

@@ -79,15 +79,13 @@ class LogDet(SetFunction):
         state["whitener"][rows, sizes, sizes] = 1.0 / deviation
         state["sites"][rows, sizes] = elements
         state["sizes"][rows] = sizes + 1
-        gains: Tensor = 0.5 * (variance / self.noise_variance).log()[:, None]
-        return gains
+        return 0.5 * (variance / self.noise_variance).log()[:, None]
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """Information that each site would add, ``(r, V, 1)``."""
         projected = part(state["whitener"], rows) @ self._kernel[part(state["sites"], rows)]
         variance = (self._kernel.diagonal() - projected.square().sum(1)).clamp(min=0)
-        gains: Tensor = 0.5 * (variance / self.noise_variance).log1p()[..., None]
-        return gains
+        return 0.5 * (variance / self.noise_variance).log1p()[..., None]
 
     def trajectory_gains(self, elements: Tensor) -> Tensor:
         """Gains along trajectories, ``(B, T, 1)``, from one Cholesky factorisation each."""

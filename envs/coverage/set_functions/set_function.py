@@ -36,19 +36,15 @@ class SetUtility(Protocol):
 
     def start(self, batch: int, *, capacity: int) -> State:
         """Empty sets ``(B, ...)`` with room for ``capacity`` visits each."""
-        ...
 
     def advance(self, state: State, elements: Tensor, rows: Tensor | None = None) -> Tensor:
         """Add ``elements`` ``(r,)`` to some sets, in place, and return what that gained, ``(r, m)``."""
-        ...
 
     def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
         """What each element would gain, ``(r, V, m)``."""
-        ...
 
     def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
         """Features ``(r, d)`` that determine all gains to come."""
-        ...
 
 
 def require_set_function(function: Any, num_elements: int | None = None) -> None:
@@ -168,10 +164,7 @@ class SetFunction(ABC):
         """
         self._check_elements(elements)
         gains = self._advance(state, elements, rows)
-        if rows is None:
-            state["value"] += gains
-        else:
-            state["value"][rows] += gains
+        state["value"][slice(None) if rows is None else rows] += gains
         return gains
 
     def gain(self, state: State, elements: Tensor, rows: Tensor | None = None) -> Tensor:

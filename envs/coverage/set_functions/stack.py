@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from envs.coverage.set_functions.composite import Composite, parts_of
-from envs.coverage.set_functions.set_function import SetFunction, State
+from envs.coverage.set_functions.set_function import SetFunction
 
 
 class Stack(Composite):
@@ -26,28 +26,12 @@ class Stack(Composite):
             ValueError: The ground sets differ, or there is not one name or unit per objective.
         """
         functions = parts_of(functions)
-        super().__init__(
-            functions,
-            num_objectives=sum(function.num_objectives for function in functions),
-            summary_size=sum(function.summary_size for function in functions),
-        )
+        super().__init__(functions, num_objectives=sum(function.num_objectives for function in functions))
         for argument, given in (("names", names), ("units", units)):
             if given and len(given) != self.num_objectives:
                 raise ValueError(f"{argument} has {len(given)} entries; expected {self.num_objectives}, one per objective")
         self.objective_names = tuple(names)
         self.objective_units = tuple(units) if units else ("",) * len(names)
 
-    def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
-        return torch.cat(self._advance_parts(state, elements, rows), -1)
-
-    def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
-        """All gains, ``(r, V, m)``."""
-        return torch.cat(self._gains_of_parts(state, rows), -1)
-
-    def trajectory_gains(self, elements: Tensor) -> Tensor:
-        """All gains along trajectories, ``(B, T, m)``."""
-        return torch.cat([function.trajectory_gains(elements) for function in self.functions], -1)
-
-    def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
-        """The summaries side by side."""
-        return torch.cat(self._summaries(state, rows), 1)
+    def _joined(self, gains: list[Tensor]) -> Tensor:
+        return torch.cat(gains, -1)

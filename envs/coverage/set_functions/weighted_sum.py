@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from envs.coverage.set_functions.composite import Composite, parts_of
-from envs.coverage.set_functions.set_function import SetFunction, State
+from envs.coverage.set_functions.set_function import SetFunction
 from envs.coverage.set_functions.weights_of import weights_of
 
 
@@ -35,24 +35,7 @@ class WeightedSum(Composite):
                 f"there are {len(functions)} functions with {sorted(sizes)} objectives and {self.weights.shape[0]} weights; "
                 "expected one weight per function and the same number of objectives in all"
             )
-        super().__init__(
-            functions, num_objectives=sizes.pop(), summary_size=sum(function.summary_size for function in functions)
-        )
+        super().__init__(functions, num_objectives=sizes.pop())
 
-    def _sum(self, parts: list[Tensor]) -> Tensor:
-        return (torch.stack(parts, -1) * self.weights).sum(-1)
-
-    def _advance(self, state: State, elements: Tensor, rows: Tensor | None) -> Tensor:
-        return self._sum(self._advance_parts(state, elements, rows))
-
-    def gains(self, state: State, rows: Tensor | None = None) -> Tensor:
-        """Weighted sum of the gains, ``(r, V, m)``."""
-        return self._sum(self._gains_of_parts(state, rows))
-
-    def trajectory_gains(self, elements: Tensor) -> Tensor:
-        """Weighted sum of the gains along trajectories, ``(B, T, m)``."""
-        return self._sum([function.trajectory_gains(elements) for function in self.functions])
-
-    def summary(self, state: State, rows: Tensor | None = None) -> Tensor:
-        """The summaries side by side."""
-        return torch.cat(self._summaries(state, rows), 1)
+    def _joined(self, gains: list[Tensor]) -> Tensor:
+        return (torch.stack(gains, -1) * self.weights).sum(-1)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from envs.arrays import is_sparse, read_floats
+from envs.arrays import Flags, Floats, is_sparse, read_floats
 
 _LARGEST = 1 << 28  # entries of a sparse matrix that is made dense: 2 GiB
 
@@ -44,7 +44,7 @@ def weights_of(values: npt.ArrayLike, name: str, *, ndim: int = 1) -> Tensor:
     return torch.from_numpy(array)
 
 
-def floats_of(values: Any, name: str) -> npt.NDArray[np.float64]:
+def floats_of(values: Any, name: str) -> Floats:
     """Read numbers, also of a sparse matrix: the functions keep them dense.
 
     Raises:
@@ -78,6 +78,6 @@ def positive(value: Any, name: str, why: str) -> float:
     return float(number)
 
 
-def _first(name: str, array: npt.NDArray[np.float64], wrong: npt.NDArray[np.bool_]) -> str:
+def _first(name: str, array: Floats, wrong: Flags) -> str:
     place = ", ".join(map(str, np.argwhere(wrong)[0].tolist()))
     return f"{name}[{place}] is {array[wrong][0]:g}"

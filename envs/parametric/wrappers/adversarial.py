@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats, Integers
 from envs.parametric.wrappers.base import BatchedWrapper, box_of
-from envs.protocols import BatchedEnv, Rows, Step
+from envs.protocols import BatchedEnv, Models, Rows, Seeds, Step
 
 Adversary: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Observations ``(r, *shape)`` to the adversary's actions ``(r, c)``."""
@@ -24,12 +25,10 @@ class Adversarial(BatchedWrapper):
     present episode.
     """
 
-    clipped: npt.NDArray[np.int64]
+    clipped: Integers
     """Steps of each row's episode in which the adversary's action was clipped, ``(R,)``."""
 
-    def __init__(
-        self, env: BatchedEnv, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], adversary: Adversary | None
-    ) -> None:
+    def __init__(self, env: BatchedEnv, low: Floats, high: Floats, adversary: Adversary | None) -> None:
         """Add the adversary's actions.
 
         Args:
@@ -57,20 +56,16 @@ class Adversarial(BatchedWrapper):
             self._split = own.shape[0]
 
     @abstractmethod
-    def _disturb(self, rows: Rows, actions: npt.NDArray[Any], adversary_actions: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    def _disturb(self, rows: Rows, actions: npt.NDArray[Any], adversary_actions: Floats) -> npt.NDArray[Any]:
         """Let the adversary act, its actions ``(r, c)`` within bounds, and return what the agent's actions become."""
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
-        """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
+    def reset(self, rows: Rows, seeds: Seeds, dynamics: Models | None = None) -> npt.NDArray[Any]:
         observations = super().reset(rows, seeds, dynamics)
         self.clipped[rows] = 0
         self._seen[rows] = observations
         return observations
 
     def step(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
-        """Advance some rows by one step; see :meth:`envs.protocols.BatchedEnv.step`."""
         actions = np.asarray(actions)
         low, high = self._bounds
         if self._adversary is None:
@@ -93,3 +88,25 @@ class Adversarial(BatchedWrapper):
         self.clipped[rows] += (np.abs(chosen - wanted) > 1e-6 * (high - low)).any(axis=-1)
         self._seen[rows] = result[0]
         return result
+
+
+class ActionAdversary(Adversarial):
+    """Base of the wrappers whose adversary chooses actions of the agent's kind."""
+
+    def __init__(self, env: BatchedEnv, *, alpha: float = 0.15, adversary: Adversary | None = None) -> None:
+        """Let in the adversary.
+
+        Args:
+            env: With a bounded box of actions ``(a,)``.
+            alpha: The adversary's share, or the probability that it acts, in [0, 1]; see the class.
+            adversary: Chooses its actions ``(r, a)`` by observations, in the units of the action space; None if they are part
+                of the action, see :class:`Adversarial`.
+
+        Raises:
+            ValueError: The actions are no bounded box, or ``alpha`` is out of range.
+        """
+        if not 0 <= alpha <= 1:
+            raise ValueError(f"alpha is {alpha}; expected a number in [0, 1]")
+        space = box_of(env, type(self).__name__)
+        super().__init__(env, space.low.astype(np.float64), space.high.astype(np.float64), adversary)
+        self._alpha = alpha

@@ -8,7 +8,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from envs.protocols import BatchedEnv, Rows, Step
+from envs.arrays import Floats, Integers
+from envs.protocols import BatchedEnv, Models, Rows, Seeds, Step
 from envs.randomness import Keys, episode_keys, uniforms
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ class BatchedWrapper:
     Like what it wraps it fulfils :class:`envs.protocols.BatchedEnv`: a row's randomness is a function of its episode seed and
     the number of steps, of nothing else. Each wrapper draws from a stream of its own.
     """
-
-    num_envs: int
-    observation_space: gymnasium.Space[Any]
-    action_space: gymnasium.Space[Any]
-    reward_space: gymnasium.spaces.Box
-    max_episode_steps: int | None
 
     def __init__(self, env: BatchedEnv) -> None:
         """Wrap an environment.
@@ -58,26 +53,27 @@ class BatchedWrapper:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.env, name)
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
+    def reset(self, rows: Rows, seeds: Seeds, dynamics: Models | None = None) -> npt.NDArray[Any]:
         """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
         self._begin(rows, seeds)
-        observations: npt.NDArray[Any] = self.env.reset(rows, seeds, dynamics)
-        return observations
+        return self._shown(rows, self.env.reset(rows, seeds, dynamics))
 
     def step(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
         """Advance some rows by one step; see :meth:`envs.protocols.BatchedEnv.step`."""
         self._elapsed[rows] += 1
-        result: Step = self.env.step(rows, actions)
-        return result
+        observations, rewards, terminated, truncated = self.env.step(rows, actions)
+        return self._shown(rows, observations), rewards, terminated, truncated
 
-    def _begin(self, rows: Rows, seeds: npt.NDArray[np.int64]) -> None:
+    def _shown(self, rows: Rows, observations: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What is passed on of the rows' observations, at their present steps; everything, unless a subclass says otherwise."""
+        return observations
+
+    def _begin(self, rows: Rows, seeds: Integers) -> None:
         """Start the random numbers of new episodes."""
         self._keys[rows] = episode_keys(np.asarray(seeds, np.int64)) ^ self._stream
         self._elapsed[rows] = 0
 
-    def _uniforms(self, rows: Rows, draws: int) -> npt.NDArray[np.float64]:
+    def _uniforms(self, rows: Rows, draws: int) -> Floats:
         """Random numbers of the rows at their present steps, ``(r, draws)``."""
         return uniforms(self._keys[rows], self._elapsed[rows], np.arange(draws))
 

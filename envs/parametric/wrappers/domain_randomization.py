@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.parametric.wrappers.base import BatchedWrapper, parametric_space
-from envs.protocols import BatchedEnv, Rows
+from envs.protocols import BatchedEnv, Models, Rows, Seeds
 
 
 class DomainRandomization(BatchedWrapper):
@@ -40,10 +40,7 @@ class DomainRandomization(BatchedWrapper):
             name = space.names[int(np.flatnonzero(self._low > self._high)[0])]
             raise ValueError(f"the range of parameter {name!r} has its bounds reversed")
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
-        """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
+    def reset(self, rows: Rows, seeds: Seeds, dynamics: Models | None = None) -> npt.NDArray[Any]:
         self._begin(rows, seeds)
         if dynamics is None:
             dynamics = self._low + (self._high - self._low) * self._uniforms(rows, len(self._low))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.parametric.wrappers.adversarial import Adversarial, Adversary
 from envs.parametric.wrappers.base import parametric_space
 from envs.protocols import BatchedEnv, Rows
@@ -36,6 +37,6 @@ class DynamicAdversary(Adversarial):
         super().__init__(env, -np.ones(len(space)), np.ones(len(space)), adversary)
         self._low, self._high = space.low, space.high
 
-    def _disturb(self, rows: Rows, actions: npt.NDArray[Any], adversary_actions: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    def _disturb(self, rows: Rows, actions: npt.NDArray[Any], adversary_actions: Floats) -> npt.NDArray[Any]:
         self.env.set_params(self._low + (adversary_actions + 1.0) / 2.0 * (self._high - self._low), rows)
         return actions

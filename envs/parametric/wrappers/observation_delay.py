@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.parametric.wrappers.base import BatchedWrapper
-from envs.protocols import BatchedEnv, Rows, Step
+from envs.protocols import BatchedEnv, Rows
 
 
 class ObservationDelay(BatchedWrapper):
@@ -31,18 +31,10 @@ class ObservationDelay(BatchedWrapper):
         space = env.observation_space
         self._past = np.zeros((self._steps + 1, env.num_envs, *(space.shape or ())), space.dtype)
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
-        """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
-        observations = super().reset(rows, seeds, dynamics)
-        self._past[:, rows] = observations
-        return observations
-
-    def step(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
-        """Advance some rows by one step; see :meth:`envs.protocols.BatchedEnv.step`."""
-        observations, rewards, terminated, truncated = super().step(rows, actions)
+    def _shown(self, rows: Rows, observations: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        elapsed = self._elapsed[rows]
+        if not elapsed.any():  # after a reset
+            self._past[:, rows] = observations
         # One place per step, reused in turn: the one after this step's holds the oldest.
-        self._past[self._elapsed[rows] % (self._steps + 1), rows] = observations
-        seen = self._past[(self._elapsed[rows] + 1) % (self._steps + 1), rows]
-        return seen, rewards, terminated, truncated
+        self._past[elapsed % (self._steps + 1), rows] = observations
+        return self._past[(elapsed + 1) % (self._steps + 1), rows]

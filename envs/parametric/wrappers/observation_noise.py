@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.parametric.wrappers.base import BatchedWrapper
-from envs.protocols import BatchedEnv, Rows, Step
+from envs.protocols import BatchedEnv, Rows
 
 
 class ObservationNoise(BatchedWrapper):
@@ -36,18 +36,7 @@ class ObservationNoise(BatchedWrapper):
         self._scale = np.broadcast_to(deviations, space.shape)
         self.observation_space = Box(-np.inf, np.inf, shape=space.shape, dtype=space.dtype.type)
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
-        """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
-        return self._blurred(rows, super().reset(rows, seeds, dynamics))
-
-    def step(self, rows: Rows, actions: npt.NDArray[Any]) -> Step:
-        """Advance some rows by one step; see :meth:`envs.protocols.BatchedEnv.step`."""
-        observations, rewards, terminated, truncated = super().step(rows, actions)
-        return self._blurred(rows, observations), rewards, terminated, truncated
-
-    def _blurred(self, rows: Rows, observations: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _shown(self, rows: Rows, observations: npt.NDArray[Any]) -> npt.NDArray[Any]:
         from scipy.special import ndtri
 
         noise = self._scale * ndtri(self._uniforms(rows, len(self._scale)))

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from envs.arrays import Floats
 from envs.parametric.wrappers.adversarial import Adversarial, Adversary
 from envs.parametric.wrappers.base import parametric_space
-from envs.protocols import BatchedEnv, Rows
+from envs.protocols import BatchedEnv, Models, Rows, Seeds
 
 
 class TimeConstrainedAdversary(Adversarial):
@@ -44,16 +45,13 @@ class TimeConstrainedAdversary(Adversarial):
         self._low, self._high = space.low, space.high
         self._radius = radius * (self._high - self._low)
 
-    def reset(
-        self, rows: Rows, seeds: npt.NDArray[np.int64], dynamics: npt.NDArray[np.float64] | None = None
-    ) -> npt.NDArray[Any]:
-        """Start a new episode in some rows; see :meth:`envs.protocols.BatchedEnv.reset`."""
+    def reset(self, rows: Rows, seeds: Seeds, dynamics: Models | None = None) -> npt.NDArray[Any]:
         self._begin(rows, seeds)
         if dynamics is None:
             dynamics = self._low + (self._high - self._low) * self._uniforms(rows, len(self._low))
         return super().reset(rows, seeds, np.clip(dynamics, self._low, self._high))
 
-    def _disturb(self, rows: Rows, actions: npt.NDArray[Any], adversary_actions: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    def _disturb(self, rows: Rows, actions: npt.NDArray[Any], adversary_actions: Floats) -> npt.NDArray[Any]:
         moved = self.env.get_params(rows) + self._radius * adversary_actions
         self.env.set_params(np.clip(moved, self._low, self._high), rows)
         return actions

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from envs.cormab import Instance
 from envs.cormab.constraints import Constraint
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Actions, Contender, Decision, States
 
 
 @dataclass(frozen=True)
-class Greedy:
+class Greedy(Contender):
     """Adds the component that raises the expected reward of the step most, per unit of its cost, until nothing is gained.
 
     The published baselines [Xu2025]_ are built the same way, with faults that make them weaker: gains are measured from doing
@@ -26,13 +26,8 @@ class Greedy:
     """Divide gains by the components' costs, so that a worker's capacity goes where it earns most."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
         costs = instance.action_costs if self.per_cost else None
-
-        def decide(states: States, *_: object) -> Actions:
-            return add_greedily(instance.expected_reward, instance.constraint, states, costs)
-
-        return decide
+        return lambda states, *_: add_greedily(instance.expected_reward, instance.constraint, states, costs)
 
 
 def add_greedily(

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.cormab import Instance
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Actions, Contender, Decision, States
 from morl.cormab.baselines.greedy import add_greedily
 
 
 @dataclass(frozen=True)
-class IterativeQ:
+class IterativeQ(Contender):
     """Builds actions as :class:`Greedy` does, with a learned Q-function in place of the expected reward.
 
     The published version for scheduling orders arms by their expected reward instead, and so does not use its network.
@@ -24,9 +24,4 @@ class IterativeQ:
     """Values ``(B,)`` of actions ``(B, N)`` in states ``(B, J)``."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
-
-        def decide(states: States, *_: object) -> Actions:
-            return add_greedily(self.q, instance.constraint, states)
-
-        return decide
+        return lambda states, *_: add_greedily(self.q, instance.constraint, states)

@@ -8,15 +8,15 @@ import numpy as np
 
 from envs.cormab import Instance
 from envs.cormab.exact import action_values, feasible_actions
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Actions, Contender, Decision, States
 
 
 @dataclass(frozen=True)
-class JointOptimum:
+class JointOptimum(Contender):
     """The best action for the steps that are left, by dynamic programming over all arms together: for a few arms only."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`.
+        """Solve for the whole horizon; see :meth:`Contender.prepare`.
 
         Raises:
             ValueError: There are too many joint states and actions.
@@ -30,7 +30,6 @@ class JointOptimum:
             best[step], values = found.argmax(axis=0), found.max(axis=0)
 
         def decide(states: States, step: int, *_: object) -> Actions:
-            chosen: Actions = actions[best[step, np.ravel_multi_index(tuple(states.T), shape)]]
-            return chosen
+            return np.asarray(actions[best[step, np.ravel_multi_index(tuple(states.T), shape)]])
 
         return decide

@@ -8,13 +8,13 @@ import numpy as np
 
 from envs.cormab import Instance
 from morl.cormab.arm_values import discounted_values
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Contender, Decision
 from morl.cormab.oracle import LevelOracle
 from morl.cormab.relaxation import relax
 
 
 @dataclass(frozen=True)
-class LagrangeIndex:
+class LagrangeIndex(Contender):
     """Maximises what treating each arm adds if all arms pay the relaxation's prices from the next step on, without end.
 
     The prices are those of discounted rewards, and the same in every step. For actions that reach several arms, indices depend
@@ -25,14 +25,9 @@ class LagrangeIndex:
     """Discount."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
         oracle = LevelOracle(instance)
         prices = relax(instance, horizon=None, gamma=self.gamma, oracle=oracle).prices[0]
         values = discounted_values(instance.transitions, instance.arm_rewards - prices[..., None], self.gamma)
         gains = instance.arm_rewards + self.gamma * np.einsum("jlst,jt->jls", instance.transitions, values)
         arms = np.arange(instance.num_arms)
-
-        def decide(states: States, *_: object) -> Actions:
-            return oracle(gains[arms, :, states])
-
-        return decide
+        return lambda states, *_: oracle(gains[arms, :, states])

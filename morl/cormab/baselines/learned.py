@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 
 from envs.cormab import Instance
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Contender, Decision
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class Learned(Contender):
     """Acts by a policy, whatever the instance: the one that it was trained on is the sensible choice."""
 
     policy: Any
     """Of :class:`morl.protocols.Policy`, without memory: ``result.policy()``."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
-
-        def decide(states: States, *_: object) -> Actions:
-            return np.asarray(self.policy.act(states), np.bool_)
-
-        return decide
+        return lambda states, *_: np.asarray(self.policy.act(states), np.bool_)

@@ -7,20 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.cormab import Instance
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Contender, Decision
 from morl.errors import CapabilityError
 
 
 @dataclass(frozen=True)
-class Null:
+class Null(Contender):
     """Never acts."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
         if not instance.constraint.contains(np.zeros((1, instance.num_actions)))[0]:
             raise CapabilityError(f"doing nothing is not feasible for {type(instance.constraint).__name__}; use Random")
-
-        def decide(states: States, *_: object) -> Actions:
-            return np.zeros((len(states), instance.num_actions), np.bool_)
-
-        return decide
+        return lambda states, *_: np.zeros((len(states), instance.num_actions), np.bool_)

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from envs.cormab import Instance
-from morl.cormab.baselines.base import Actions, Decision, States
+from morl.cormab.baselines.base import Contender, Decision
 
 
 @dataclass(frozen=True)
-class Random:
+class Random(Contender):
     """Draws actions to which little can be added, as the published baseline does [Xu2025]_."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
-
-        def decide(states: States, _: int, rng: np.random.Generator) -> Actions:
-            return instance.constraint.sample_large(rng, len(states))
-
-        return decide
+        return lambda states, _, rng: instance.constraint.sample_large(rng, len(states))

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from envs.cormab import Instance
-from morl.cormab.baselines.base import Decision
+from morl.cormab.baselines.base import Contender, Decision
 from morl.cormab.baselines.iterative_q import IterativeQ
 from morl.cormab.baselines.learned import Learned
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class Trained(Contender):
     """Trains on an instance, then plays it.
 
     Two contenders that differ in ``actions`` only share the training.
@@ -32,7 +32,6 @@ class Trained:
     """Train on expected instead of realised rewards, as published: the same mean, less variance."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
         policy = _trained(self.solver, self.env_steps, self.expected_rewards, instance, horizon, seed)
         contender = Learned(policy) if self.actions == "policy" else IterativeQ(action_values(policy))
         return contender.prepare(instance, horizon=horizon, seed=seed)
@@ -40,16 +39,12 @@ class Trained:
 
 def action_values(policy: Any) -> Callable[[Any, Any], Any]:
     """The scalar values of a policy's Q-network as a function of states ``(B, J)`` and actions ``(B, N)``, ``(B,)``."""
-
-    def q(states: Any, actions: Any) -> Any:
-        return np.asarray(policy.values(states, np.asarray(actions, np.float64))[0].sum(-1), np.float64)
-
-    return q
+    return lambda states, actions: np.asarray(policy.values(states, np.asarray(actions, np.float64))[0].sum(-1), np.float64)
 
 
 @lru_cache(maxsize=16)
 def _trained(solver: Any, env_steps: int, expected_rewards: bool, instance: Instance, horizon: int, seed: int) -> Any:
-    from morl.experiments.evaluation import Evaluation
+    from morl.evaluation import Evaluation
 
     # The id only says that a restless bandit is meant; the instance has its own constraint.
     env = {"id": "cormab/budget-v0", "instance": instance, "horizon": horizon, "expected_rewards": expected_rewards}

@@ -8,11 +8,11 @@ import numpy as np
 
 from envs.cormab import Instance
 from morl.cormab.arm_values import whittle_indices
-from morl.cormab.baselines.base import Actions, Decision, States, one_action_per_arm
+from morl.cormab.baselines.base import Contender, Decision, one_action_per_arm
 
 
 @dataclass(frozen=True)
-class WhittleIndex:
+class WhittleIndex(Contender):
     """The feasible action with the largest sum of Whittle indices.
 
     With a budget this is Whittle's policy. With other constraints the index of an arm says what it is worth but not what
@@ -23,12 +23,7 @@ class WhittleIndex:
     """Discount of the indices."""
 
     def prepare(self, instance: Instance, *, horizon: int, seed: int) -> Decision:
-        """See :meth:`~morl.cormab.baselines.base.Contender.prepare`."""
         one_action_per_arm(instance, "Whittle's index")
         index = whittle_indices(instance.transitions, instance.arm_rewards, self.gamma)
         arms = np.arange(instance.num_arms)
-
-        def decide(states: States, *_: object) -> Actions:
-            return instance.constraint.maximize_linear(index[arms, states])
-
-        return decide
+        return lambda states, *_: instance.constraint.maximize_linear(index[arms, states])

@@ -7,9 +7,8 @@ from typing import Literal
 
 from morl.mip.bounds.crown import crown
 from morl.mip.bounds.cutoff import Region
-from morl.mip.bounds.interval import LayerBounds, interval, widened
+from morl.mip.bounds.interval import LayerBounds, interval, polytope, widened
 from morl.mip.bounds.lp import tighten
-from morl.mip.bounds.polytope import polytope
 from morl.mip.folded import FoldedNetwork
 from morl.mip.polytope import ActionPolytope
 

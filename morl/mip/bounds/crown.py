@@ -17,13 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from morl.mip.bounds.interval import LayerBounds
-from morl.mip.folded import FoldedNetwork, Layer
-from morl.mip.polytope import ActionPolytope
-
-Array = npt.NDArray[np.float64]
+from morl.mip.bounds.interval import LayerBounds, propagate
+from morl.mip.folded import Array, FoldedNetwork, Layer
+from morl.mip.polytope import ActionPolytope, Flags
 
 
 def crown(network: FoldedNetwork, polytope: ActionPolytope) -> list[LayerBounds]:
@@ -36,27 +33,16 @@ def crown(network: FoldedNetwork, polytope: ActionPolytope) -> list[LayerBounds]
     Returns:
         For each hidden layer; nowhere wider than those of ``polytope``.
     """
-    found: list[LayerBounds] = []
-    low = high = np.zeros(0)
-    for number, layer in enumerate(network.hidden):
-        positive, negative = np.maximum(layer.recurrent, 0.0), np.minimum(layer.recurrent, 0.0)
-        lower = positive @ low + negative @ high + layer.constant - polytope.support(-layer.direct)
-        upper = positive @ high + negative @ low + layer.constant + polytope.support(layer.direct)
-        if number:
-            upper = np.minimum(upper, upper_by_substitution(network.hidden[:number], found, layer, polytope))
-            opposite = Layer(-layer.recurrent, -layer.direct, -layer.constant)
-            lower = np.maximum(lower, -upper_by_substitution(network.hidden[:number], found, opposite, polytope))
-        found.append((lower, upper))
-        low, high = np.maximum(lower, 0.0), np.maximum(upper, 0.0)
-    return found
 
+    def sharpen(bounds: list[LayerBounds], lower: Array, upper: Array) -> LayerBounds:
+        before, layer = network.hidden[: len(bounds)], network.hidden[len(bounds)]
+        opposite = Layer(-layer.recurrent, -layer.direct, -layer.constant)
+        direct, constant = substituted(before, bounds, layer)
+        upper = np.minimum(upper, constant + polytope.support(direct))
+        direct, constant = substituted(before, bounds, opposite)
+        return np.maximum(lower, -(constant + polytope.support(direct))), upper
 
-def upper_by_substitution(
-    before: tuple[Layer, ...], bounds: list[LayerBounds], layer: Layer, polytope: ActionPolytope
-) -> Array:
-    """Upper bounds of a layer's outputs, ``(h,)``; arguments as for :func:`substituted`."""
-    direct, constant = substituted(before, bounds, layer)
-    return constant + polytope.support(direct)
+    return propagate(network, polytope.support, sharpen)
 
 
 def substituted(before: tuple[Layer, ...], bounds: Sequence[LayerBounds], layer: Layer) -> tuple[Array, Array]:
@@ -72,14 +58,18 @@ def substituted(before: tuple[Layer, ...], bounds: Sequence[LayerBounds], layer:
     """
     factors, direct, constant = layer.recurrent, layer.direct, layer.constant
     for earlier, (lower, upper) in zip(reversed(before), reversed(bounds[: len(before)]), strict=True):
-        open_ = (lower < 0) & (upper > 0)
-        active = (lower >= 0).astype(np.float64)
-        width = np.where(open_, upper - lower, 1.0)
-        above = np.where(open_, upper / width, active)
-        intercept = np.where(open_, -upper * lower / width, 0.0)
-        below = np.where(open_, (upper >= -lower).astype(np.float64), active)
+        open_, above, below = slopes_of(lower, upper)
+        intercept = np.where(open_, -upper * lower / np.where(open_, upper - lower, 1.0), 0.0)
         chosen = np.where(factors > 0, factors * above, factors * below)
         constant = constant + np.maximum(factors, 0.0) @ intercept + chosen @ earlier.constant
         direct = direct + chosen @ earlier.direct
         factors = chosen @ earlier.recurrent
     return direct, constant
+
+
+def slopes_of(lower: Array, upper: Array) -> tuple[Flags, Array, Array]:
+    """Which units are open under bounds ``(h,)``, and the slopes of the lines above and below all of them."""
+    open_ = (lower < 0) & (upper > 0)
+    active = (lower >= 0).astype(np.float64)
+    above = np.where(open_, upper / np.where(open_, upper - lower, 1.0), active)
+    return open_, above, np.where(open_, (upper >= -lower).astype(np.float64), active)

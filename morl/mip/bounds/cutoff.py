@@ -25,13 +25,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from morl.mip.bounds.crown import crown, substituted
+from morl.mip.bounds.crown import crown, slopes_of, substituted
 from morl.mip.bounds.interval import LayerBounds
-from morl.mip.folded import FoldedNetwork, Layer
+from morl.mip.folded import Array, FoldedNetwork, Layer
 from morl.mip.objective import Pieces
 from morl.mip.polytope import ActionPolytope, Inequalities
-
-Array = npt.NDArray[np.float64]
 
 _MULTIPLIERS = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 4.0])
 """Tried for each cut, in units of the ratio of the coefficients' sizes."""
@@ -85,8 +83,7 @@ class Region:
         """A linear function ``(N,)`` whose maximiser is that of the line above the objective within the region."""
         total = self.slopes.mean(0)
         large = 4.0 * np.abs(total).sum() + 1.0
-        favoured: Array = np.where(self.ones, large, np.where(self.zeros, -large, total))
-        return favoured
+        return np.asarray(np.where(self.ones, large, np.where(self.zeros, -large, total)))
 
     def split(self, action: npt.NDArray[np.bool_]) -> tuple[Region, Region] | None:
         """The actions at which one unit is off, and those at which it is on; None if no relaxed unit matters.
@@ -95,17 +92,13 @@ class Region:
             action: The unit is that whose relaxation adds most to the lines above the objective here, ``(N,)``.
         """
         largest, place = 0.0, None
-        first, given = 0, action[None].astype(np.float64)
+        given = action[None].astype(np.float64)
         for which, network in enumerate(self.networks):
-            factors = self.objective.slopes[:, first : first + network.num_outputs] @ network.output.recurrent
-            first += network.num_outputs
+            factors = self.objective.of(which, network.num_outputs) @ network.output.recurrent
             hidden = network.activations(given)
             for number in reversed(range(len(network.hidden))):
                 lower, upper = self.bounds[which][number]
-                open_ = (lower < 0) & (upper > 0)
-                width = np.where(open_, upper - lower, 1.0)
-                above = np.where(open_, upper / width, lower >= 0)
-                below = np.where(open_, upper >= -lower, lower >= 0)
+                open_, above, below = slopes_of(lower, upper)
                 into = network.hidden[number](hidden[number], given)[0]
                 high = np.where(open_, above * (into - lower) - hidden[number + 1][0], 0.0)
                 low = np.where(open_, hidden[number + 1][0] - below * into, 0.0)
@@ -140,11 +133,8 @@ class Region:
         """Linear functions above the pieces of the objective: ``(P, N)`` and ``(P,)``."""
         count = len(self.objective.offsets)
         slopes, constants = np.zeros((count, self.polytope.num_actions)), self.objective.offsets.copy()
-        first = 0
-        for network, bounds in zip(self.networks, self.bounds, strict=True):
-            weights = self.objective.slopes[:, first : first + network.num_outputs]
-            first += network.num_outputs
-            out = network.output
+        for which, (network, bounds) in enumerate(zip(self.networks, self.bounds, strict=True)):
+            weights, out = self.objective.of(which, network.num_outputs), network.output
             one = Layer(weights @ out.recurrent, weights @ out.direct, weights @ out.constant)
             direct, constant = substituted(network.hidden, bounds, one)
             slopes += direct
@@ -181,8 +171,7 @@ class Region:
         return possible
 
     def _bound_units(self, which: int, network: FoldedNetwork, floor: float) -> bool:
-        face = self._face()
-        if face is None:
+        if (face := self._face()) is None:
             return False
         cuts, offsets = self._cuts(floor)
         new: list[LayerBounds] = []
@@ -206,8 +195,7 @@ class Region:
 
     def _bound_objective(self, floor: float) -> bool:
         self.slopes, self._constants = self._lines()
-        face = self._face()
-        if face is None:
+        if (face := self._face()) is None:
             return False
         rows, constants = self._seen(self.slopes, self._constants)
         self.upper = min(self.upper, float(_capped(face, rows, constants, *self._cuts(floor)).min()))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from morl.mip.formulations.big_m import big_m
 from morl.mip.formulations.partition import partition
-from morl.mip.units import Units
+from morl.mip.program import Units
 
 Formulation = Literal["big_m", "partition"]
 

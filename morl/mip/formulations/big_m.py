@@ -20,8 +20,7 @@ import numpy.typing as npt
 from morl.mip.bounds.interval import LayerBounds
 from morl.mip.folded import Layer
 from morl.mip.polytope import ActionPolytope
-from morl.mip.program import Index, ProgramBuilder
-from morl.mip.units import Units
+from morl.mip.program import Index, ProgramBuilder, Units
 
 
 def big_m(

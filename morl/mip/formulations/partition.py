@@ -22,8 +22,7 @@ import numpy.typing as npt
 from morl.mip.bounds.interval import LayerBounds, widened
 from morl.mip.folded import Layer
 from morl.mip.polytope import ActionPolytope
-from morl.mip.program import Index, ProgramBuilder
-from morl.mip.units import Units
+from morl.mip.program import Index, ProgramBuilder, Units
 
 GROUPS = 2
 """Groups per unit; the source advises few."""
@@ -76,8 +75,7 @@ def partition(
 def _groups(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Group of each input of each unit, ``(h, inputs)``: equally many in each, by weight."""
     rank = np.argsort(np.argsort(weights, axis=1), axis=1)
-    group: npt.NDArray[np.int64] = rank * GROUPS // max(weights.shape[1], 1)
-    return group
+    return np.asarray(rank * GROUPS // max(weights.shape[1], 1))
 
 
 def _largest(

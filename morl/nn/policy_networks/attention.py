@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from morl.nn.policy_networks.input_layer import InputLayer
-from morl.nn.policy_networks.network import PolicyNetwork, affine, orthogonal
-from morl.nn.policy_networks.perceptron import head, head_init
+from morl.nn.policy_networks.layered import LayeredNetwork, head
+from morl.nn.policy_networks.network import affine
 from morl.nn.stacked import Parameters
 from morl.protocols import Memory
 
 
 @dataclass(frozen=True)
-class Attention(PolicyNetwork):
+class Attention(LayeredNetwork):
     r"""One head of attention from the present step to all steps so far, then a perceptron.
 
     With :math:`x_t` the tanh of the input layer,
@@ -28,38 +26,14 @@ class Attention(PolicyNetwork):
 
     name: ClassVar[str] = "attention"
     is_markov: ClassVar[bool] = False
+    squares: ClassVar[int] = 3
 
-    inputs: int
-    """Number of components of an input."""
-    sizes: tuple[int, ...] | None
-    """How many values each component can take, for integral observations; None for real numbers."""
     hidden: tuple[int, ...]
     """Width of queries, keys and values, then of the layers after the attention."""
-    outputs: int
-
-    @property
-    def _first(self) -> InputLayer:
-        return InputLayer(self.inputs, self.sizes, self.hidden[0])
 
     @property
     def _widths(self) -> tuple[int, ...]:
         return (2 * self.hidden[0], *self.hidden[1:], self.outputs)
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """See :meth:`PolicyNetwork.shapes`."""
-        width = self.hidden[0]
-        shapes = [*self._first.shapes, (width, 3 * width), (3 * width,)]
-        for a, b in pairwise(self._widths):
-            shapes += [(a, b), (b,)]
-        return shapes
-
-    def init_member(self, generator: torch.Generator) -> Parameters:
-        """See :meth:`PolicyNetwork.init_member`."""
-        width = self.hidden[0]
-        projections = torch.cat([orthogonal(width, width, 1.0, generator) for _ in range(3)], 1)
-        first = self._first.init_member(generator)
-        return [*first, projections, torch.zeros(3 * width), *head_init(self._widths, generator)]
 
     def start(self, members: int, batch: int, device: torch.device) -> Memory:
         """Nothing to attend to."""
@@ -74,7 +48,7 @@ class Attention(PolicyNetwork):
     def step(
         self, parameters: Parameters, inputs: Tensor, memory: Memory, active: Tensor | None = None
     ) -> tuple[Tensor, Memory]:
-        """See :meth:`PolicyNetwork.step`; the memory grows by one step."""
+        # The memory grows by one step.
         hidden, query, key, value = self._projected(parameters, inputs)
         keys = torch.cat([memory["keys"], key.unsqueeze(2)], 2)
         values = torch.cat([memory["values"], value.unsqueeze(2)], 2)
@@ -87,7 +61,6 @@ class Attention(PolicyNetwork):
         return head(parameters[4:], torch.cat([hidden, seen], -1)), {"keys": keys, "values": values, "valid": valid}
 
     def unroll(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """See :meth:`PolicyNetwork.unroll`."""
         episodes, steps = inputs.shape[1:3]
         hidden, *projections = self._projected(parameters, inputs.flatten(1, 2))
         query, key, value = (part.unflatten(1, (episodes, steps)) for part in projections)
@@ -96,10 +69,3 @@ class Attention(PolicyNetwork):
         seen = (scores.softmax(-1) @ value).flatten(1, 2)
         outputs: Tensor = head(parameters[4:], torch.cat([hidden, seen], -1)).unflatten(1, (episodes, steps))
         return outputs
-
-    def config(self) -> dict[str, Any]:
-        """See :meth:`PolicyNetwork.config`."""
-        sizes = None if self.sizes is None else list(self.sizes)
-        return {
-            "name": self.name, "inputs": self.inputs, "sizes": sizes, "hidden": list(self.hidden), "outputs": self.outputs,
-        }  # fmt: skip

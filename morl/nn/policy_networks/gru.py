@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from morl.nn.policy_networks.input_layer import InputLayer
-from morl.nn.policy_networks.network import PolicyNetwork, orthogonal
-from morl.nn.policy_networks.perceptron import head, head_init
+from morl.nn.policy_networks.layered import LayeredNetwork, head
 from morl.nn.stacked import Parameters
 from morl.protocols import Memory
 
 
 @dataclass(frozen=True)
-class GRU(PolicyNetwork):
+class GRU(LayeredNetwork):
     r"""Gated recurrent unit, then a perceptron of its state.
 
     .. math::
@@ -30,34 +28,14 @@ class GRU(PolicyNetwork):
 
     name: ClassVar[str] = "gru"
     is_markov: ClassVar[bool] = False
+    squares: ClassVar[int] = 3
 
-    inputs: int
-    """Number of components of an input."""
-    sizes: tuple[int, ...] | None
-    """How many values each component can take, for integral observations; None for real numbers."""
     hidden: tuple[int, ...]
     """Width of the state, then of the layers after it."""
-    outputs: int
 
     @property
     def _first(self) -> InputLayer:
         return InputLayer(self.inputs, self.sizes, 3 * self.hidden[0])
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """See :meth:`PolicyNetwork.shapes`."""
-        width = self.hidden[0]
-        shapes = [*self._first.shapes, (width, 3 * width), (3 * width,)]
-        for a, b in pairwise((*self.hidden, self.outputs)):
-            shapes += [(a, b), (b,)]
-        return shapes
-
-    def init_member(self, generator: torch.Generator) -> Parameters:
-        """See :meth:`PolicyNetwork.init_member`."""
-        width = self.hidden[0]
-        recurrent = torch.cat([orthogonal(width, width, 1.0, generator) for _ in range(3)], 1)
-        first = self._first.init_member(generator)
-        return [*first, recurrent, torch.zeros(3 * width), *head_init((*self.hidden, self.outputs), generator)]
 
     def start(self, members: int, batch: int, device: torch.device) -> Memory:
         """A state of zeros."""
@@ -74,14 +52,12 @@ class GRU(PolicyNetwork):
     def step(
         self, parameters: Parameters, inputs: Tensor, memory: Memory, active: Tensor | None = None
     ) -> tuple[Tensor, Memory]:
-        """See :meth:`PolicyNetwork.step`."""
         before = memory["state"]
         state = self._advance(parameters, self._first(parameters[:2], inputs), before)
         kept = state if active is None else torch.where(active.unsqueeze(-1), state, before)
         return head(parameters[4:], state), {"state": kept}
 
     def unroll(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """See :meth:`PolicyNetwork.unroll`."""
         n, episodes, steps = inputs.shape[:3]
         projected = self._first(parameters[:2], inputs.flatten(1, 2)).unflatten(1, (episodes, steps))
         state = self.start(n, episodes, inputs.device)["state"]
@@ -91,10 +67,3 @@ class GRU(PolicyNetwork):
             states.append(state)
         outputs: Tensor = head(parameters[4:], torch.stack(states, 2).flatten(1, 2)).unflatten(1, (episodes, steps))
         return outputs
-
-    def config(self) -> dict[str, Any]:
-        """See :meth:`PolicyNetwork.config`."""
-        sizes = None if self.sizes is None else list(self.sizes)
-        return {
-            "name": self.name, "inputs": self.inputs, "sizes": sizes, "hidden": list(self.hidden), "outputs": self.outputs,
-        }  # fmt: skip

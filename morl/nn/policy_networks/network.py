@@ -53,9 +53,13 @@ class PolicyNetwork(ABC):
             Outputs ``(n, B, outputs)`` and the memory that includes this step.
         """
 
-    @abstractmethod
     def unroll(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Evaluate at every step of whole episodes: inputs ``(n, E, T, d)`` -> outputs ``(n, E, T, outputs)``."""
+        """Evaluate at every step of whole episodes: inputs ``(n, E, T, d)`` -> outputs ``(n, E, T, outputs)``.
+
+        As it stands, for Markov networks: every step by itself.
+        """
+        outputs: Tensor = self.step(parameters, inputs.flatten(1, 2), {})[0].unflatten(1, inputs.shape[1:3])
+        return outputs
 
     def start(self, members: int, batch: int, device: torch.device) -> Memory:
         """Memory at the start of episodes, tensors ``(n, B, ...)``."""
@@ -75,9 +79,9 @@ class PolicyNetwork(ABC):
         members = [self.init_member(generator) for generator in generators]
         return [torch.stack(parts).to(device) for parts in zip(*members, strict=True)]
 
-    @abstractmethod
     def config(self) -> dict[str, Any]:
         """What JSON can hold: enough to make the network again."""
+        return {"name": self.name} | {key: list(x) if isinstance(x, tuple) else x for key, x in vars(self).items()}
 
 
 def orthogonal(rows: int, columns: int, gain: float, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,7 +34,6 @@ class Table(PolicyNetwork):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """See :meth:`PolicyNetwork.shapes`."""
         return [(self.num_states, self.outputs)]
 
     def init_member(self, generator: torch.Generator) -> Parameters:
@@ -45,7 +44,6 @@ class Table(PolicyNetwork):
     def step(
         self, parameters: Parameters, inputs: Tensor, memory: Memory, active: Tensor | None = None
     ) -> tuple[Tensor, Memory]:
-        """See :meth:`PolicyNetwork.step`."""
         del active
         (table,) = parameters
         members, rows, width = table.shape
@@ -54,12 +52,3 @@ class Table(PolicyNetwork):
             # The last component counts fastest.
             state = state + inputs[..., k] * prod(self.sizes[k + 1 :])
         return table.reshape(members * rows, width).index_select(0, state.flatten()).view(*state.shape, width), memory
-
-    def unroll(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """See :meth:`PolicyNetwork.unroll`."""
-        outputs: Tensor = self.step(parameters, inputs.flatten(1, 2), {})[0].unflatten(1, inputs.shape[1:3])
-        return outputs
-
-    def config(self) -> dict[str, Any]:
-        """See :meth:`PolicyNetwork.config`."""
-        return {"name": self.name, "inputs": self.inputs, "sizes": list(self.sizes), "outputs": self.outputs}

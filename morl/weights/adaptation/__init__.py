@@ -7,12 +7,13 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from morl.weights.adaptation.population import Population
 from morl.weights.adaptation.psa import PSA
 
 
 @runtime_checkable
 class WeightAdaptation(Protocol):
-    """A pure rule that gives every member its next weight vector; implementations are frozen dataclasses."""
+    """A pure rule that says what the next population works on; implementations are frozen dataclasses."""
 
     def __call__(
         self,
@@ -20,18 +21,20 @@ class WeightAdaptation(Protocol):
         values: npt.NDArray[np.float64],
         archive_values: npt.NDArray[np.float64],
         *,
+        gains: npt.NDArray[np.float64],
         rng: np.random.Generator,
-    ) -> npt.NDArray[np.float64]:
-        """Move the weights.
+    ) -> npt.NDArray[np.float64] | Population:
+        """Move the weights, and perhaps the members.
 
         Args:
             weights: Current weights, ``(n, m)``, rows on the simplex; not changed.
             values: Latest expected vector return of each member, ``(n, m)``.
             archive_values: The archive's front, ``(a, m)``; ``a`` may be zero.
+            gains: Growth of each member's own utility between the latest two evaluations, ``(n,)``; NaN where there were none.
             rng: Source of randomness of the rules that draw.
 
         Returns:
-            New weights, ``(n, m)``, rows on the simplex.
+            New weights of the same members, ``(n, m)``, rows on the simplex; or another population.
 
         Raises:
             ShapeError: The shapes disagree.
@@ -39,4 +42,4 @@ class WeightAdaptation(Protocol):
         ...
 
 
-__all__ = ["PSA", "WeightAdaptation"]
+__all__ = ["PSA", "Population", "WeightAdaptation"]

@@ -51,22 +51,10 @@ class PSA(CheckedFields):
         values: npt.NDArray[np.float64],
         archive_values: npt.NDArray[np.float64],
         *,
+        gains: npt.NDArray[np.float64] | None = None,
         rng: np.random.Generator | None = None,
     ) -> npt.NDArray[np.float64]:
-        """Move the weights.
-
-        Args:
-            weights: Current weights, ``(n, m)``, rows on the simplex; not changed.
-            values: Latest expected vector return of each member, ``(n, m)``.
-            archive_values: The archive's front, ``(a, m)``; ``a`` may be zero.
-            rng: Not used.
-
-        Returns:
-            New weights, ``(n, m)``, rows on the simplex.
-
-        Raises:
-            ShapeError: The shapes disagree.
-        """
+        """Move the weights, without chance, whatever the gains; see :class:`~morl.weights.adaptation.WeightAdaptation`."""
         w, v, archive = (np.asarray(x, dtype=np.float64) for x in (weights, values, archive_values))
         if w.ndim != 2 or v.shape != w.shape or archive.ndim != 2 or archive.shape[1] != w.shape[1]:
             raise ShapeError(

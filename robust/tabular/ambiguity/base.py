@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import EllipsisType
 from typing import Any, ClassVar, Literal, Protocol, Self, get_args
 
@@ -66,11 +67,54 @@ class SRectangular(Protocol):
         """Return nature's best distributions ``(S, A, b)`` against action probabilities ``(S, A)``."""
 
 
+class PairByPair(SARectangular, ABC):
+    """Base of the sa-rectangular sets: what holds where the set is the same for every pair."""
+
+    rectangularity: ClassVar[Literal["sa"]] = "sa"
+
+    def check(self, transitions: Array) -> None:
+        """Accept every nominal distribution."""
+        del transitions
+
+    def at(self, index: Index) -> Self:
+        """Return itself: the set is the same for every pair."""
+        return self
+
+    def worst_value(self, outcomes: Array, nominal: Array) -> Array:
+        return expectation(self.worst_distribution(outcomes, nominal), outcomes)
+
+    @abstractmethod
+    def worst_distribution(self, outcomes: Array, nominal: Array) -> Array: ...
+
+
 def expectation(probabilities: Array, outcomes: Array) -> Array:
     """Expected outcomes ``(...)`` of distributions ``(..., b)``; outcomes are ``(..., b)`` or ``(b,)`` for all pairs."""
     if outcomes.ndim == 1:
         return np.asarray(probabilities @ outcomes)
     return np.asarray(np.einsum("...b,...b->...", probabilities, outcomes))
+
+
+def poured(outcomes: Array, room: Array, amount: Array | float) -> Array:
+    """Mass that fills up the outcomes of lowest worth first.
+
+    Args:
+        outcomes: ``(..., b)``, or ``(b,)`` for all pairs.
+        room: How much each outcome takes, ``(..., b)``.
+        amount: Of each pair, ``(..., 1)``, or of all.
+
+    Returns:
+        ``(..., b)``.
+    """
+    order = np.argsort(outcomes, axis=-1, kind="stable")
+    sorted_room = room[..., order] if outcomes.ndim == 1 else np.take_along_axis(room, order, axis=-1)
+    before = np.cumsum(sorted_room, axis=-1) - sorted_room
+    filled = np.clip(amount - before, 0.0, sorted_room)
+    result = np.empty_like(room)
+    if outcomes.ndim == 1:
+        result[..., order] = filled
+    else:
+        np.put_along_axis(result, order, filled, axis=-1)
+    return result
 
 
 def checked_radius(name: str, radius: Any) -> float:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import numpy as np
 
 from morl.errors import ConfigurationError, ShapeError
-from robust.tabular.ambiguity.base import Array, Index, Support, checked_radius, checked_support, expectation
+from robust.tabular.ambiguity.base import Array, Index, PairByPair, Support, checked_radius, checked_support, poured
 from robust.tabular.mdp import read_numbers
 
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Box:
+class Box(PairByPair):
     r"""Interval probabilities, :math:`l \le p \le u`: either a ball in the maximum norm or bounds of one's own.
 
     The worst distribution starts at the lower bounds and gives the remaining mass to the outcomes in ascending order of
@@ -39,10 +38,7 @@ class Box:
     support: Support = "simplex"
     """With ``radius``: `nominal` keeps outcomes impossible that nominally are. Bounds of one's own say it themselves."""
 
-    rectangularity: ClassVar[Literal["sa"]] = "sa"
-
     def __post_init__(self) -> None:
-        """Check what can be checked without an MDP."""
         checked_support("Box", self.support)
         if (self.radius is None) == (self.lower is None) or (self.lower is None) != (self.upper is None):
             raise ConfigurationError("Box: expected either a radius, or both lower and upper")
@@ -80,7 +76,6 @@ class Box:
             )
 
     def at(self, index: Index) -> Box:
-        """Return the set of some state-action pairs only."""
         if self.lower is None or self.upper is None or index is Ellipsis:
             return self
         # Bounds that broadcast over states or actions have length one there.
@@ -91,12 +86,7 @@ class Box:
             parts.append(full[states, actions])
         return Box(lower=parts[0], upper=parts[1])
 
-    def worst_value(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the smallest expected outcome of each pair."""
-        return expectation(self.worst_distribution(outcomes, nominal), outcomes)
-
     def worst_distribution(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the distribution that fills up the cheapest outcomes first."""
         if self.radius is None:
             assert self.lower is not None
             assert self.upper is not None
@@ -107,18 +97,4 @@ class Box:
             if self.support == "nominal":
                 upper = np.where(nominal > 0, upper, 0.0)
         free = 1.0 - lower.sum(axis=-1, keepdims=True)
-        room = upper - lower
-        if outcomes.ndim == 1:
-            order = np.argsort(outcomes, kind="stable")
-            sorted_room = room[..., order]
-        else:
-            order = np.argsort(outcomes, axis=-1, kind="stable")
-            sorted_room = np.take_along_axis(room, order, axis=-1)
-        before = np.cumsum(sorted_room, axis=-1) - sorted_room
-        filled = np.clip(free - before, 0.0, sorted_room)
-        result = np.empty_like(room)
-        if outcomes.ndim == 1:
-            result[..., order] = filled
-        else:
-            np.put_along_axis(result, order, filled, axis=-1)
-        return result + lower
+        return poured(outcomes, upper - lower, free) + lower

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import numpy as np
 
 from morl.errors import ShapeError
-from robust.tabular.ambiguity.base import Array, Index, IntArray
+from robust.tabular.ambiguity.base import Array, Index, IntArray, PairByPair, expectation
 from robust.tabular.mdp import PAIRS, checked_distributions, read_numbers
 from robust.tabular.ties import first_best
 
 
 @dataclass(frozen=True, eq=False)
-class Finite:
+class Finite(PairByPair):
     """The product of the rows of some kernels: for each pair nature picks the row of one of them.
 
     The nominal model of the MDP belongs to the set only if it is one of the kernels.
@@ -32,10 +31,7 @@ class Finite:
     kernels: Array
     """Transition probabilities, ``(K, S, A, b)``, aligned with the transitions of the MDP."""
 
-    rectangularity: ClassVar[Literal["sa"]] = "sa"
-
     def __post_init__(self) -> None:
-        """Check that every row is a distribution."""
         kernels = read_numbers("kernels", self.kernels, "(K, S, A, b)")
         if kernels.ndim != 4 or not kernels.size:
             raise ShapeError(f"kernels has shape {kernels.shape}: expected (K, S, A, b) with at least one kernel")
@@ -50,26 +46,17 @@ class Finite:
             )
 
     def at(self, index: Index) -> Finite:
-        """Return the candidates of some state-action pairs only."""
         part = object.__new__(Finite)
         object.__setattr__(part, "kernels", self.kernels if index is Ellipsis else self.kernels[:, index[0], index[1]])
         return part
 
     def worst_value(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the smallest expected outcome of each pair."""
-        return np.asarray(self._expectations(outcomes).min(axis=0))
+        return np.asarray(expectation(self.kernels, outcomes).min(axis=0))
 
     def worst_distribution(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the worst candidate of each pair."""
         chosen = self.worst_index(outcomes)
         return np.asarray(np.take_along_axis(self.kernels, chosen[None, ..., None], axis=0)[0])
 
     def worst_index(self, outcomes: Array) -> IntArray:
         """Return which kernel's row is worst for each pair; among equals the lowest index."""
-        return first_best(-np.moveaxis(self._expectations(outcomes), 0, -1))
-
-    def _expectations(self, outcomes: Array) -> Array:
-        """Expected outcome under each candidate, ``(K, ...)``."""
-        if outcomes.ndim == 1:
-            return np.asarray(self.kernels @ outcomes)
-        return np.asarray(np.einsum("k...b,...b->k...", self.kernels, outcomes))
+        return first_best(-np.moveaxis(expectation(self.kernels, outcomes), 0, -1))

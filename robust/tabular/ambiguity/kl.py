@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import numpy as np
 
-from robust.tabular.ambiguity.base import Array, Index, checked_radius, expectation
+from robust.tabular.ambiguity.base import Array, PairByPair, checked_radius
 
 _MAX_STEPS = 200
 _LARGEST = 1e300
@@ -15,7 +14,7 @@ _ROUNDING = 4 * np.finfo(np.float64).eps
 
 
 @dataclass(frozen=True)
-class KL:
+class KL(PairByPair):
     r"""The ball :math:`\mathrm{KL}(p \,\|\, q) \le \kappa` around each nominal distribution; its support is the nominal one.
 
     The worst distribution is :math:`p \propto q\, e^{-\theta z}` with the tilt :math:`\theta` at which the bound holds with
@@ -34,25 +33,11 @@ class KL:
     radius: float
     r""":math:`\kappa`, nats, ``>= 0``."""
 
-    rectangularity: ClassVar[Literal["sa"]] = "sa"
-
     def __post_init__(self) -> None:
-        """Check the field."""
         object.__setattr__(self, "radius", checked_radius("KL", self.radius))
 
-    def check(self, transitions: Array) -> None:
-        """Accept every nominal distribution."""
-
-    def at(self, index: Index) -> KL:
-        """Return itself: the radius is the same for every pair."""
-        return self
-
-    def worst_value(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the smallest expected outcome of each pair."""
-        return expectation(self.worst_distribution(outcomes, nominal), outcomes)
-
     def worst_distribution(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the exponentially tilted distributions."""
+        # The exponentially tilted distributions.
         if self.radius == 0:
             return nominal
         possible = nominal > 0

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import numpy as np
 
-from robust.tabular.ambiguity.base import Array, Index, Support, checked_radius, checked_support, expectation
+from robust.tabular.ambiguity.base import Array, PairByPair, Support, checked_radius, checked_support, poured
 
 _CHUNK = 32
 _ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
-class L1:
+class L1(PairByPair):
     r"""The ball :math:`\lVert p - q\rVert_1 \le b` around each nominal distribution; total variation :math:`b/2`.
 
     The worst distribution moves ``min(b / 2, 1 - q_k)`` of mass to the worst outcome ``k``, away from the best ones.
@@ -33,42 +32,20 @@ class L1:
     support: Support = "simplex"
     """`nominal` keeps outcomes impossible that nominally are; `simplex` allows every state, or every listed successor."""
 
-    rectangularity: ClassVar[Literal["sa"]] = "sa"
-
     def __post_init__(self) -> None:
-        """Check the fields."""
         object.__setattr__(self, "radius", checked_radius("L1", self.radius))
         checked_support("L1", self.support)
 
-    def check(self, transitions: Array) -> None:
-        """Accept every nominal distribution."""
-
-    def at(self, index: Index) -> L1:
-        """Return itself: the radius is the same for every pair."""
-        return self
-
     def worst_value(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the smallest expected outcome of each pair."""
         if outcomes.ndim == 1 and self.support == "simplex":
             return self._worst_value_shared(outcomes, nominal)
-        return expectation(self.worst_distribution(outcomes, nominal), outcomes)
+        return super().worst_value(outcomes, nominal)
 
     def worst_distribution(self, outcomes: Array, nominal: Array) -> Array:
-        """Return the nominal distributions with mass moved from the best outcomes to the worst."""
-        worst, moved = _worst_outcome(outcomes, nominal, self)
-        if outcomes.ndim == 1:
-            order = np.argsort(-outcomes, kind="stable")
-            mass = nominal[..., order]
-        else:
-            order = np.argsort(-outcomes, axis=-1, kind="stable")
-            mass = np.take_along_axis(nominal, order, axis=-1)
-        before = np.cumsum(mass, axis=-1) - mass
-        kept = mass - np.clip(moved - before, 0.0, mass)
-        result = np.empty(nominal.shape)
-        if outcomes.ndim == 1:
-            result[..., order] = kept
-        else:
-            np.put_along_axis(result, order, kept, axis=-1)
+        allowed = np.where(nominal > 0, outcomes, np.inf) if self.support == "nominal" else outcomes
+        worst = np.broadcast_to(allowed, nominal.shape).argmin(axis=-1)[..., None]
+        moved = np.minimum(self.radius / 2, 1.0 - np.take_along_axis(nominal, worst, axis=-1))
+        result = nominal - poured(-outcomes, nominal, moved)
         np.put_along_axis(result, worst, np.take_along_axis(result, worst, axis=-1) + moved, axis=-1)
         return result
 
@@ -90,11 +67,3 @@ class L1:
             if left.max() <= _ROUNDING:
                 break
         return np.asarray(value.reshape(nominal.shape[:-1]))
-
-
-def _worst_outcome(outcomes: Array, nominal: Array, ball: L1) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int64]], Array]:
-    """Index of the worst outcome that may have mass, and the mass that moves there, both ``(..., 1)``."""
-    if ball.support == "nominal":
-        outcomes = np.where(nominal > 0, outcomes, np.inf)
-    worst = np.broadcast_to(outcomes, nominal.shape).argmin(axis=-1)[..., None]
-    return worst, np.minimum(ball.radius / 2, 1.0 - np.take_along_axis(nominal, worst, axis=-1))

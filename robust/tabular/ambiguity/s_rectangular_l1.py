@@ -7,12 +7,12 @@ from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from robust.tabular.ambiguity.base import Array, IntArray, Support, checked_radius, checked_support
+from robust.tabular.ambiguity.base import Array, IntArray, SRectangular, Support, checked_radius, checked_support, poured
 from robust.tabular.ties import first_best
 
 
 @dataclass(frozen=True)
-class SRectangularL1:
+class SRectangularL1(SRectangular):
     r"""The set :math:`\sum_a \lVert p_a - q_a\rVert_1 \le b` of each state.
 
     Nature knows the policy but not the action that will be drawn, so mixing actions can protect: the best policy is
@@ -38,7 +38,6 @@ class SRectangularL1:
     rectangularity: ClassVar[Literal["s"]] = "s"
 
     def __post_init__(self) -> None:
-        """Check the fields."""
         object.__setattr__(self, "radius", checked_radius("SRectangularL1", self.radius))
         checked_support("SRectangularL1", self.support)
 
@@ -46,15 +45,6 @@ class SRectangularL1:
         """Accept every nominal distribution."""
 
     def maximin(self, outcomes: Array, nominal: Array) -> tuple[Array, Array, Array]:
-        """Solve the game of every state.
-
-        Args:
-            outcomes: What each next state is worth, ``(S, A, b)``.
-            nominal: Nominal distributions, ``(S, A, b)``.
-
-        Returns:
-            Values ``(S,)``, action probabilities ``(S, A)`` and nature's distributions ``(S, A, b)``.
-        """
         pieces = _pieces(outcomes, nominal, self.support)
         floor = pieces.lowest.max(axis=-1, keepdims=True)
         # Where the budget can bend, from the floor (below it some action cannot be pushed) to where nothing is pushed.
@@ -88,24 +78,11 @@ class SRectangularL1:
         return cost - self.radius
 
     def response(self, outcomes: Array, nominal: Array, policy: Array) -> Array:
-        """Return nature's best distributions against a policy: the budget goes where it hurts most.
-
-        Args:
-            outcomes: What each next state is worth, ``(S, A, b)``.
-            nominal: Nominal distributions, ``(S, A, b)``.
-            policy: Action probabilities, ``(S, A)``.
-
-        Returns:
-            Distributions ``(S, A, b)``.
-        """
+        # The budget goes where it hurts most.
         pieces = _pieces(outcomes, nominal, self.support)
         harm = (policy[..., None] * pieces.drop).reshape(len(outcomes), -1)
         mass = np.where(harm > 0, pieces.mass.reshape(harm.shape), 0.0)
-        order = np.argsort(-harm, axis=-1, kind="stable")
-        ordered = np.take_along_axis(mass, order, axis=-1)
-        before = np.cumsum(ordered, axis=-1) - ordered
-        removed = np.empty_like(mass)
-        np.put_along_axis(removed, order, np.clip(self.radius / 2 - before, 0.0, ordered), axis=-1)
+        removed = poured(-harm, mass, self.radius / 2)
         return pieces.distributions(removed.reshape(pieces.mass.shape))
 
 

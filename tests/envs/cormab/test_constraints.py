@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array
-from tiny import CONSTRAINTS
+from tiny import CONSTRAINTS, every_action
 
 from envs.checks import check_constraint
 from envs.cormab import budget_instance, capacity_instance, path_instance, scheduling_instance
@@ -53,10 +53,6 @@ def test_extreme_sets_conform():
     check_constraint(Path(3, [], source=1, budget=2, max_edges=4))
     check_constraint(Path(3, [(0, 1), (1, 2)], source=1, budget=2, max_edges=0))
     check_constraint(Scheduling(np.ones((3, 2)), np.zeros((2, 2)), 3))
-
-
-def every_action(size):
-    return np.array(list(itertools.product([False, True], repeat=size)))
 
 
 def solvable(objective_rows, lower, upper, columns, fixed):

@@ -9,16 +9,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy.sparse import coo_array, csr_matrix
+from tiny import every_action
 
 from envs.checks import check_constraint
 from envs.cormab.constraints import Budget, Capacity, Constraint, ExactCount, Linear, LinearRows, Path, Scheduling
 from envs.cormab.constraints.exact import LARGEST, whole
 
 INF = np.inf
-
-
-def every_action(size):
-    return np.array(list(itertools.product([0, 1], repeat=size)))
 
 
 def exactly(number):

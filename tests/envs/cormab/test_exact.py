@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from tiny import tiny
+from tiny import HORIZON_REWARDS, tiny
 
 from envs.cormab import Instance, RestlessBandit, budget_instance
 from envs.cormab.constraints import Budget
@@ -19,14 +19,6 @@ VALUES = {
     "scheduling": (10, {0.9: (52.982543, 69.678378, 62.594311), 0.99: (663.070760, 681.659709, 673.859605)}, [1, 0, 0, 1]),
     "path": (7, {0.9: (51.440822, 71.685341, 63.740949), 0.99: (660.972682, 684.016761, 675.197269)}, [1, 1, 0, 0]),
     "sigmoid": (3, {0.9: (13.142292, 21.150925, 19.478035), 0.99: (161.141007, 170.713058, 168.634846)}, [0, 1, 1]),
-}
-# Mean reward of 20 steps from 0000: optimal, and maximising each step alone.
-HORIZON = {
-    "budget": (5.959660, 4.392124),
-    "capacity": (8.079180, 4.394580),
-    "scheduling": (5.952974, 4.391587),
-    "path": (5.842927, 2.262088),
-    "sigmoid": (1.443699, 0.697483),
 }
 STATES = np.ravel_multi_index(np.array([(0, 0, 0, 0), (3, 3, 3, 3), (1, 2, 0, 3)]).T, (4,) * 4)
 
@@ -44,11 +36,11 @@ def test_optimal_values_of_the_reference_problem(kind):
         np.testing.assert_array_equal(actions[best], action)
 
 
-@pytest.mark.parametrize("kind", HORIZON)
+@pytest.mark.parametrize("kind", HORIZON_REWARDS)
 def test_horizon_values_of_the_reference_problem(kind):
     instance = tiny(kind)
     found = [horizon_values(instance, 20, greedy=greedy)[0] / 20 for greedy in (False, True)]
-    np.testing.assert_allclose(found, HORIZON[kind], atol=1e-5)
+    np.testing.assert_allclose(found, HORIZON_REWARDS[kind], atol=1e-5)
 
 
 def test_doing_nothing_in_the_reference_problem():

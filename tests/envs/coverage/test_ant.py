@@ -10,7 +10,6 @@ pytest.importorskip("mujoco")
 
 from envs.checks import check_batched_env
 from envs.coverage.ant import Ant
-from envs.coverage.set_functions import Modular
 
 
 @pytest.mark.parametrize("anchor", ["corner", "centre"])
@@ -75,17 +74,3 @@ def test_summary_is_a_coarse_map():
     assert world.observation_space.shape == (130,)
     assert blocks.sum() == pytest.approx(25 / 100)
     assert blocks[5, 5] > 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"horizon": 0}, "horizon is 0"),
-        ({"anchor": "left"}, "expected corner or centre"),
-        ({"observation": "pixels"}, "expected markov or summary"),
-        ({"set_function": Modular([1.0])}, "expected one for each of 10000"),
-    ],
-)
-def test_bad_arguments_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Ant(1, **arguments)

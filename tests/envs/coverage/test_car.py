@@ -12,7 +12,6 @@ from envs.checks import check_batched_env
 from envs.coverage import Car
 from envs.coverage.car import drive
 from envs.coverage.race_track import RaceTrack
-from envs.coverage.set_functions import Modular
 
 
 def straight(number=10):
@@ -137,17 +136,3 @@ def test_going_back_and_leaving_the_track_earn_nothing():
 
 def test_conformance():
     check_batched_env(lambda number: Car(number, horizon=40), steps=100, num_envs=3)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"horizon": 0}, "horizon is 0"),
-        ({"half_width": 0.0}, "expected positive numbers"),
-        ({"half_width": 3.0}, "sharpest bend has a radius"),
-        ({"set_function": Modular([1.0])}, "expected one for each of 1641 places"),
-    ],
-)
-def test_bad_arguments_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Car(1, **arguments)

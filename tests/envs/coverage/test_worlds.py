@@ -1,8 +1,6 @@
-"""The coverage environments: against plain reference code, brute force, and known optima."""
+"""The coverage environments: against plain reference code."""
 
 from __future__ import annotations
-
-import itertools
 
 import gymnasium
 import networkx
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 
 from envs import batched_form
 from envs.checks import check_batched_env, check_vector_reward_env
-from envs.coverage import GP, ExperimentDesign, Graph, Grid, Hub, Items, SubmodularReward, TwoRooms
+from envs.coverage import GP, Ant, Car, ExperimentDesign, Graph, Grid, Hub, Items, SubmodularReward, TwoRooms
 from envs.coverage.gaussian_process import matern, posterior
 from envs.coverage.graph_world import GraphWorld
 from envs.coverage.grids import GridMap
@@ -200,74 +198,6 @@ def test_defaults_are_the_published_sizes(env_id):
     assert gymnasium.make_vec(env_id, num_envs=2).num_envs == 2
 
 
-# --- known optima --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("side", "start", "moves", "disc", "best", "count", "greedy", "uniform"),
-    [
-        (3, (0, 0), 4, "cell", 5, 14, 5, 2.5424),
-        (3, (1, 1), 6, "cell", 7, 8, 7, 3.541056),
-        (4, (0, 0), 4, "block", 12, 8, 12, 7.0368),
-        (4, (0, 0), 6, "block", 16, 2, 16, 8.199552),
-        (4, (1, 1), 6, "block", 14, 8, 14, 8.563584),
-        (5, (2, 2), 3, "block", 10, 12, 9, 7.584),
-        (5, (2, 2), 4, "block", 12, 10, 11, 8.2848),
-        (5, (2, 2), 6, "block", 16, 4, 15, 9.392256),
-        (3, (0, 0), 8, "cell", 9, 8, 9, 3.748370),
-        (4, (1, 1), 8, "block", 16, 16, 16, 9.197768),
-    ],
-)
-def test_all_action_sequences_of_small_grids(side, start, moves, disc, best, count, greedy, uniform):
-    plans = np.array(list(itertools.product(range(5), repeat=moves)), np.int64)
-    world = Grid(len(plans), rows=side, columns=side, start=start, horizon=moves, disc=disc)
-    rows = np.arange(len(plans))
-    world.reset(rows, rows)
-    for actions in plans.T:
-        world.step(rows, actions)
-    values = world.values[:, 0]
-    assert values.max() == best
-    assert (values == best).sum() == count
-    assert values.mean() == pytest.approx(uniform, abs=1e-6)
-    assert greedy_value(Grid(1, rows=side, columns=side, start=start, horizon=moves, disc=disc)) == greedy
-
-
-def greedy_value(world):
-    """Value of always taking the action of largest gain, the lowest of several."""
-    state, node = world.set_function.start(1, capacity=world.horizon + 1), world.start
-    world.set_function.advance(state, torch.tensor([node]))
-    for _ in range(world.horizon):
-        gains = world.set_function.gains(state)[0, world.successors[node], 0]
-        node = int(world.successors[node, int(gains.argmax())])
-        world.set_function.advance(state, torch.tensor([node]))
-    return float(state["value"])
-
-
-@pytest.mark.parametrize(("horizon", "optimum"), [(79, 162), (39, 82)])
-def test_coverage_optimum_is_attained(horizon, optimum):
-    # A move shows at most two new cells of a 2 x 2 block: nothing is above 4 + 2 H, and greedy attains it.
-    world = Grid(1, horizon=horizon)
-    assert greedy_value(world) == optimum == world.start_value[0] + 2 * horizon
-
-
-def test_two_rooms_optimum_is_attained():
-    # 68 cells are all there are; a beam over partial walks finds one that sees them.
-    world = TwoRooms(1)
-    function, moves = world.set_function, torch.from_numpy(world.successors)
-    assert greedy_value(world) == 28
-    state, nodes = function.start(1, capacity=40), torch.tensor([world.start])
-    function.advance(state, nodes)
-    for _ in range(39):
-        state = {name: tensor.repeat_interleave(5, 0) for name, tensor in state.items()}
-        nodes = moves[nodes].reshape(-1)
-        function.advance(state, nodes)
-        # Of walks that end in the same place and saw the same, one is kept.
-        keys = torch.cat([nodes[:, None], state["covered"]], 1).numpy()
-        _, first = np.unique(keys, axis=0, return_index=True)
-        kept = torch.from_numpy(first)
-        kept = kept[state["value"][kept, 0].argsort(descending=True, stable=True)[:300]]
-        state, nodes = {name: tensor[kept] for name, tensor in state.items()}, nodes[kept]
-    assert state["value"].max() == 68 == world.set_function.singletons().shape[0]
-
-
 def test_two_rooms_discs():
     expected = [
         "4442######4442",
@@ -282,10 +212,6 @@ def test_two_rooms_discs():
     sizes = np.full(rooms().shape, "#")
     sizes[rooms()] = world.set_function.singletons()[:, 0].numpy().astype(int).astype(str)
     assert ["".join(row) for row in sizes] == expected
-
-
-def test_bimodal_greedy_value():
-    assert greedy_value(batched_form("coverage/bimodal-v0", 1)) == pytest.approx(47.903, abs=1e-3)
 
 
 # --- instances -----------------------------------------------------------------------------------------------------
@@ -468,6 +394,14 @@ def test_a_graph_may_be_a_mapping_or_edges(given, expected):
         (lambda: Items(1, group_sizes=(200,), caps=(1,)), "200 items"),
         (lambda: Items(1, group_sizes=(2, 2), caps=(1,)), "one cap for each"),
         (lambda: ExperimentDesign(1, rows=2, columns=2, start=(0, 0), noise_variance=0.0), "singular"),
+        (lambda: Car(1, horizon=0), "horizon is 0"),
+        (lambda: Car(1, half_width=0.0), "expected positive numbers"),
+        (lambda: Car(1, half_width=3.0), "sharpest bend has a radius"),
+        (lambda: Car(1, set_function=Modular([1.0])), "expected one for each of 1641 places"),
+        (lambda: Ant(1, horizon=0), "horizon is 0"),
+        (lambda: Ant(1, anchor="left"), "expected corner or centre"),
+        (lambda: Ant(1, observation="pixels"), "expected markov or summary"),
+        (lambda: Ant(1, set_function=Modular([1.0])), "expected one for each of 10000"),
     ],
 )
 def test_bad_arguments_are_refused(make, message):

@@ -8,7 +8,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import envs
-from envs.checks import check_batched_env
 from envs.tabular.machine_replacement import MachineReplacement
 from envs.tabular.river_swim import RiverSwim
 from envs.tabular.windy_walk import LAYOUT, WindyWalk
@@ -48,11 +47,6 @@ def test_successor_lists_and_dense_kernels_have_the_same_values(world):
         assert_allclose(value_iteration(lists)[0], values, atol=1e-9)
         assert (robust_value_iteration(lists, L1(0.1, "nominal"))[0] <= values + 1e-9).all()
         assert policy.shape == (len(dense),)
-
-
-@pytest.mark.parametrize("world", WORLDS)
-def test_promises_of_a_batched_environment(world):
-    check_batched_env(world, steps=300)
 
 
 @pytest.mark.parametrize("world", WORLDS)

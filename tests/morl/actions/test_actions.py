@@ -6,11 +6,11 @@ import torch
 
 from envs.cormab import generators
 from envs.cormab.constraints import Budget, ExactCount
-from envs.cormab.constraints.rows import RowBuilder
 from morl.actions import MIP, ActionProblem, Enumerate, LocalSearch
 from morl.errors import CapabilityError, ConfigurationError
 from morl.nn.action_values import ActionValueNet
 from morl.seeding import torch_stream
+from tests.envs.cormab.tiny import Nothing
 
 CPU = torch.device("cpu")
 J, K, M, N, B = 8, 4, 2, 2, 3  # arms, states, objectives, members, observations
@@ -127,18 +127,6 @@ def test_sets_without_the_null_action_and_long_lists():
 def test_settings_out_of_range_are_refused(maker, arguments):
     with pytest.raises(ConfigurationError, match=maker.__name__):
         maker(**arguments)
-
-
-class Nothing(Budget):
-    """No action at all."""
-
-    def rows(self):
-        builder = RowBuilder(self.size)
-        builder.entries(builder.rows(1.0, 1.0, 1), np.arange(self.size), 2.0)
-        return builder.build()
-
-    def _contains(self, actions):
-        return np.zeros(len(actions), np.bool_)
 
 
 def test_nothing_can_be_decided_over_an_empty_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny import CONSTRAINTS, tiny
+from tiny import CONSTRAINTS, HORIZON_REWARDS, tiny
 
 from envs.cormab import (
     Instance,
@@ -74,20 +74,10 @@ def test_actions_are_feasible(instance, contender):
         np.testing.assert_array_equal(again[:1], decide(states[:1], 0, rng))
 
 
-# Mean reward of 20 steps from 0000, computed once by independent code: optimal, and maximising each step alone.
-REFERENCE = {
-    "budget": (5.959660, 4.392124),
-    "capacity": (8.079180, 4.394580),
-    "scheduling": (5.952974, 4.391587),
-    "path": (5.842927, 2.262088),
-    "sigmoid": (1.443699, 0.697483),
-}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_on_the_reference_problem(kind):
     instance = tiny(kind)
-    best, myopic = REFERENCE[kind]
+    best, myopic = HORIZON_REWARDS[kind]
     assert exact_mean(instance, JointOptimum()) == pytest.approx(best, abs=1e-5)
     # Several actions may have the best next step, and then lead to different places.
     assert exact_mean(instance, Myopic()) == pytest.approx(myopic, abs=2e-3)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from morl.experiments.evaluation import Evaluation
+from morl.evaluation import Evaluation
 from morl.experiments.result import RunResult
+from morl.experiments.run_directory import RunDirectory
 from morl.experiments.runner import run
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
@@ -25,3 +26,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, Path]
         evaluation=Evaluation(episodes=2, max_episode_steps=100),
     )
     return result, path
+
+
+@pytest.fixture
+def undecorated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than most of what is tested; it has its own tests."""
+    monkeypatch.setattr(RunDirectory, "write_plots", lambda self, result: [])

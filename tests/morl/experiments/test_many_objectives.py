@@ -11,8 +11,8 @@ import pytest
 
 from morl import Evaluation
 from morl.archives import BoundedArchive
-from morl.experiments.measures import Measures
 from morl.experiments.plots import Labels, weights_figure
+from morl.experiments.run_indicators import RunIndicators
 from morl.experiments.run_plots import save_figure
 from morl.indicators import hypervolume
 from morl.problem import make_problem
@@ -52,7 +52,7 @@ def test_a_population_of_32_objectives_leaves_everything(tmp_path):
 
 
 def test_estimates_are_marked_and_told_once(caplog):
-    measures = Measures(make_problem(Many), gamma=1.0, reference_point=(0.0,) * 32)
+    measures = RunIndicators(make_problem(Many), gamma=1.0, reference_point=(0.0,) * 32)
     values = 0.5 + spherical(80, 32)
     with caplog.at_level(logging.WARNING):
         rows = [measures(values, values[:3]) for _ in range(2)]

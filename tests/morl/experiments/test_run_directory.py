@@ -11,8 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from morl.errors import CheckpointError, ConfigurationError, ShapeError
-from morl.experiments.evaluation import Evaluation
-from morl.experiments.result import Certificate, Preference, Report, Run
+from morl.evaluation import Certificate, Evaluation, Report
+from morl.experiments.result import Preference, Run
 from morl.experiments.run_directory import RunDirectory
 from morl.experiments.tables import read_table
 from morl.scalarizations import Chebyshev

@@ -20,12 +20,13 @@ import torch
 from matplotlib.figure import Figure
 
 from morl.errors import CheckpointError, ConfigurationError, MorlError
+from morl.evaluation import Evaluation
 from morl.experiments import files, session
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
-from morl.experiments.config import RunConfig
-from morl.experiments.evaluation import Evaluation
 from morl.experiments.files import in_use
+from morl.experiments.progress import Silent
 from morl.experiments.result import Run
+from morl.experiments.run_config import RunConfig
 from morl.experiments.run_directory import RunDirectory
 from morl.experiments.runner import resume, run, run_config
 from morl.problem import make_problem
@@ -47,12 +48,7 @@ CONFIG = RunConfig(
     seed=4,
     evaluation=Evaluation(episodes=2, period=100, max_episode_steps=40),
 )
-
-
-@pytest.fixture(autouse=True)
-def _undecorated(monkeypatch):
-    """Drawing takes longer than everything tested here; it has its own tests."""
-    monkeypatch.setattr(RunDirectory, "write_plots", lambda self, result: [])
+pytestmark = pytest.mark.usefixtures("undecorated")
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +67,11 @@ def path(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "run")
 
 
-class Watcher:
+class Watcher(Silent):
     """Calls a function at every update."""
 
     def __init__(self, act):
-        self.act = act
-
-    def start(self, description):
-        pass
-
-    def update(self, env_steps, metrics):
-        self.act()
-
-    def stop(self):
-        pass
+        self.update = lambda env_steps, metrics: act()
 
 
 def same(path, whole):
@@ -358,8 +345,8 @@ def test_a_run_with_a_plug_in_is_read_back_in_a_fresh_process(tmp_path, monkeypa
     result = run(solver, DST, env_steps=200, evaluation=evaluation, out=tmp_path / "run")
     assert "lent_scalarization" in result.config
     code = (
-        "import sys; from morl.experiments.result import Run; from morl.experiments.reevaluation import reevaluate_run\n"
-        "from pathlib import Path; path = Path(sys.argv[1]); reevaluate_run(path, episodes=1)\n"
+        "import sys; from morl import Run; from morl.experiments.fresh_evaluation import evaluate_run_afresh\n"
+        "from pathlib import Path; path = Path(sys.argv[1]); evaluate_run_afresh(path, episodes=1)\n"
         "print(type(Run.load(path).preference.scalarization).__name__, Run.resume(path).metrics[-1]['env_steps'])"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -464,7 +451,7 @@ def test_what_was_cut_is_counted_across_a_resume(path):
 
 
 def test_a_long_evaluation_is_said_while_it_goes_on(monkeypatch, caplog):
-    monkeypatch.setattr("morl.experiments.evaluation._PATIENCE", 0.0)
+    monkeypatch.setattr("morl.evaluation.evaluator._PATIENCE", 0.0)
     evaluation = replace(CONFIG.evaluation, max_episode_steps=250, episodes=1)
     with caplog.at_level(logging.WARNING):
         run(MOQLearning(), Endless, env_steps=10, evaluation=evaluation, weights=[0.5, 0.5])

@@ -24,14 +24,13 @@ from morl.errors import (
     ShapeError,
     TrainingDiverged,
 )
+from morl.evaluation import Evaluation
 from morl.experiments import session
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
-from morl.experiments.config import RunConfig, TaskConfig
-from morl.experiments.evaluation import Evaluation
+from morl.experiments.fresh_evaluation import evaluate_run_afresh
 from morl.experiments.progress import Interrupted
-from morl.experiments.reevaluation import reevaluate_run
 from morl.experiments.result import Run
-from morl.experiments.run_directory import RunDirectory
+from morl.experiments.run_config import RunConfig, TaskConfig
 from morl.experiments.runner import resume, run, run_config
 from morl.experiments.session import Session
 from morl.scalarizations import Chebyshev
@@ -63,12 +62,7 @@ SOLVERS = {
         solver=SAC, num_members=2, exchange_period=150, schedule="turn_by_turn", cooperation=(HardTransfer(), SharedReplay())
     ),
 }
-
-
-@pytest.fixture(autouse=True)
-def _undecorated(monkeypatch):
-    """Drawing takes longer than everything tested here; it has its own tests."""
-    monkeypatch.setattr(RunDirectory, "write_plots", lambda self, result: [])
+pytestmark = pytest.mark.usefixtures("undecorated")
 
 
 @pytest.fixture(autouse=True)
@@ -260,7 +254,7 @@ def test_kill_9_then_resume(tmp_path, moment):
 def test_a_finished_run_can_be_extended(tmp_path):
     run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
     first = (tmp_path / "run" / "metrics.csv").read_text()
-    reevaluate_run(tmp_path / "run", episodes=2)
+    evaluate_run_afresh(tmp_path / "run", episodes=2)
     assert (tmp_path / "run" / "evaluation.csv").exists()
     result = resume(tmp_path / "run", env_steps=900)
     assert not (tmp_path / "run" / "evaluation.csv").exists(), "it judged policies that are replaced now"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from morl.errors import ConfigurationError
@@ -125,6 +125,7 @@ plain = st.recursive(
 
 
 @given(plain)
+@example({"\x85": "a\u2028b"})
 def test_what_is_written_is_read_back(value):
     assert repr(parse(dump({"x": value}), "x")) == repr({"x": value})
 

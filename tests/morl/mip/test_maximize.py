@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from envs.cormab import generators
 from envs.cormab.constraints import Budget, ExactCount, Linear
-from envs.cormab.constraints.rows import RowBuilder
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.mip import Maximizer, ReLUNetwork, maximize_q, pieces, pyomo_model
 from morl.mip.bounds import CLOSED_FORM, Region, tighten
@@ -21,6 +20,7 @@ from morl.mip.folded import FoldedNetwork, Layer
 from morl.mip.polytope import ActionPolytope
 from morl.mip.session import Session
 from morl.scalarizations import AugmentedChebyshev, Chebyshev, SmoothChebyshev
+from tests.envs.cormab.tiny import Nothing
 
 FORMULATIONS, BOUNDS = ("big_m", "partition"), ("interval", "polytope", "crown", "lp", "cutoff")
 OBJECTIVES = ("scalar", "weighted", "chebyshev", "worst_of_3")
@@ -364,18 +364,6 @@ def test_the_pyomo_form_is_the_same_program():
 # --- honest answers ------------------------------------------------------------------------------------------------------
 
 
-class Nothing(Budget):
-    """No action at all."""
-
-    def rows(self):
-        builder = RowBuilder(self.size)
-        builder.entries(builder.rows(1.0, 1.0, 1), np.arange(self.size), 2.0)
-        return builder.build()
-
-    def _contains(self, actions):
-        return np.zeros(len(actions), np.bool_)
-
-
 def test_an_empty_set_is_called_infeasible():
     result = maximize_q(network(4, 1, 0), np.zeros(OBSERVATION), Nothing(4, 2))
     assert (result.status, result.action, result.value) == ("infeasible", None, -np.inf)
@@ -429,35 +417,30 @@ def test_networks_that_cannot_be_held_are_refused(change, error, message):
         maximize_q(net, np.zeros(OBSERVATION), Budget(4, 2))
 
 
-def test_wrong_shapes_names_and_numbers_are_refused():
-    net, feasible = network(4, 2, 0), Budget(4, 2)
-    zeros = np.zeros(OBSERVATION)
-    with pytest.raises(ShapeError, match="inputs"):
-        maximize_q(net, np.zeros(5), feasible)
-    with pytest.raises(ShapeError, match="one encoded observation"):
-        maximize_q(net, np.zeros((2, OBSERVATION)), feasible)
-    with pytest.raises(ShapeError, match="weights"):
-        maximize_q(net, zeros, feasible, weights=[1.0])
-    with pytest.raises(ShapeError, match="differ"):
-        maximize_q([net, network(4, 1, 1)], zeros, feasible)
-    with pytest.raises(ConfigurationError, match="empty"):
-        maximize_q([], zeros, feasible)
-    with pytest.raises(ConfigurationError, match="NaN"):
-        maximize_q(net, np.full(OBSERVATION, np.nan), feasible)
-    with pytest.raises(ConfigurationError, match="nonnegative"):
-        maximize_q(net, zeros, feasible, weights=[-1.0, 2.0])
-    with pytest.raises(ConfigurationError, match="ideal_point"):
-        maximize_q(net, zeros, feasible, scalarization=Chebyshev())
-    with pytest.raises(CapabilityError, match="Chebyshev"):
-        maximize_q(net, zeros, feasible, scalarization=SmoothChebyshev(), ideal_point=[1.0, 1.0])
-    with pytest.raises(ConfigurationError, match="partition"):
-        maximize_q(net, zeros, feasible, formulation="hull")
-    with pytest.raises(ConfigurationError, match="time_limit"):
-        maximize_q(net, zeros, feasible, time_limit=-1.0)
-    with pytest.raises(ConfigurationError, match=r"envs\.cormab\.constraints"):
-        maximize_q(net, zeros, "budget")
-    with pytest.raises(ConfigurationError, match="Sequential"):
-        maximize_q(torch.nn.Linear(7, 1), zeros, feasible)
+NET, FOUR, ZEROS = network(4, 2, 0), Budget(4, 2), np.zeros(OBSERVATION)
+
+
+@pytest.mark.parametrize(
+    ("nets", "observation", "feasible", "arguments", "error", "message"),
+    [
+        (NET, np.zeros(5), FOUR, {}, ShapeError, "inputs"),
+        (NET, np.zeros((2, OBSERVATION)), FOUR, {}, ShapeError, "one encoded observation"),
+        (NET, ZEROS, FOUR, {"weights": [1.0]}, ShapeError, "weights"),
+        ([NET, network(4, 1, 1)], ZEROS, FOUR, {}, ShapeError, "differ"),
+        ([], ZEROS, FOUR, {}, ConfigurationError, "empty"),
+        (NET, np.full(OBSERVATION, np.nan), FOUR, {}, ConfigurationError, "NaN"),
+        (NET, ZEROS, FOUR, {"weights": [-1.0, 2.0]}, ConfigurationError, "nonnegative"),
+        (NET, ZEROS, FOUR, {"scalarization": Chebyshev()}, ConfigurationError, "ideal_point"),
+        (NET, ZEROS, FOUR, {"scalarization": SmoothChebyshev(), "ideal_point": [1.0, 1.0]}, CapabilityError, "Chebyshev"),
+        (NET, ZEROS, FOUR, {"formulation": "hull"}, ConfigurationError, "partition"),
+        (NET, ZEROS, FOUR, {"time_limit": -1.0}, ConfigurationError, "time_limit"),
+        (NET, ZEROS, "budget", {}, ConfigurationError, r"envs\.cormab\.constraints"),
+        (torch.nn.Linear(7, 1), ZEROS, FOUR, {}, ConfigurationError, "Sequential"),
+    ],
+)
+def test_wrong_shapes_names_and_numbers_are_refused(nets, observation, feasible, arguments, error, message):
+    with pytest.raises(error, match=message):
+        maximize_q(nets, observation, feasible, **arguments)
 
 
 def test_a_users_rows_with_a_lower_side_work():

@@ -15,7 +15,8 @@ from torch import Tensor
 from morl.nn.captured import MAX_RECORDINGS, Captured
 from morl.nn.stacked import Parameters
 from morl.problem import make_problem
-from morl.solvers.mosac import MOSAC, AutogradEngine, CapturedEngine, MOSACLearner
+from morl.solvers.mosac import MOSAC, MOSACLearner
+from morl.solvers.mosac_engines import AutogradEngine, CapturedEngine
 from morl.task import Task, Utility
 
 pytestmark = pytest.mark.gpu

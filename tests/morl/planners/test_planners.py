@@ -19,12 +19,10 @@ from envs.coverage.grids import GridMap
 from envs.coverage.set_functions import (
     ConcaveOverModular,
     Coverage,
-    DOptimal,
     FacilityLocation,
     GroupCap,
     LogDet,
     Modular,
-    SetFunction,
     Stack,
     Truncate,
     ValueOracle,
@@ -47,6 +45,7 @@ from morl.planners import (
     upper_bounds,
 )
 from morl.registry import component, names
+from tests.envs.coverage.test_set_functions import Changing
 
 
 def world_of(successors, function, *, horizon, start=0, slip=0.0):
@@ -198,22 +197,32 @@ def remembering_value(world):
 
 
 @pytest.mark.parametrize(
-    ("side", "start", "moves", "disc", "best", "greedy"),
+    ("side", "start", "moves", "disc", "best", "count", "greedy", "uniform"),
     [
-        (3, (0, 0), 4, "cell", 5, 5),
-        (3, (0, 0), 8, "cell", 9, 9),
-        (3, (1, 1), 6, "cell", 7, 7),
-        (4, (0, 0), 4, "block", 12, 12),
-        (4, (0, 0), 6, "block", 16, 16),
-        (4, (1, 1), 6, "block", 14, 14),
-        (4, (1, 1), 8, "block", 16, 16),
-        (5, (2, 2), 3, "block", 10, 9),
-        (5, (2, 2), 4, "block", 12, 11),
-        (5, (2, 2), 6, "block", 16, 15),
+        (3, (0, 0), 4, "cell", 5, 14, 5, 2.5424),
+        (3, (1, 1), 6, "cell", 7, 8, 7, 3.541056),
+        (4, (0, 0), 4, "block", 12, 8, 12, 7.0368),
+        (4, (0, 0), 6, "block", 16, 2, 16, 8.199552),
+        (4, (1, 1), 6, "block", 14, 8, 14, 8.563584),
+        (5, (2, 2), 3, "block", 10, 12, 9, 7.584),
+        (5, (2, 2), 4, "block", 12, 10, 11, 8.2848),
+        (5, (2, 2), 6, "block", 16, 4, 15, 9.392256),
+        (3, (0, 0), 8, "cell", 9, 8, 9, 3.748370),
+        (4, (1, 1), 8, "block", 16, 16, 16, 9.197768),
     ],
 )
-def test_small_grids(side, start, moves, disc, best, greedy):
-    world = Grid(1, rows=side, columns=side, start=start, horizon=moves, disc=disc)
+def test_small_grids(side, start, moves, disc, best, count, greedy, uniform):
+    arguments = {"rows": side, "columns": side, "start": start, "horizon": moves, "disc": disc}
+    plans = np.array(list(itertools.product(range(5), repeat=moves)), np.int64)
+    world, rows = Grid(len(plans), **arguments), np.arange(len(plans))
+    world.reset(rows, rows)
+    for actions in plans.T:
+        world.step(rows, actions)
+    values = world.values[:, 0]
+    assert values.max() == best
+    assert (values == best).sum() == count
+    assert values.mean() == pytest.approx(uniform, abs=1e-6)
+    world = Grid(1, **arguments)
     assert Exhaustive().plan(world).value == best
     assert Greedy().plan(world).value == greedy
     plan = MixedInteger(width=1).plan(world)
@@ -222,8 +231,9 @@ def test_small_grids(side, start, moves, disc, best, greedy):
 
 @pytest.mark.parametrize(("horizon", "optimum"), [(79, 162), (39, 82)])
 def test_coverage_optimum(horizon, optimum):
+    # A move shows at most two new cells of a 2 x 2 block: nothing is above 4 + 2 H, and greedy attains it.
     world = Grid(1, horizon=horizon)
-    assert Greedy().plan(world).value == optimum == upper_bounds(world)["best"]
+    assert Greedy().plan(world).value == optimum == upper_bounds(world)["best"] == world.start_value[0] + 2 * horizon
 
 
 def test_two_rooms_optimum():
@@ -400,9 +410,12 @@ def test_functions_of_python_are_planned_with():
         (lambda: lazy_greedy("cells", 1), "the set function is a str"),
         (lambda: curvature(Modular([1.0, 2.0]), [0.5]), r"elements\[0\] is 0.5"),
         (lambda: curvature(len), "ValueOracle"),
+        (lambda: BeamSearch(width=0), "width must be at least 1, found 0"),
+        (lambda: BeamSearch(lookahead=-1), "lookahead must not be negative"),
+        (lambda: MixedInteger(time_limit=0.0), "time_limit must be positive"),
     ],
 )
-def test_what_is_no_element_and_no_function_is_named(call, message):
+def test_what_is_no_element_no_function_and_no_setting_is_named(call, message):
     with pytest.raises((ShapeError, ConfigurationError, ValueError), match=message):
         call()
 
@@ -436,6 +449,7 @@ def test_modular_oracle_keeps_its_guarantee():
     assert optimum.value == 75
     assert modular.value == 69
     alone = world.set_function.singletons()[:, 0].numpy()
+    assert alone[optimum.nodes].sum() == 107
     assert alone[modular.nodes].sum() == 114
     share = guarantee(world)
     assert share >= 1 - 19 / 23
@@ -443,25 +457,10 @@ def test_modular_oracle_keeps_its_guarantee():
     assert guarantee(Grid(1, rows=3, columns=3, start=(0, 0), horizon=4)) == 0.0
 
 
-class Growing(SetFunction):
-    """The n-th visit is worth n."""
-
-    def __init__(self, slope):
-        super().__init__(3)
-        self._slope = slope
-
-    def _start(self, batch, capacity):
-        return {"size": torch.zeros(batch, dtype=torch.float64)}
-
-    def _advance(self, state, elements, rows):
-        rows = torch.arange(state["size"].shape[0]) if rows is None else rows
-        state["size"][rows] += 1
-        return self._slope * state["size"][rows][:, None]
-
-
 @pytest.mark.parametrize(("slope", "law"), [(1.0, "diminishing returns"), (-1.0, "monotone")])
 def test_guarantees_are_refused_where_there_are_none(slope, law):
-    world = world_of([[1, 2], [2, 0], [0, 1]], Growing(slope), horizon=3)
+    growing = Changing(lambda elements, size: slope * (size + 1))
+    world = world_of([[1, 2], [2, 0], [0, 1]], growing, horizon=3)
     for claim in (upper_bounds, guarantee, lambda env: lazy_greedy(env.set_function, 2)):
         with pytest.raises(SetFunctionLawError, match=rf"{law} fails on \["):
             claim(world)
@@ -480,12 +479,6 @@ def test_what_cannot_be_planned_is_refused():
     design = batched_form("coverage/experiment-design-v0", 1, rows=3, columns=3, start=(0, 0), horizon=2)
     with pytest.raises(CapabilityError, match="LogDet has no linear form"):
         MixedInteger().plan(design)
-    with pytest.raises(ConfigurationError, match="width must be at least 1, found 0"):
-        BeamSearch(width=0)
-    with pytest.raises(ConfigurationError, match="lookahead must not be negative"):
-        BeamSearch(lookahead=-1)
-    with pytest.raises(ConfigurationError, match="time_limit must be positive"):
-        MixedInteger(time_limit=0.0)
 
 
 def test_an_exact_method_that_stops_early_says_so():
@@ -501,14 +494,3 @@ def test_registered_planners_are_planners(name):
     plan = planner.plan(Grid(1, rows=3, columns=3, start=(0, 0), horizon=3))
     assert plan.planner == plan.row()["planner"] == name
     assert Walks.of(gymnasium.make("coverage/grid-v0")).horizon == 79
-
-
-def test_linear_design_in_a_walk_equals_its_kernel_form():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(6, 2))
-    moves = rng.integers(6, size=(6, 3))
-    values = [
-        Exhaustive().plan(world_of(moves, function, horizon=4)).value
-        for function in (DOptimal(x, ridge=0.5), LogDet(x @ x.T, noise_variance=0.5))
-    ]
-    assert values[0] == pytest.approx(values[1])

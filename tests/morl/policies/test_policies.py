@@ -22,7 +22,7 @@ every_solver = pytest.mark.parametrize("case", LEAVES.values(), ids=LEAVES)
 
 def policies_of(case: Case) -> list[Any]:
     learner = case.make()
-    learner.learn(12 * learner.round_steps)
+    learner.learn(12 * learner.next_round())
     policies: list[Any] = learner.policies()
     return policies
 
@@ -49,7 +49,7 @@ def test_contract(case: Case) -> None:
 def test_archived_policies_are_functionally_equal_and_small(case: Case) -> None:
     """Same actions on 100 observations, same sampled actions, at most twice the actor's memory (no buffers, no optimisers)."""
     learner = case.make()
-    learner.learn(12 * learner.round_steps)
+    learner.learn(12 * learner.next_round())
     archive = ParetoArchive()
     sources = learner.policies()
     for i, policy in enumerate(sources):
@@ -65,7 +65,7 @@ def test_archived_policies_are_functionally_equal_and_small(case: Case) -> None:
     sampled = [
         policy.act(observations, memory, deterministic=False, generator=torch.Generator().manual_seed(3)) for policy in sources
     ]
-    learner.learn(12 * learner.round_steps)  # the archived copies must not follow
+    learner.learn(12 * learner.next_round())  # the archived copies must not follow
     for i, entry in enumerate(archive.entries):
         kept = entry.policy
         assert torch.equal(kept.act(observations, memory), expected[i])

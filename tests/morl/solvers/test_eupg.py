@@ -13,7 +13,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.errors import CapabilityError, ConfigurationError
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.evaluation import Evaluation, Evaluator
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev, WeightedSum
 from morl.solvers.eupg import EUPG
@@ -44,7 +44,7 @@ def test_one_gradient_step_is_what_the_formulas_say() -> None:
     learner.gradient_step = spy
     actor = [p.clone() for p in learner.actor]
     while not batches:
-        learner.learn(learner.round_steps)
+        learner.learn(learner.next_round())
     (batch,) = batches
     mask, inputs = batch["mask"], batch["input"]
     assert mask.shape[:2] == (3, 4)
@@ -85,8 +85,8 @@ def test_a_batch_is_whole_episodes_of_one_policy() -> None:
     actor = learner.actor[0].clone()
     for _ in range(60):
         waiting = int(learner.waiting.sum())
-        assert learner.round_steps == len(learner.waiting) - waiting
-        learner.learn(learner.round_steps)
+        assert learner.next_round() == len(learner.waiting) - waiting
+        learner.learn(learner.next_round())
         if not torch.equal(actor, learner.actor[0]):
             actor = learner.actor[0].clone()
             steps.append(int(learner.adam.steps[0]))
@@ -102,7 +102,7 @@ def test_members_that_waited_for_somebody_who_left_learn_before_they_go_on() -> 
     learner = made(replace(SMALL, rows_per_member=1))
     seen = 0
     for _ in range(100):
-        learner.learn(learner.round_steps)
+        learner.learn(learner.next_round())
         waiting = learner.waiting.copy()
         if waiting[0] and not waiting.all():
             seen += 1

@@ -12,6 +12,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.critics import values_of
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.policies.base import load_policy
 from morl.problem import Problem, make_problem
@@ -66,7 +67,7 @@ def member_parts(learner: MODQNLearner, member: int) -> list[Tensor]:
 
 def test_learning_in_two_calls_is_learning_in_one(problem: Problem, solver: MODQN) -> None:
     parts, whole = made(problem, solver=solver), made(problem, solver=solver)
-    unit = parts.round_steps
+    unit = parts.next_round()
     assert parts.learn(7 * unit) == {"training": 7 * unit}
     parts.learn(10 * unit)
     whole.learn(17 * unit)
@@ -76,20 +77,20 @@ def test_learning_in_two_calls_is_learning_in_one(problem: Problem, solver: MODQ
 
 def test_a_restored_learner_goes_on_exactly(problem: Problem, solver: MODQN) -> None:
     learner = made(problem, solver=solver)
-    learner.learn(9 * learner.round_steps)
+    learner.learn(9 * learner.next_round())
     saved = copied(learner.state())
     restored = made(problem, 1, solver=solver, seed=1)
     restored.seed = learner.seed
     restored.load_state(saved)
     for each in (learner, restored):
-        each.learn(8 * learner.round_steps)
+        each.learn(8 * learner.next_round())
     assert_same(learner.state(), restored.state())
 
 
 def test_the_seed_decides(problem: Problem) -> None:
     a, b, c = made(problem), made(problem), made(problem, seed=1)
     for learner in (a, b, c):
-        learner.learn(8 * learner.round_steps)
+        learner.learn(8 * learner.next_round())
     assert_same(a.state(), b.state())
     assert not torch.equal(a.online[0], c.online[0])
 
@@ -97,7 +98,7 @@ def test_the_seed_decides(problem: Problem) -> None:
 @pytest.mark.parametrize("members", [[1], [0, 2]])
 def test_members_that_do_not_take_part_stay_bitwise(problem: Problem, solver: MODQN, members: list[int]) -> None:
     learner = made(problem, solver=solver)
-    learner.learn(8 * learner.round_steps)
+    learner.learn(8 * learner.next_round())
     before = {i: member_parts(learner, i) for i in range(3)}
     learner.learn(20, members=members)
     for i, parts in before.items():
@@ -107,7 +108,7 @@ def test_members_that_do_not_take_part_stay_bitwise(problem: Problem, solver: MO
 
 def test_owed_updates_are_made(problem: Problem) -> None:
     learner = made(problem, solver=replace(SMALL, updates_per_step=0.5))
-    learner.learn(12 * learner.round_steps)
+    learner.learn(12 * learner.next_round())
     # 24 steps each, of which the first 4 are owed nothing.
     assert learner.updates.tolist() == [10, 10, 10]
     learner.extra_updates(3, [1])
@@ -151,7 +152,7 @@ def test_one_gradient_step_is_what_the_formulas_say(problem: Problem) -> None:
 
 def test_the_target_network_follows_at_its_period(problem: Problem) -> None:
     learner = made(problem, solver=replace(SMALL, tau=1.0, target_period=4))
-    learner.learn(3 * learner.round_steps)
+    learner.learn(3 * learner.next_round())
     start = learner.target[0].clone()
     seen = []
     for _ in range(4):
@@ -179,9 +180,9 @@ def test_exploration_decays_with_a_members_own_steps(problem: Problem) -> None:
 
 def test_values_are_those_that_policies_are_greedy_for(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(15 * learner.round_steps)
+    learner.learn(15 * learner.next_round())
     observations = torch.tensor([[0, 0], [1, 0], [2, 1], [5, 5]])
-    q = torch.stack([learner.values(observations, torch.full((4,), a)) for a in range(4)], 2)
+    q = torch.stack([values_of(learner, observations, torch.full((4,), a)) for a in range(4)], 2)
     assert q.shape == (3, 4, 4, 2)
     greedy = (q * weights_of(3)[:, None, None]).sum(-1).argmax(-1)
     for i, policy in enumerate(learner.policies()):
@@ -190,7 +191,7 @@ def test_values_are_those_that_policies_are_greedy_for(problem: Problem) -> None
 
 def test_policies_act_on_what_environments_return(problem: Problem, tmp_path: Any) -> None:
     learner = made(problem)
-    learner.learn(15 * learner.round_steps)
+    learner.learn(15 * learner.next_round())
     policy = learner.policies()[1]
     batch = np.array([[0, 0], [1, 0], [2, 1]], dtype=np.int32)
     chosen = policy.act(batch)
@@ -198,13 +199,13 @@ def test_policies_act_on_what_environments_return(problem: Problem, tmp_path: An
     assert all(problem.spec.action_space.contains(np.int64(policy.act(o))) for o in batch)
     assert np.array_equal(load_policy(policy.save(tmp_path)).act(batch), chosen)
     before = {name: value.clone() for name, value in policy.tensors().items()}
-    learner.learn(15 * learner.round_steps)
+    learner.learn(15 * learner.next_round())
     assert_same(before, policy.tensors())
 
 
 def test_new_weights_touch_nothing_else(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(9 * learner.round_steps)
+    learner.learn(9 * learner.next_round())
     before = copied(learner.state())
     learner.set_task(Task(utility=Utility(weights=torch.tensor([[0.3, 0.7]]))), members=[1])
     after = learner.state()
@@ -216,7 +217,7 @@ def test_new_weights_touch_nothing_else(problem: Problem) -> None:
 
 def test_reindexed_members_are_copies(problem: Problem, solver: MODQN) -> None:
     learner = made(problem, solver=solver)
-    learner.learn(9 * learner.round_steps)
+    learner.learn(9 * learner.next_round())
     old = [member_parts(learner, i) for i in range(3)]
     uids = list(learner.uids)
     learner.reindex([2, 0, 2, 1], [False, False, True, True])
@@ -227,13 +228,13 @@ def test_reindexed_members_are_copies(problem: Problem, solver: MODQN) -> None:
             assert torch.equal(a, b)
     assert torch.equal(learner.online[0][2], old[2][0])
     assert learner.adam.steps[2:].tolist() == [0, 0]
-    learner.learn(10 * learner.round_steps)
+    learner.learn(10 * learner.next_round())
     assert all(np.isfinite(list(learner.statistics().values())))
 
 
 def test_transfer_copies_both_networks(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(9 * learner.round_steps)
+    learner.learn(9 * learner.next_round())
     learner.transfer(0, 1)
     for p in (*learner.online, *learner.target):
         assert torch.equal(p[1], p[0])
@@ -282,7 +283,7 @@ class Images(OneStep):
 
 def test_actions_that_do_not_start_at_zero() -> None:
     learner = made(make_problem(OneStep), 2, solver=replace(SMALL, learning_rate=0.01))
-    learner.learn(200 * learner.round_steps)
+    learner.learn(200 * learner.next_round())
     assert [policy.act(np.zeros(2, np.float32)) for policy in learner.policies()] == [-1, 1]
 
 

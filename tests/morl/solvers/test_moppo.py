@@ -64,7 +64,7 @@ def member_parts(learner: MOPPOLearner, member: int) -> list[Tensor]:
 @pytest.mark.parametrize(("first", "second"), [(1, 1), (4, 3), (6, 9)])
 def test_learning_in_two_calls_is_learning_in_one(problem: Problem, first: int, second: int) -> None:
     parts, whole = made(problem), made(problem)
-    unit = parts.round_steps
+    unit = parts.next_round()
     assert parts.learn(first * unit) == {"training": first * unit}
     parts.learn(second * unit)
     whole.learn((first + second) * unit)
@@ -74,27 +74,27 @@ def test_learning_in_two_calls_is_learning_in_one(problem: Problem, first: int, 
 @pytest.mark.parametrize("rounds", [4, 6, 8])
 def test_a_restored_learner_goes_on_exactly(problem: Problem, rounds: int) -> None:
     learner = made(problem)
-    learner.learn(rounds * learner.round_steps)
+    learner.learn(rounds * learner.next_round())
     saved = copied(learner.state())
     restored = made(problem, 1, seed=1)
     restored.seed = learner.seed
     restored.load_state(saved)
     for each in (learner, restored):
-        each.learn(7 * learner.round_steps)
+        each.learn(7 * learner.next_round())
     assert_same(learner.state(), restored.state())
 
 
 def test_the_seed_decides(problem: Problem) -> None:
     a, b, c = made(problem), made(problem), made(problem, seed=1)
     for learner in (a, b, c):
-        learner.learn(8 * learner.round_steps)
+        learner.learn(8 * learner.next_round())
     assert_same(a.state(), b.state())
     assert not torch.equal(a.actor[0], c.actor[0])
 
 
 def test_members_that_do_not_take_part_stay_bitwise(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(2 * learner.round_steps)
+    learner.learn(2 * learner.next_round())
     others = {i: member_parts(learner, i) for i in (0, 2)}
     before = learner.actor[0][1].clone()
     learner.learn(20, members=[1])
@@ -131,12 +131,12 @@ def test_one_gradient_step_is_what_the_formulas_say(problem: Problem, monkeypatc
         normalise_observations=False, normalise_values=False,
     )  # fmt: skip
     learner = made(problem, 2, solver=solver)
-    learner.learn(11 * learner.round_steps)
+    learner.learn(11 * learner.next_round())
     actor, critic = ([p.clone() for p in group] for group in (learner.actor, learner.critic))
     seen: dict[str, Tensor] = {}
     names = ("observation", "next_observation", "action", "reward", "terminated", "ended")
     monkeypatch.setattr(learner.rollout, "clear", lambda rows: seen.update({k: learner.rollout[k].clone() for k in names}))
-    learner.learn(learner.round_steps)
+    learner.learn(learner.next_round())
     assert seen["ended"].any()
     assert seen["terminated"].any() == learner.is_discrete
     for i in range(2):
@@ -181,7 +181,7 @@ def test_rescaling_the_value_outputs_keeps_what_the_critic_predicts(problem: Pro
 
 def test_new_weights_touch_nothing_else(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(7 * learner.round_steps)
+    learner.learn(7 * learner.next_round())
     before = copied(learner.state())
     learner.set_task(Task(utility=Utility(weights=torch.tensor([[0.3, 0.7]]))), members=[1])
     after = learner.state()
@@ -192,7 +192,7 @@ def test_new_weights_touch_nothing_else(problem: Problem) -> None:
 
 def test_reindexed_members_are_copies(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(8 * learner.round_steps)
+    learner.learn(8 * learner.next_round())
     old = [member_parts(learner, i) for i in range(3)]
     uids = list(learner.uids)
     learner.reindex([2, 0, 2, 1], [False, False, True, True])
@@ -204,13 +204,13 @@ def test_reindexed_members_are_copies(problem: Problem) -> None:
     assert torch.equal(learner.actor[0][2], old[2][0])
     assert learner.actor_adam.steps[2:].tolist() == [0, 0]
     assert learner.rollout.lengths.tolist() == [2, 2, 2, 2, 0, 0, 0, 0]
-    learner.learn(20 * learner.round_steps)
+    learner.learn(20 * learner.next_round())
     assert all(np.isfinite(list(learner.statistics().values())))
 
 
 def test_transfer_copies_what_acts(problem: Problem) -> None:
     learner = made(problem)
-    learner.learn(6 * learner.round_steps)
+    learner.learn(6 * learner.next_round())
     critic = learner.critic[0][1].clone()
     learner.transfer(0, 1)
     assert torch.equal(learner.actor[0][1], learner.actor[0][0])
@@ -222,7 +222,7 @@ def test_transfer_copies_what_acts(problem: Problem) -> None:
 
 def test_policies_act_on_what_environments_return(problem: Problem, tmp_path: Any) -> None:
     learner = made(problem)
-    learner.learn(6 * learner.round_steps)
+    learner.learn(6 * learner.next_round())
     policy = learner.policies()[1]
     space, actions = problem.spec.observation_space, problem.spec.action_space
     space.seed(0)
@@ -236,7 +236,7 @@ def test_policies_act_on_what_environments_return(problem: Problem, tmp_path: An
     assert np.array_equal(sampled[0], sampled[1])
     assert not np.array_equal(sampled[0], sampled[2])
     assert np.array_equal(load_policy(policy.save(tmp_path)).act(batch), chosen)
-    learner.learn(6 * learner.round_steps)
+    learner.learn(6 * learner.next_round())
     assert np.array_equal(policy.act(batch), chosen), "a snapshot must not follow training"
 
 
@@ -275,7 +275,7 @@ class Unbounded(gym.Env[Any, Any]):
 
 def test_unbounded_boxes_work() -> None:
     learner = made(make_problem(Unbounded))
-    learner.learn(6 * learner.round_steps)
+    learner.learn(6 * learner.next_round())
     assert learner.policies()[0].act(np.zeros(1, np.float32)).shape == (1, 2)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from morl.critics import values_of
 from morl.errors import CapabilityError, ConfigurationError
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev
@@ -75,7 +76,7 @@ def test_values_are_entries_and_policies_are_greedy() -> None:
     learner = made()
     learner.learn(400)
     states, actions = torch.arange(6), torch.tensor([0, 1, 0, 1, 0, 1])
-    assert torch.equal(learner.values(states, actions), learner.q[:, states, actions])
+    assert torch.equal(values_of(learner, states, actions), learner.q[:, states, actions])
     for i, policy in enumerate(learner.policies()):
         assert policy.act(states).tolist() == (learner.q[i] @ WEIGHTS[i]).argmax(-1).tolist()
 

@@ -96,7 +96,7 @@ def test_the_archive_of_the_configuration_stays_empty() -> None:
     learner = made(archive=archive, num_members=4, exchange_period=100)
     learner.learn(400)
     assert len(archive) == 0
-    assert 1 <= len(learner.assessor.archive) <= 2
+    assert 1 <= len(learner.record.archive) <= 2
 
 
 def test_every_component_at_once_for_every_member_count() -> None:
@@ -112,7 +112,7 @@ def test_every_component_at_once_for_every_member_count() -> None:
 
 def test_it_reports_what_runs_need() -> None:
     learner = made(num_members=3, exchange_period=123)
-    assert learner.assessment_period == 123
+    assert learner.evaluation_period == 123
     assert learner.uids == [0, 1, 2]
     learner.learn(123)
     assert learner.timing["evaluating"] > 0

@@ -13,6 +13,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from morl.critics import values_of
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev
@@ -150,14 +151,14 @@ def test_each_member_has_a_warm_up_of_its_own() -> None:
 @pytest.mark.parametrize(("rate", "updates"), [(0.25, 3), (1.0, 12), (2.0, 24)])
 def test_updates_are_owed_per_step_of_a_member(rate: float, updates: int) -> None:
     learner = made(replace(SMALL, updates_per_step=rate, learning_starts=4))
-    learner.learn(16 * learner.round_steps)
+    learner.learn(16 * learner.next_round())
     assert learner.updates.tolist() == [updates, updates]
 
 
 def test_temperature_rises_while_the_entropy_is_too_low() -> None:
     low, high = (made(replace(SMALL, target_entropy_scale=s)) for s in (-20.0, 20.0))
     for learner in (low, high):
-        learner.learn(20 * learner.round_steps)
+        learner.learn(20 * learner.next_round())
     # -scale * dim(A): wanting 40 nats raises it, being content with -40 lets it fall.
     assert (low.log_alpha > 0).all()
     assert (high.log_alpha < 0).all()
@@ -167,7 +168,7 @@ def test_temperature_rises_while_the_entropy_is_too_low() -> None:
 @pytest.mark.parametrize("env", [TARGETS, DST])
 def test_a_fixed_temperature_stays(temperature: float, env: str) -> None:
     learner = made(replace(SMALL, temperature=temperature), env)
-    learner.learn(20 * learner.round_steps)
+    learner.learn(20 * learner.next_round())
     torch.testing.assert_close(learner.log_alpha.exp(), torch.full((2,), temperature))
     assert learner.statistics()["temperature"] == pytest.approx(temperature)
     assert all(torch.isfinite(p).all() for p in (*learner.actor, *learner.critic))
@@ -175,28 +176,28 @@ def test_a_fixed_temperature_stays(temperature: float, env: str) -> None:
 
 def test_targets_follow_at_their_period() -> None:
     learner = made(replace(SMALL, target_period=3, tau=1.0, learning_starts=0))
-    learner.learn(10 * learner.round_steps)
+    learner.learn(10 * learner.next_round())
     start = [p.clone() for p in learner.target]
     moved = []
     for _ in range(6):
-        learner.learn(learner.round_steps)
+        learner.learn(learner.next_round())
         moved.append(not torch.equal(learner.target[0], start[0]))
         start = [p.clone() for p in learner.target]
     assert sum(moved) == 2
-    learner.learn(learner.round_steps, [1])
+    learner.learn(learner.next_round(), [1])
     assert (learner.updates[1] == learner.updates[0] + 2).item()
 
 
 @pytest.mark.parametrize("env", [TARGETS, DST])
 def test_values_are_those_of_the_more_pessimistic_critic(env: str) -> None:
     learner = made(SMALL, env)
-    learner.learn(10 * learner.round_steps)
+    learner.learn(10 * learner.next_round())
     space, actions = learner.spec.observation_space, learner.spec.action_space
     space.seed(0)
     actions.seed(0)
     obs = torch.from_numpy(np.stack([space.sample() for _ in range(6)]))
     act = torch.as_tensor(np.stack([actions.sample() for _ in range(6)]))
-    values = learner.values(obs, act)
+    values = values_of(learner, obs, act)
     assert values.shape == (2, 6, 2)
     x = learner.encoder(obs)
     for i, w in enumerate(WEIGHTS):
@@ -210,7 +211,7 @@ def test_values_are_those_of_the_more_pessimistic_critic(env: str) -> None:
 
 def test_transfer_copies_what_is_asked_and_starts_optimisers_anew() -> None:
     learner = made()
-    learner.learn(12 * learner.round_steps)
+    learner.learn(12 * learner.next_round())
     critic, alpha = learner.critic[0][1].clone(), learner.log_alpha[1].clone()
     moments = learner.critic_adam.first[0][1].clone()
     learner.transfer(0, 1)
@@ -229,7 +230,7 @@ def test_transfer_copies_what_is_asked_and_starts_optimisers_anew() -> None:
 
 def test_a_nonlinear_utility_is_linearised_at_the_running_return() -> None:
     learner = made(SMALL, scalarization=Chebyshev(), ideal_point=torch.zeros(2))
-    learner.learn(30 * learner.round_steps)
+    learner.learn(30 * learner.next_round())
     assert (learner.start_returns < 0).all()
     expected = learner.task.utility.linearised(learner.start_returns)
     assert torch.equal(learner.linear_weights, expected)
@@ -264,7 +265,7 @@ class TooWideForFloat32(OneStep):
 
 def test_boxes_of_any_shape_and_bounds() -> None:
     learner = made(env=OneStep)
-    learner.learn(50 * learner.round_steps)
+    learner.learn(50 * learner.next_round())
     action = learner.policies()[0].act(np.zeros(2, np.float32))
     assert action.shape == (1, 2)
     assert learner.spec.action_space.contains(action)

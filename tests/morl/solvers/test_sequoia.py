@@ -12,6 +12,7 @@ import torch
 from envs.cormab import budget_instance
 from envs.cormab.constraints import Constraint, Linear
 from morl.actions import MIP, ActionProblem, Enumerate, LocalSearch
+from morl.critics import values_of
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.nn.population_adam import PopulationAdam
 from morl.policies import load_policy
@@ -75,7 +76,7 @@ def test_every_next_state_is_solved_once_per_target_network():
     inner = learner.maximizer
     learner.maximizer = lambda problem: solved.append(problem.shape[1]) or inner(problem)
     states = torch.nn.functional.one_hot(torch.tensor([[0] * 6, [1] * 6, [0] * 6]), 4).flatten(1).float().unsqueeze(0)
-    learner.cache = [{}]
+    learner.cache.forget(0)
     first = learner._next_values([0], slice(0, 1), states)
     again = learner._next_values([0], slice(0, 1), states)
     assert solved == [2]
@@ -85,7 +86,7 @@ def test_every_next_state_is_solved_once_per_target_network():
     best = inner(ActionProblem(folded, learner.linear_weights))
     torch.testing.assert_close(first, folded(best.unsqueeze(2)).squeeze(2))
     learner._move_target([0])
-    assert not learner.cache[0]
+    assert not learner.cache.tables[0]
     assert all(torch.equal(a, b) for a, b in zip(learner.target, learner.online, strict=True))
 
 
@@ -161,21 +162,6 @@ def test_arms_are_learned_together_where_their_rewards_are_not_known():
     assert learner.parts == 1
     assert trained(replace(FACTORED, q_model="mlp"), LINKED, steps=8).parts == 1
     assert trained(FACTORED, {**LINKED, "reward": "vector"}, steps=8).parts == 1
-
-
-def test_gaps_follow_the_errors_and_survive_a_checkpoint():
-    solver = replace(SMALL, training_optimizer=MIP(method="program", gap=0.5), gap_factor=0.01)
-    learner = trained(solver, steps=36)
-    assert 1e-3 < learner.gap < 0.1
-    assert learner.maximizer.settings.gap == learner.gap
-    other = solver.make(make_problem(ENV), None, seed=0, device=CPU)
-    assert other.gap == 0.1
-    other.load_state(learner.state())
-    assert other.maximizer.settings.gap == learner.gap
-    constant = replace(solver, gap_factor=0.0).make(make_problem(ENV), None, seed=0, device=CPU)
-    assert constant.maximizer.settings.gap == 0.5
-    with pytest.raises(ConfigurationError, match="gap_factor"):
-        replace(SMALL, gap_factor=1.0)
 
 
 def test_all_actions_taken_in_training_are_feasible():
@@ -264,7 +250,7 @@ def test_the_comparison_is_of_the_policies_that_a_run_keeps():
 def test_an_environment_that_projects_needs_no_special_space():
     learner = trained(env={**ENV, "infeasible": "project", "reward": "vector"})
     assert learner.constraint.num_actions == 6
-    assert learner.values(torch.zeros(2, 6, dtype=torch.int64), torch.zeros(2, 6)).shape == (1, 2, 3)
+    assert values_of(learner, torch.zeros(2, 6, dtype=torch.int64), torch.zeros(2, 6)).shape == (1, 2, 3)
 
 
 def test_an_instance_of_ones_own_runs_end_to_end(tmp_path):

@@ -12,7 +12,7 @@ from torch import Tensor
 from envs.coverage import Grid, Hub
 from envs.coverage.set_functions import Coverage, Modular, Stack
 from morl.errors import CapabilityError, ConfigurationError
-from morl.experiments.evaluation import Evaluation, Evaluator
+from morl.evaluation import Evaluation, Evaluator
 from morl.functional import credited_gains, marginal_gain_loss, utility_gains
 from morl.planners import Greedy
 from morl.problem import Problem, make_problem
@@ -20,8 +20,9 @@ from morl.scalarizations import Chebyshev, Saturate
 from morl.solvers.moppo import MOPPO
 from morl.solvers.morld import MORLD
 from morl.solvers.subpo import SubPO
-from morl.solvers.subpo_best import BestEpisodes
-from morl.solvers.subpo_learner import SubPOLearner
+from morl.solvers.subpo.batches import CountedStates, EpisodeBatch
+from morl.solvers.subpo.best import BestEpisodes
+from morl.solvers.subpo.learner import SubPOLearner
 from morl.task import Task, Utility
 from morl.testing.solver import difference, through_files
 from tests.morl.solvers.walks import Exact, bandit, problem_of, square, trap, walk
@@ -89,9 +90,9 @@ def test_one_step_credit_expects_something_else() -> None:
 class _Watched(SubPOLearner):
     """Notes the gradients of the policies and goes nowhere."""
 
-    def gradient_step(self, members: Any, batch: Any, coefficient: Tensor) -> None:
+    def gradient_step(self, members: Any, batch: Any, coefficient: Tensor, rate: Tensor) -> None:
         leaves = [p.detach().requires_grad_() for p in self.actor]
-        loss, _ = self._loss_and_entropy(leaves, self._outputs(leaves, batch), batch)
+        loss, _ = self.form.loss_and_entropy(self.head, leaves, self._outputs(leaves, batch), batch)
         if not hasattr(self, "seen"):
             self.seen: list[list[Tensor]] = []
         # Losses are per step; the two moves of an episode belong together.
@@ -147,17 +148,18 @@ def test_one_step_credit_is_biased_when_sampled() -> None:
 
 
 def test_counting_visits_is_the_same_as_going_through_the_episodes() -> None:
-    def trained(finite: bool) -> SubPOLearner:
+    def trained(counts: bool) -> Any:
         solver = SubPO(rows_per_member=30, hidden=(8, 8), baseline="critic", gae_lambda=0.9, critic_updates=3)
         learner = solver.make(problem_of(square), None, seed=0, device=CPU)
-        learner.is_finite = finite
-        learner._make_rollout()
+        if not counts:
+            learner.form = EpisodeBatch(learner.components.width, integral=True)
+            learner._make_store()
         learner.learn(3 * 2 * 30)
         return learner
 
     counted, followed = trained(True), trained(False)
-    assert counted.is_finite
-    assert not followed.is_finite
+    assert isinstance(counted.form, CountedStates)
+    assert isinstance(followed.form, EpisodeBatch)
     for a, b in zip(counted.actor + counted.critic, followed.actor + followed.critic, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
@@ -174,20 +176,22 @@ def test_with_a_modular_function_the_gradient_is_that_of_reinforce_bit_for_bit()
     logits = torch.randn(1, 12, 5, generator=torch.Generator().manual_seed(0))
     solver = SubPO(network="table", rows_per_member=50, normalise_advantages=False, baseline="none")
 
-    class Kept(_Watched):
-        def _aggregated(self, episodes: Any) -> Any:
-            self.episodes = episodes
-            return super()._aggregated(episodes)
+    class Kept(CountedStates):
+        def batch(self, episodes: Any, num_actions: int) -> Any:
+            self.kept = episodes
+            return super().batch(episodes, num_actions)
 
-    learner = Kept(
+    learner = _Watched(
         solver, env=problem_of(modular_square), task=Task(utility=Utility(weights=torch.ones(1, 1))), seed=0, device=CPU
     )
+    assert isinstance(learner.form, CountedStates)
+    learner.form = form = Kept(learner.form.sizes, learner.form.num_states)
     learner.actor[0].copy_(logits)
     learner.learn(2 * 50)
     # REINFORCE: what each cell is worth, summed from the end, one trajectory after the other.
     worth = torch.tensor([3.0, 1.0, 0.3, 5.0])
-    states = learner.episodes["inputs"][0][learner.episodes["place"][0]]
-    actions = learner.episodes["action"][0]
+    states = form.kept["inputs"][0][form.kept["place"][0]]
+    actions = form.kept["action"][0]
     successors = torch.from_numpy(modular_square(1).successors)
     weight = torch.zeros(12, 5)
     for e in range(50):
@@ -373,7 +377,7 @@ def test_each_member_keeps_what_its_own_weights_like_best() -> None:
 
 
 def test_episodes_of_other_lengths_are_kept_as_well() -> None:
-    best = BestEpisodes(1)
+    best = BestEpisodes(1, CPU)
 
     def batch(*episodes: list[float]) -> dict[str, Tensor]:
         length = max(map(len, episodes))
@@ -394,7 +398,7 @@ def test_episodes_of_other_lengths_are_kept_as_well() -> None:
 
 
 def test_a_first_best_episode_may_be_worth_less_than_nothing() -> None:
-    best = BestEpisodes(1)
+    best = BestEpisodes(1, CPU)
     batch = {"value": torch.full((1, 2, 1, 1), -3.0), "mask": torch.ones(1, 2, 1, dtype=torch.bool)}
     assert best.join(slice(0, 1), batch, lambda values: values[..., 0])["value"].flatten().tolist() == [-3.0] * 3
 
@@ -458,8 +462,8 @@ def test_morld_finds_both_ends_of_a_front() -> None:
     )  # fmt: skip
     learner = solver.make(problem_of(two_sides), None, seed=0, device=CPU)
     learner.learn(6400)
-    learner.assess()
-    assert {tuple(v) for v in learner.assessor.archive.values.tolist()} == {(2.0, 0.0), (0.0, 2.0)}
+    learner.evaluate()
+    assert {tuple(v) for v in learner.record.archive.values.tolist()} == {(2.0, 0.0), (0.0, 2.0)}
 
 
 def test_gains_of_a_utility_telescope() -> None:
@@ -568,7 +572,7 @@ def test_products_with_the_fisher_matrix() -> None:
     learner = solver.make(problem_of(square), None, seed=0, device=CPU)
     checked = []
 
-    def check(members: Any, batch: Any, coefficient: Tensor) -> None:
+    def check(members: Any, batch: Any, coefficient: Tensor, rate: Tensor) -> None:
         leaves = [p.detach().requires_grad_() for p in learner.actor]
         outputs = learner._outputs(leaves, batch)
         log_probs = outputs.log_softmax(-1)[0]

@@ -16,9 +16,9 @@ CPU = torch.device("cpu")
 FIELDS = {"observation": 1, "action": 1, "reward": 2, "next_observation": 1, "discount": 1}
 
 
-def make(**options: Any) -> Ring:
+def make(fields: dict[str, int] = FIELDS, **options: Any) -> Ring:
     settings: dict[str, Any] = {"capacity": 12, "num_groups": 2, "shared": False, "num_rows": 4, "gamma": 0.5, "device": CPU}
-    return Ring(FIELDS, **(settings | options))
+    return Ring(fields, **(settings | options))
 
 
 def add(
@@ -249,9 +249,8 @@ def test_state_brings_its_own_number_of_members_and_rows() -> None:
     ],
 )
 def test_impossible_stores_are_refused(fields: dict[str, int], options: dict[str, Any], message: str) -> None:
-    settings: dict[str, Any] = {"capacity": 12, "num_groups": 2, "shared": False, "num_rows": 4, "gamma": 0.5, "device": CPU}
     with pytest.raises(ConfigurationError, match=message):
-        Ring(fields, **(settings | options))
+        make(fields, **options)
 
 
 def test_bad_fields_are_named() -> None:

@@ -43,7 +43,7 @@ def test_weight_generation_checker() -> None:
 
 
 def test_weight_adaptation_checker() -> None:
-    def in_place(weights: Any, values: Any, archive_values: Any, *, rng: np.random.Generator) -> Any:
+    def in_place(weights: Any, values: Any, archive_values: Any, *, gains: Any, rng: np.random.Generator) -> Any:
         return weights
 
     with pytest.raises(AssertionError, match="returned one of them"):

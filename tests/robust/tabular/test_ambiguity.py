@@ -68,25 +68,20 @@ def test_l1_equals_the_linear_program(support: Any) -> None:
         assert L1(radius, support).worst_value(z, q) == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize("support", ["simplex", "nominal"])
-def test_box_around_the_nominal_model_equals_the_linear_program(support: Any) -> None:
+@pytest.mark.parametrize("support", ["simplex", "nominal", None])
+def test_box_equals_the_linear_program(support: Any) -> None:
     for seed in range(INSTANCES):
         q, z, rng = random_instance(seed)
-        d = float(rng.uniform(0, 0.6))
-        upper = np.minimum(q + d, 1) * (1 if support == "simplex" else q > 0)
-        bounds = np.stack([np.maximum(q - d, 0), upper], axis=1)
-        done = linprog(z, A_eq=np.ones((1, len(q))), b_eq=[1.0], bounds=bounds)
-        assert done.status == 0
-        assert Box(d, support=support).worst_value(z[None], q[None])[0] == pytest.approx(done.fun, abs=1e-7)
-
-
-def test_box_with_bounds_equals_the_linear_program() -> None:
-    for seed in range(INSTANCES):
-        q, z, rng = random_instance(seed)
-        lower, upper = q * rng.random(len(q)), q + (1 - q) * rng.random(len(q))
+        if support is None:
+            lower, upper = q * rng.random(len(q)), q + (1 - q) * rng.random(len(q))
+            box = Box(lower=lower, upper=upper)
+        else:
+            d = float(rng.uniform(0, 0.6))
+            lower, upper = np.maximum(q - d, 0), np.minimum(q + d, 1) * (1 if support == "simplex" else q > 0)
+            box = Box(d, support=support)
         done = linprog(z, A_eq=np.ones((1, len(q))), b_eq=[1.0], bounds=np.stack([lower, upper], axis=1))
         assert done.status == 0
-        assert Box(lower=lower, upper=upper).worst_value(z, q) == pytest.approx(done.fun, abs=1e-7)
+        assert box.worst_value(z, q) == pytest.approx(done.fun, abs=1e-7)
 
 
 def test_kl_equals_its_dual() -> None:

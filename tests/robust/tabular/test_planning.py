@@ -357,24 +357,15 @@ ZERO = np.zeros((2, 1))
         ((GOOD, ZERO, 1.0), ConfigurationError, r"gamma=1.0: expected a number in \[0, 1\)"),
         ((GOOD, ZERO, -0.1), ConfigurationError, "gamma=-0.1"),
         ((GOOD, ZERO, float("nan")), ConfigurationError, "gamma=nan"),
+        ((GOOD, ZERO, 0.9, np.zeros((2, 1, 3), int)), ShapeError, "they must agree"),
+        ((GOOD, ZERO, 0.9, np.zeros((2, 1, 2))), ConfigurationError, "expected integers"),
+        ((GOOD, ZERO, 0.9, np.full((2, 1, 2), 2)), ConfigurationError, r"expected states in \[0, 1\]"),
     ],
 )
 def test_bad_process(arguments: tuple[Any, ...], error: type[Exception], message: str) -> None:
+    *process, successors = arguments if len(arguments) == 4 else (*arguments, None)
     with pytest.raises(error, match=message):
-        TabularMDP(*arguments)
-
-
-@pytest.mark.parametrize(
-    ("successors", "error", "message"),
-    [
-        (np.zeros((2, 1, 3), int), ShapeError, "they must agree"),
-        (np.zeros((2, 1, 2)), ConfigurationError, "expected integers"),
-        (np.full((2, 1, 2), 2), ConfigurationError, r"expected states in \[0, 1\]"),
-    ],
-)
-def test_bad_successors(successors: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        TabularMDP(GOOD, ZERO, 0.9, successors=successors)
+        TabularMDP(*process, successors=successors)
 
 
 def test_bad_vector_rewards() -> None:

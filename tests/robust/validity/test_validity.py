@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from morl.errors import ConfigurationError
+from morl.protocols import Experience
 from robust.validity import AlwaysValid, EnsembleDisagreement, PredictiveCoding
-from robust.validity.base import ALWAYS, Experience, monitor_from
+from robust.validity.base import ALWAYS, monitor_from
 
 SCALES = torch.tensor([1.0, 10.0])
 

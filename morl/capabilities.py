@@ -1,0 +1,147 @@
+"""What only some learners and solvers can do: a small protocol each, asked for where parts are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from morl.protocols import Candidate, Critic, Experience, Learner, Payload, Solver
+
+
+@runtime_checkable
+class HasCandidates(Protocol):
+    """A learner whose policies are not one per member."""
+
+    def candidates(self) -> list[Candidate]:
+        """What is to be evaluated now, one per member and preference that it serves."""
+        ...
+
+
+@runtime_checkable
+class HasCritics(Protocol):
+    """A learner that can say what an action is worth."""
+
+    def critics(self) -> Critic:
+        """Every member's critic as it is now, frozen, as one stack of ``n``."""
+        ...
+
+
+@runtime_checkable
+class HasExperience(Protocol):
+    """A learner that gives up what its members went through."""
+
+    def experience(self, member: int) -> Experience:
+        """What is stored of a member; copies."""
+        ...
+
+
+@runtime_checkable
+class CountsSteps(Protocol):
+    """A learner that knows how long each member has trained."""
+
+    member_steps: npt.NDArray[np.int64]
+    """Environment steps of each member, ``(n,)``."""
+
+
+@runtime_checkable
+class HasFirstUpdate(Protocol):
+    """A learner that can say why it has not learned anything yet."""
+
+    def waits_for(self) -> str:
+        """What the first update waits for, and the remedy, in words; empty text once there was one."""
+        ...
+
+
+@runtime_checkable
+class SharesParameters(Protocol):
+    """A learner whose members can take over each other's parameters."""
+
+    def transfer(self, source: int, target: int, *, payload: Payload = "actor") -> None:
+        """Overwrite a member's parameters by another's and start its optimisers anew."""
+        ...
+
+
+@runtime_checkable
+class RepeatsUpdates(Protocol):
+    """A learner whose members can learn from stored experience without acting."""
+
+    def extra_updates(self, passes: int, members: Sequence[int]) -> None:
+        """Gradient updates of members that did not act.
+
+        Args:
+            passes: Updates of each member.
+            members: Which.
+        """
+        ...
+
+
+@runtime_checkable
+class ChoosesMembers(Protocol):
+    """A learner that decides itself who trains: ``learn`` takes no members."""
+
+    def active(self) -> list[int] | None:
+        """Who trains now; None for everybody."""
+        ...
+
+
+@runtime_checkable
+class KnowsLearner(Protocol):
+    """A solver that says beforehand what it makes, so that what cannot work together is refused before anything is made."""
+
+    def learner_type(self) -> type[Learner]:
+        """Class of what ``make`` returns."""
+        ...
+
+
+@runtime_checkable
+class WrapsSolver(Protocol):
+    """A solver around another one."""
+
+    @property
+    def solver(self) -> Solver:
+        """What it wraps."""
+        ...
+
+
+@runtime_checkable
+class HasCriterion(Protocol):
+    """A solver with a criterion of its own."""
+
+    criterion: Literal["ser", "esr"]
+
+
+@runtime_checkable
+class HasReplay(Protocol):
+    """A solver whose members may learn from one store of transitions."""
+
+    replay: Literal["per_member", "shared"]
+
+
+@runtime_checkable
+class ChoosesTasks(Protocol):
+    """A solver that chooses its members' sub-problems itself, and takes none from outside."""
+
+    def instead_of_task(self) -> str:
+        """Which settings say what a task would say."""
+        ...
+
+
+@runtime_checkable
+class HasComparableCritics(Protocol):
+    """A solver whose critics can be compared between transition models, and who gives up its experience."""
+
+    def with_comparable_critics(self) -> Solver:
+        """The configuration to use where that is asked for.
+
+        Raises:
+            CapabilityError: A setting stands against it; says which.
+        """
+        ...
+
+
+def criterion_of(solver: Solver) -> Literal["ser", "esr"]:
+    """A solver's own criterion; the utility of the expected return (SER) where it names none."""
+    return solver.criterion if isinstance(solver, HasCriterion) else "ser"
