@@ -297,10 +297,20 @@ class Declared:
         return {key + after: saved for key, part, value in self._declared() for after, saved in part.save(value).items()}
 
     def load_owned(self, state: State) -> None:
-        """Restore :meth:`owned_state`."""
+        """Restore :meth:`owned_state`.
+
+        Raises:
+            CheckpointError: An entry is missing; names it.
+        """
         for key, part, value in self._declared():
             saved = {name[len(key) :]: entry for name, entry in state.items() if name == key or name.startswith(f"{key}/")}
-            setattr(self, part.name, part.load(value, saved))
+            try:
+                setattr(self, part.name, part.load(value, saved))
+            except KeyError as missing:
+                entry = f"{key}/{missing.args[0]}".replace("//", "/").rstrip("/")
+                raise CheckpointError(
+                    f"the checkpoint lacks {entry}: it was written by another version; start a new run"
+                ) from missing
 
     def reindex_owned(self, change: Change) -> None:
         """Make everything that is declared that of a changed population."""

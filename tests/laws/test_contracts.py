@@ -16,7 +16,7 @@ from morl.action_spaces import discrete_start
 from morl.capabilities import HasCritics, KnowsLearner, RepeatsUpdates, SharesParameters
 from morl.cooperation import HardTransfer, SharedReplay
 from morl.critics import critic_from, values_of
-from morl.errors import CapabilityError, ConfigurationError
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.evaluation import Evaluation, Evaluator, candidates_of
 from morl.experiments.runner import run
 from morl.problem import make_problem
@@ -263,6 +263,14 @@ def test_gains_are_those_of_each_members_own_utility() -> None:
     before = learner.utilities.copy()
     learner.learn(80)
     np.testing.assert_allclose(learner.gains, learner.utilities - before)
+
+
+@pytest.mark.parametrize(("name", "key"), [("moq", "own/q"), ("mosac", "own/actor_adam/first/0"), ("eupg", "own/waiting")])
+def test_what_a_state_lacks_is_named(name: str, key: str) -> None:
+    learner = LEAVES[name].make()
+    state = {entry: value for entry, value in learner.state().items() if entry != key}
+    with pytest.raises(CheckpointError, match=f"the checkpoint lacks {key}: it was written by another version"):
+        learner.load_state(state)
 
 
 # --- critics -------------------------------------------------------------------------------------------------------------
