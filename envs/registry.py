@@ -14,10 +14,12 @@ _OWN_ENTRY_POINT = "envs.adapters:single_form"
 OWN_IDS = {
     "tabular/identity-v0": "envs.tabular.identity:Identity",
     "tabular/treasure-corridor-v0": "envs.tabular.treasure_corridor:TreasureCorridor",
+    "tabular/walk-room-v0": "envs.tabular.walk_room:WalkRoom",
     "tabular/windy-walk-v0": "envs.tabular.windy_walk:WindyWalk",
     "tabular/river-swim-v0": "envs.tabular.river_swim:RiverSwim",
     "tabular/machine-replacement-v0": "envs.tabular.machine_replacement:MachineReplacement",
     "continuous/two-targets-v0": "envs.continuous.two_targets:TwoTargets",
+    "continuous/quadratic-bandit-v0": "envs.continuous.quadratic_bandit:QuadraticBandit",
     "coverage/grid-v0": "envs.coverage.grid:Grid",
     "coverage/two-rooms-v0": "envs.coverage.two_rooms:TwoRooms",
     "coverage/gp-v0": "envs.coverage.gp:GP",

@@ -21,6 +21,15 @@ class HasCandidates(Protocol):
 
 
 @runtime_checkable
+class ServesAnyWeights(Protocol):
+    """A learner that has a policy for every preference, not only for its members'."""
+
+    def candidates_at(self, weights: npt.NDArray[np.float64]) -> list[Candidate]:
+        """Its policies for given preferences ``(c, m)``; empty for a wrapper around a learner that has none."""
+        ...
+
+
+@runtime_checkable
 class HasCritics(Protocol):
     """A learner that can say what an action is worth."""
 

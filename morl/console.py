@@ -84,6 +84,8 @@ class Watcher:
             return
         d = description
         members = "1 policy" if d["members"] == 1 else f"{d['members']} policies"
+        if d.get("one_network"):
+            members = f"one network for all weights ({d['members']} in training)"
         self._console.print(f"Training {d['solver']} on {d['env']} (objectives: {', '.join(d['objectives'])})")
         begin = f"from step {d['done']:,} to {d['env_steps']:,}" if d["done"] else f"{d['env_steps']:,} environment steps"
         threads = "1 thread" if d["threads"] == 1 else f"{d['threads']} threads"
@@ -129,7 +131,7 @@ class Watcher:
 
 def print_json(content: Any) -> None:
     """Print one JSON object and nothing else."""
-    from morl.experiments.run_directory import json_text
+    from morl.experiments.files import json_text
 
     typer.echo(json_text(content), nl=False)
 

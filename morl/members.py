@@ -131,6 +131,11 @@ class PerMember(_Arrays):
 
 
 @dataclass(frozen=True)
+class PerNetwork(PerMember):
+    """Arrays with the networks on axis 0: one for each member, or a single one that all use (then they are :class:`Shared`)."""
+
+
+@dataclass(frozen=True)
 class PerRow(_Arrays):
     """Arrays with the environment rows on axis 0."""
 
@@ -223,6 +228,13 @@ class Part(_Object):
     def transfer(self, value: MemberPart, source: int, target: int, payload: Payload) -> None:
         if self.goes_with in ("actor", payload):
             value.copy(source, target)
+
+
+@dataclass(frozen=True)
+class SharedPart(_Object):
+    """An object that all members use, such as the optimiser of one network for all weights, or a table of sets."""
+
+    kind = "shared"
 
 
 @dataclass(frozen=True)

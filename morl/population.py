@@ -151,6 +151,29 @@ class PopulationLearner(Declared, ABC):
         first = np.asarray(members, dtype=np.int64)[:, None] * self.rows_per_member
         return (first + np.arange(self.rows_per_member)).reshape(-1)
 
+    @property
+    def num_networks(self) -> int:
+        """Networks: one for each member, or a single one."""
+        return self.n
+
+    @property
+    def input_width(self) -> int:
+        """Numbers that a network sees of a state."""
+        return self.encoder.width
+
+    def _networks(self, members: Sequence[int] | None) -> Selection:
+        """Networks of some members; None for all."""
+        return member_slice(members, self.n)
+
+    def _seen(self, encoded: Tensor, rows: Rows) -> Tensor:
+        """What networks see of encoded observations of some rows, ``(r, d)``."""
+        del rows
+        return encoded
+
+    def _weights_of(self, rows: Rows) -> Tensor:
+        """Weights by which some rows act, ``(r, m)``."""
+        return self.linear_weights[torch.from_numpy(self.row_member[rows])]
+
     def _grouped(self, rows: Rows) -> tuple[Selection, int]:
         """Whose networks act in some rows, and in how many of them each: whole members, or one network per row."""
         # Rows come ordered by member.

@@ -237,7 +237,8 @@ class Candidate:
     """What is evaluated, archived and handed out: a policy, and the preference that it is to serve.
 
     Several candidates may share one policy, if that takes weights (:attr:`morl.policies.BasePolicy.takes_weights`): it acts
-    for each of them by the candidate's.
+    for each of them by the candidate's. One that follows a preference through an episode is bound to it beforehand
+    (:meth:`morl.policies.BasePolicy.at`).
     """
 
     policy: Policy

@@ -35,6 +35,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "eupg": "morl.solvers.eupg:EUPG",
         "sequoia": "morl.solvers.sequoia:SEQUOIA",
         "subpo": "morl.solvers.subpo:SubPO",
+        "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -51,7 +52,26 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "dirichlet": "morl.weights.dirichlet:dirichlet",
         "extrema": "morl.weights.extrema:extrema",
     },
-    "weight_adaptation": {"psa": "morl.weights.adaptation.psa:PSA"},
+    "weight_source": {
+        "own": "morl.weights.sources.own:OwnWeights",
+        "dirichlet": "morl.weights.sources.dirichlet:DirichletWeights",
+        "support": "morl.weights.sources.support:SupportWeights",
+        "hindsight": "morl.weights.sources.hindsight:Hindsight",
+    },
+    "bootstrap": {
+        "double_q": "morl.bootstrapping.double_q:DoubleQ",
+        "smaller_q": "morl.bootstrapping.smaller_q:SmallerQ",
+        "envelope": "morl.bootstrapping.envelope:Envelope",
+        "preference_driven": "morl.bootstrapping.preference_driven:PreferenceDriven",
+    },
+    "acting": {
+        "own_policy": "morl.acting.own_policy:OwnPolicy",
+        "policy_improvement": "morl.acting.policy_improvement:PolicyImprovement",
+    },
+    "weight_adaptation": {
+        "psa": "morl.weights.adaptation.psa:PSA",
+        "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
+    },
     "neighbourhood": {"k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest"},
     "cooperation": {
         "hard_transfer": "morl.cooperation.hard_transfer:HardTransfer",
@@ -81,6 +101,8 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "tabular": "morl.policies.tabular:TabularPolicy",
         "mip": "morl.policies.mip:MIPPolicy",
         "network": "morl.policies.network:NetworkPolicy",
+        "conditioned": "morl.policies.conditioned:ConditionedPolicy",
+        "tracking": "morl.policies.tracking:TrackingPolicy",
     },
     "critic": {
         "twin": "morl.critics.twin:TwinCritic",

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Flags, Floats, Integers
-from envs.tabular.tables import Tables
+from envs.tabular.tables import Tables, reached_states
 
 _TIE = 1e-9  # relative difference below which two actions are equally good
 _HASTE = 0.99  # discount under which the end is reached soon
@@ -72,7 +72,7 @@ def policy_values(
     policies = np.asarray(policies)
     flat = policies.reshape(-1, policies.shape[-1])
     values = _evaluate(tables, flat, gamma, tolerance, max_sweeps)
-    start_values: Floats = values[:, tables.starts].mean(1)
+    start_values: Floats = tables.start_distribution @ values
     return start_values.reshape(*policies.shape[:-1], tables.num_objectives)
 
 
@@ -101,7 +101,7 @@ def _action_values(tables: Tables, rewards: Floats, allowed: Flags, gamma: float
     leads = (future > 0) & allowed[..., None]
     branching = (number * num_states, -1)
     starts = (tables.starts + offsets[:, None]).reshape(-1)
-    reached = _reached(successors.reshape(branching), leads.reshape(branching), starts).reshape(number, num_states, 1)
+    reached = reached_states(successors.reshape(branching), leads.reshape(branching), starts).reshape(number, num_states, 1)
     future = future * reached[..., None]
     usable = np.where(allowed, rewards * reached, -np.inf)
     values = np.zeros((number, num_states))
@@ -123,7 +123,7 @@ def _evaluate(tables: Tables, policy: Integers, gamma: float, tolerance: float, 
     successors = tables.successors[here] + offsets.repeat(num_states)[:, None]
     chance = tables.probabilities[here]
     future = gamma * chance * ~tables.terminal[here]
-    reached = _reached(successors, future > 0, (tables.starts + offsets[:, None]).reshape(-1))[:, None]
+    reached = reached_states(successors, future > 0, (tables.starts + offsets[:, None]).reshape(-1))[:, None]
     rewards = np.einsum("sbm,sb->sm", tables.rewards[here].astype(np.float64), chance) * reached
     future *= reached
     values: Floats = np.zeros_like(rewards)
@@ -134,23 +134,6 @@ def _evaluate(tables: Tables, policy: Integers, gamma: float, tolerance: float, 
         if change <= tolerance:
             return values.reshape(number, num_states, -1)
     raise RuntimeError(_gave_up(max_sweeps, gamma))
-
-
-def _reached(successors: Integers, leads: Flags, starts: Integers) -> Flags:
-    """Which states an episode can come to, ``(S,)``; the others do not matter, and may well circle for ever.
-
-    Args:
-        successors: ``(S, ...)``.
-        leads: Whether the episode goes on along this branch, ``(S, ...)``.
-        starts: First states.
-    """
-    reached = np.zeros(successors.shape[0], np.bool_)
-    frontier = starts
-    while frontier.size:
-        reached[frontier] = True
-        found = np.unique(successors[frontier][leads[frontier]])
-        frontier = found[~reached[found]]
-    return reached
 
 
 def _gave_up(max_sweeps: int, gamma: float) -> str:

@@ -59,10 +59,16 @@ class FiniteEnv(StateEnv):
         # A uniform number below the first threshold takes branch 0, between the first and second branch 1, and so on.
         cumulative = np.cumsum(tables.probabilities, axis=-1)
         self._thresholds = [np.ascontiguousarray(cumulative[..., branch].reshape(-1)) for branch in range(branches - 1)]
+        self._start_thresholds = None if tables.start_probabilities is None else np.cumsum(tables.start_probabilities)[:-1]
         self._show(num_states, picture)
 
     def _start(self, rows: Rows) -> npt.NDArray[Any]:
-        self._states[rows] = states = self._one_of(rows, self.tables.starts)
+        starts = self.tables.starts
+        if self._start_thresholds is None:
+            states = self._one_of(rows, starts)
+        else:
+            states = starts[np.searchsorted(self._start_thresholds, self._uniforms(rows), side="right")]
+        self._states[rows] = states
         return self._observations.take(states, axis=0)
 
     def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.fields import Count, Number, Repeats, RepeatsOrNone, Seed, Share, check_fields
+from morl.fields import Count, CountOrZero, Number, Repeats, RepeatsOrNone, Seed, Share, check_fields
 from morl.policies.base import BasePolicy
 from morl.protocols import EnvFactory, EnvRows, Policy
 from morl.seeding import stream_seed, torch_stream
@@ -49,6 +49,8 @@ class Evaluation:
     """Environments alive at once."""
     final_episodes: RepeatsOrNone = 0
     """Judge the final archive again in this many fresh episodes and report both figures (0: do not)."""
+    final_preferences: CountOrZero = 100
+    """Evenly spread preferences, at most, for which one network for all weights is judged when training has ended."""
 
     def __post_init__(self) -> None:
         check_fields(self, "evaluation.")
@@ -164,7 +166,9 @@ class Evaluator:
         """One object that acts for a group; and the preferences ``(p, m)``, if that is a single policy for all of them."""
         first: BasePolicy = group[0]
         if not first.takes_weights or weights is None:
-            return type(first).stack(group), None
+            # Policies that follow a preference through an episode are bound to theirs beforehand.
+            bound = group if weights is None else [policy.at(w) for policy, w in zip(group, weights, strict=True)]
+            return type(first).stack(bound), None
         return first, torch.as_tensor(weights, dtype=torch.float32, device=self.device)
 
     def _run(

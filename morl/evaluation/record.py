@@ -67,7 +67,7 @@ class Record:
         self.latest: Evaluated | None = None
 
     def evaluate(self, candidates: Sequence[Candidate], *, env_steps: int) -> Evaluated:
-        """Evaluate candidates and offer them to the archive.
+        """Evaluate the population and offer it to the archive.
 
         Args:
             candidates: ``p`` of them.
@@ -76,6 +76,11 @@ class Record:
         Returns:
             What was found, also kept as ``latest``.
         """
+        self.latest = self.survey(candidates, env_steps=env_steps)
+        return self.latest
+
+    def survey(self, candidates: Sequence[Candidate], *, env_steps: int) -> Evaluated:
+        """Evaluate candidates that are not the population, and offer them to the archive; see :meth:`evaluate`."""
         weights = np.stack([candidate.weights for candidate in candidates])
         returns = self.evaluator([candidate.policy for candidate in candidates], weights=weights)
         values, errors = returns.mean(), returns.standard_error()
@@ -98,8 +103,7 @@ class Record:
                 for i, candidate in enumerate(candidates)
             ]
         )
-        self.latest = Evaluated(env_steps, values, errors, undiscounted, weights.astype(np.float64), flat)
-        return self.latest
+        return Evaluated(env_steps, values, errors, undiscounted, weights.astype(np.float64), flat)
 
     def state(self) -> State:
         """Archive, latest record and accounts."""

@@ -6,11 +6,12 @@ import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,17 @@ def _lock(descriptor: int) -> None:
         os.lseek(descriptor, 0, os.SEEK_SET)
     else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def json_text(content: Any) -> str:
+    """Write JSON; numbers that it does not know become null."""
+    return json.dumps(finite(content), indent=1, allow_nan=False) + "\n"
+
+
+def finite(content: Any) -> Any:
+    """JSON content in which null stands for numbers that JSON does not know."""
+    if isinstance(content, Mapping):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

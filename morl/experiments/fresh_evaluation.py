@@ -14,7 +14,7 @@ from morl.experiments.run_directory import RunDirectory
 from morl.experiments.run_indicators import RunIndicators
 from morl.experiments.tables import write_table
 from morl.functional.dominance import non_dominated
-from morl.problem import make_problem
+from morl.problem import Problem, make_problem
 
 
 def evaluate_afresh(
@@ -56,6 +56,24 @@ def evaluate_afresh(
     return rows, found
 
 
+def evaluator_from(config: str, *, source: str = "config.yaml") -> tuple[Evaluator, Problem]:
+    """Make the evaluator of a run again, on the CPU.
+
+    Args:
+        config: The run's resolved configuration, YAML.
+        source: Where it is from, for messages.
+
+    Returns:
+        The evaluator, and the problem that it judges in.
+
+    Raises:
+        ConfigurationError: The configuration cannot be built here.
+    """
+    read = from_yaml(config, source=source)
+    problem = make_problem(read.env)
+    return Evaluator(problem, read.evaluation, gamma=read.solver.gamma, device=torch.device("cpu")), problem
+
+
 def evaluate_run_afresh(path: Path, *, episodes: int) -> tuple[RunResult, Table, dict[str, float | int], Path]:
     """Judge the policies of a run directory again and write ``evaluation.csv`` into it.
 
@@ -71,10 +89,8 @@ def evaluate_run_afresh(path: Path, *, episodes: int) -> tuple[RunResult, Table,
         ConfigurationError: Its configuration cannot be built here.
     """
     result = Run.load(path)
-    config = from_yaml(result.config, source=str(path / "config.yaml"))
-    problem = make_problem(config.env)
-    evaluator = Evaluator(problem, config.evaluation, gamma=config.solver.gamma, device=torch.device("cpu"))
-    indicators = RunIndicators(problem, gamma=evaluator.gamma, reference_point=config.evaluation.reference_point)
+    evaluator, problem = evaluator_from(result.config, source=str(path / "config.yaml"))
+    indicators = RunIndicators(problem, gamma=evaluator.gamma, reference_point=evaluator.evaluation.reference_point)
     indicators.load_state({"reference_point": result.summary["reference_point"]})
     rows, found = evaluate_afresh(result, evaluator, indicators, episodes=episodes)
     with RunDirectory(path).writing():

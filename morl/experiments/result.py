@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import read_floats
 from morl.archives import Archive, ArchiveEntry
-from morl.errors import ConfigurationError, ShapeError
+from morl.errors import ConfigurationError, MorlError, ShapeError
+from morl.evaluation.evaluator import Evaluator
 from morl.evaluation.report import Certificate, Table
+from morl.policies.base import BasePolicy
 from morl.scalarizations import Scalarization, WeightedSum
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from morl.protocols import Policy
 
 Array = npt.NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +46,20 @@ class Preference:
         scale = np.ones(values.shape[1]) if self.scale is None else np.asarray(self.scale)
         ideal = values.max(0) if self.ideal_point is None else np.asarray(self.ideal_point)
         return np.asarray(self.scalarization(values / scale, np.broadcast_to(weights, values.shape), ideal_point=ideal / scale))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Choice:
+    """What a run answers to a preference."""
+
+    policy: Policy
+    """Acts for it."""
+    origin: Literal["archive", "network"]
+    """The best of the archived policies, or the run's one network for all weights at just these weights."""
+    values: Array
+    """Its mean discounted return, ``(m,)``, return units."""
+    utility: float
+    """Of these values, by the run's own utility."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,6 +95,10 @@ class RunResult:
     """What the solver adds; always ``population``: weights and latest values of the members."""
     figures: Mapping[str, Figure] = field(default_factory=dict)
     """Figures that the solver adds."""
+    network: BasePolicy | None = None
+    """The final network for all weights, where there is one."""
+    evaluator: Evaluator | None = None
+    """Judges as the run did; None for one that is read from files, where it is made when it is needed."""
     path: Path | None = None
     """The run directory, if there is one."""
 
@@ -118,9 +142,11 @@ class RunResult:
         return np.stack(rows) if rows else np.zeros((0, m))
 
     def policy(self, weights: Sequence[float] | Array | None = None) -> Policy:
-        """Pick the archived policy that is best for a preference, by the run's own utility.
+        """Pick the policy that is best for a preference, by the run's own utility; :meth:`choose` says where it is from.
 
-        One that takes weights acts by those that it was archived with, unless it is given others.
+        It is the best archived one; or, after a run with one network for all weights, that network at these weights, where a
+        few episodes say that it is better. A policy that takes weights acts by those that it was picked with, unless it is
+        given others.
 
         Args:
             weights: Preference ``(m,)`` on the simplex; None only with one objective.
@@ -132,16 +158,50 @@ class RunResult:
             ShapeError: Not one weight per objective.
             ConfigurationError: The weights are off the simplex, or nothing was archived.
         """
-        entry = self.entry(weights)
-        policy: Policy = entry.policy if entry.weights is None else entry.policy.at(entry.weights)
-        return policy
+        return self.choose(weights).policy
 
-    def entry(self, weights: Sequence[float] | Array | None = None) -> ArchiveEntry:
-        """The archive entry behind :meth:`policy`, with its values; same arguments and errors."""
+    def choose(self, weights: Sequence[float] | Array | None = None) -> Choice:
+        """Pick as :meth:`policy` does, and say what was picked; same arguments and errors."""
+        entry = self.entry(weights)
+        preference = self._checked(weights)
+
+        def utility(values: Array) -> float:
+            return float(self.preference(values[None], preference)[0])
+
+        policy = entry.policy if entry.weights is None else entry.policy.at(entry.weights)
+        archived = Choice(policy=policy, origin="archive", values=entry.values, utility=utility(entry.values))
+        if self.network is None:
+            return archived
+        at = self.network.at(preference)
+        try:
+            values = self.judge([at], weights=preference[None]).mean()[0]
+        except MorlError as error:
+            _log.info("the network cannot be tried here (%s): the answer is from the archive", error)
+            return archived
+        ours = Choice(policy=at, origin="network", values=values, utility=utility(values))
+        best = max(archived, ours, key=lambda choice: choice.utility)
+        _log.info("policy for %s: from the %s, utility %.6g", preference.tolist(), best.origin, best.utility)
+        return best
+
+    @cached_property
+    def judge(self) -> Evaluator:
+        """Plays episodes as the run did: ``judge(policies, weights=...).mean()``. Made again for a run from files."""
+        if self.evaluator is not None:
+            return self.evaluator
+        from morl.experiments.fresh_evaluation import evaluator_from
+
+        return evaluator_from(self.config)[0]
+
+    def _checked(self, weights: Sequence[float] | Array | None) -> Array:
+        """A preference ``(m,)``; see :meth:`policy`."""
         m = len(self.objectives)
         if weights is None and m > 1:
             raise ConfigurationError(f"a preference over {m} objectives is needed: policy([{', '.join([f'{1 / m:.2g}'] * m)}])")
-        preference = checked_weights(np.ones(1) if weights is None else weights, m, self.objectives)
+        return checked_weights(np.ones(1) if weights is None else weights, m, self.objectives)
+
+    def entry(self, weights: Sequence[float] | Array | None = None) -> ArchiveEntry:
+        """The best archive entry for a preference, with its values; arguments and errors of :meth:`policy`."""
+        preference = self._checked(weights)
         return self.archive.best(lambda values: self.preference(values, preference))
 
     def save(self, path: str | Path) -> Path:

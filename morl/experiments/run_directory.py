@@ -31,7 +31,9 @@ from morl.evaluation.report import Certificate, Table
 from morl.experiments.config import from_yaml, to_plain
 from morl.experiments.files import (
     create,
+    finite,
     in_use,
+    json_text,
     naming,
     own_folder,
     read_file,
@@ -53,7 +55,7 @@ FORMAT_VERSION = 1
 _READ_BACK = ("config.yaml", "front.csv", "summary.json", "metrics.csv", "timing.csv")
 """Files of every result, beside its policies and tables."""
 
-_MORE_READ_BACK = re.compile(r"tables/[\w .-]+\.csv|policies/policy-\d+\.(json|safetensors)")
+_MORE_READ_BACK = re.compile(r"tables/[\w .-]+\.csv|policies/(?:policy-\d+|network)\.(json|safetensors)")
 """Policies and tables: nothing else, and nothing outside the run, is read because a manifest says so."""
 
 _LEFTOVERS = {".lock", ".probe", ".config.yaml.tmp"}
@@ -167,7 +169,7 @@ class RunDirectory:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write ``manifest.json``; ``config.yaml`` must be there."""
         content = {**manifest, _CONFIG_CHECKSUM: sha256(self.path / "config.yaml")}
-        write_atomically(self.path / "manifest.json", json_text({**content, _CHECKSUM: _checksum(_finite(content))}))
+        write_atomically(self.path / "manifest.json", json_text({**content, _CHECKSUM: _checksum(finite(content))}))
 
     def has_own_config(self) -> bool | None:
         """Whether ``config.yaml`` is as the run wrote it; None where the manifest is missing or does not say."""
@@ -256,18 +258,24 @@ class RunDirectory:
         self.write_progress(result.metrics, result.timing)
         # What `morl evaluate` wrote judges policies that are replaced now.
         remove(self.path / "evaluation.csv")
-        names = self._write_policies(result)
+        names, network = self._write_policies(result)
         write_table(self.path / "front.csv", _front_table(result, names))
         for name, table in result.tables.items():
             write_table(own_folder(self.path / "tables") / f"{name}.csv", table)
-        write_atomically(self.path / "summary.json", json_text(summary_of(result)))
+        write_atomically(self.path / "summary.json", json_text({**summary_of(result), "network": network}))
         self.write_plots(result)
         read_back = list(_READ_BACK)
         read_back += [f"tables/{name}.csv" for name in result.tables]
-        read_back += [f"policies/{name}.{suffix}" for name in dict.fromkeys(names) for suffix in ("json", "safetensors")]
+        read_back += [
+            f"policies/{name}.{suffix}"
+            for name in dict.fromkeys([*names, network])
+            if name
+            for suffix in ("json", "safetensors")
+        ]
         self.write_manifest({**result.manifest, "files": {name: sha256(self.path / name) for name in read_back}})
 
-    def _write_policies(self, result: RunResult) -> list[str]:
+    def _write_policies(self, result: RunResult) -> tuple[list[str], str | None]:
+        """Write all policies; names of those of the front, in its order, and of the network for all weights."""
         final, temporary, old = (self.path / name for name in ("policies", ".policies.tmp", ".policies.old"))
         for folder in (temporary, old):
             remove(folder)
@@ -279,11 +287,16 @@ class RunDirectory:
                 names[id(entry.policy)] = name = f"policy-{i:03d}"
                 with naming(temporary / name):
                     entry.policy.save(temporary, name)
+        if result.network is not None and id(result.network) not in names:
+            names[id(result.network)] = "network"
+            with naming(temporary / "network"):
+                result.network.save(temporary, "network")
         if final.exists() or final.is_symlink():
             final.rename(old)
         temporary.rename(final)
         remove(old)
-        return [names[id(entry.policy)] for entry in result.entries]
+        network = None if result.network is None else names[id(result.network)]
+        return [names[id(entry.policy)] for entry in result.entries], network
 
     def write_plots(self, result: RunResult) -> list[Path]:
         """Draw ``plots/*.png``.
@@ -345,7 +358,7 @@ class RunDirectory:
         rows = parse_table(text["front.csv"], "front.csv")
         policies = {name: self._policy(name) for name in dict.fromkeys(row["policy"] for row in rows)}
         archive.add([_entry(row, summary["objectives"], policies[row["policy"]]) for row in rows])
-        certificate = summary.pop("certificate")
+        certificate, network = summary.pop("certificate"), summary.pop("network", None)
         return RunResult(
             archive=archive,
             objectives=tuple(summary.pop("objectives")),
@@ -353,6 +366,7 @@ class RunDirectory:
             indicators=summary.pop("indicators"),
             preference=_read_preference(summary.pop("preference")),
             certificate=None if certificate is None else _read_certificate(certificate),
+            network=None if network is None else policies.get(network) or self._policy(network),
             manifest=manifest,
             summary=summary,
             metrics=parse_table(text["metrics.csv"], "metrics.csv"),
@@ -433,16 +447,3 @@ def _read_preference(saved: dict[str, Any]) -> Preference:
         )
     scalarization = from_yaml(json.dumps(saved["scalarization"]), kind="scalarization")
     return Preference(scalarization=scalarization, **vectors)
-
-
-def json_text(content: Any) -> str:
-    """Write JSON; numbers that it does not know become null."""
-    return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -29,6 +29,23 @@ _ESTIMATED = 7
 """From this number of objectives on, the standard errors of hypervolumes are columns of their own; 0 where they are exact."""
 
 
+def expected_utilities(values: Array, weights: Array) -> dict[str, float | int]:
+    """How good one network for all weights is at what it is asked for, and how good its policies are together.
+
+    Args:
+        values: Of the network at some weights, ``(p, m)``, return units.
+        weights: These, ``(p, m)``, evenly spread.
+
+    Returns:
+        ``matched_expected_utility``, the mean utility of each policy by its own weights; ``set_expected_utility``, that of the
+        best of all of them for each; and ``candidates``, how many there are. They differ where the network does not follow its
+        weights.
+    """
+    utilities = weights @ values.T
+    matched, best = float(np.diag(utilities).mean()), float(utilities.max(1).mean())
+    return {"matched_expected_utility": matched, "set_expected_utility": best, "candidates": len(values)}
+
+
 class RunIndicators:
     """Computes a run's indicators, always in the same way.
 

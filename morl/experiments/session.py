@@ -10,13 +10,13 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from morl.archives import ParetoArchive
-from morl.capabilities import ChoosesTasks, HasFirstUpdate, WrapsSolver, criterion_of
+from morl.capabilities import ChoosesTasks, HasFirstUpdate, ServesAnyWeights, WrapsSolver, criterion_of
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError, MorlError
 from morl.evaluation import (
     Evaluated,
@@ -40,9 +40,11 @@ from morl.experiments.progress import Interrupted, Progress, Unheard, interrupti
 from morl.experiments.result import Preference, RunResult
 from morl.experiments.run_config import RunConfig
 from morl.experiments.run_directory import FORMAT_VERSION, RunDirectory
-from morl.experiments.run_indicators import RunIndicators
+from morl.experiments.run_indicators import RunIndicators, expected_utilities
+from morl.policies.base import BasePolicy
 from morl.problem import Problem
 from morl.protocols import Solver, State, prefixed, unprefixed
+from morl.weights import largest_lattice
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +111,7 @@ class Session:
         self.earlier_seconds: dict[str, float] = {}
         self.started, self.started_at = time.perf_counter(), machine.now()
         self.directory: RunDirectory | None = None
+        self.network: BasePolicy | None = None
 
     # --- training ----------------------------------------------------------------------------------------------------
 
@@ -297,10 +300,12 @@ class Session:
         return seconds
 
     def _description(self) -> dict[str, Any]:
+        any_weights = largest_lattice(1, len(self.indicators.objectives))
         return {
             "env": self.problem.spec.env_id,
             "solver": solver_name(self.config.solver),
             "members": self.learner.n,
+            "one_network": isinstance(self.learner, ServesAnyWeights) and bool(self.learner.candidates_at(any_weights)),
             "objectives": self.indicators.objectives,
             "device": machine.describe_device(self.device),
             "threads": self.threads,
@@ -337,6 +342,10 @@ class Session:
         indicators = {
             name: value for name, value in self.metrics[-1].items() if name not in {"env_steps", *self.learner.statistics()}
         }
+        surveyed = self._survey() if status == "finished" else None
+        if surveyed is not None:
+            indicators |= self.indicators(self.record.archive.values, self._latest().values)
+            indicators |= expected_utilities(surveyed.values, surveyed.weights)
         kept = [entry.policy for entry in self.record.archive]
         self.report = report = self.learner.report(kept) if isinstance(self.learner, HasReport) else Report()
         summary = {
@@ -352,6 +361,9 @@ class Session:
             "truncated": self.record.evaluator.truncated,
             **self.indicators.describe(),
         }
+        tables: dict[str, Table] = {"population": self._population(), **report.tables}
+        if surveyed is not None:
+            tables["preferences"] = self._table(surveyed, range(len(surveyed.values)), "candidate")
         result = RunResult(
             archive=self.record.archive,
             objectives=self.indicators.objectives,
@@ -364,8 +376,10 @@ class Session:
             preference=self._preference(),
             config=self.text,
             certificate=report.certificate,
-            tables={"population": self._population(), **report.tables},
+            tables=tables,
             figures=report.figures,
+            network=self.network,
+            evaluator=self.record.evaluator,
         )
         if not evaluation.final_episodes or status != "finished":
             return result
@@ -376,26 +390,41 @@ class Session:
             tables={**result.tables, "fresh_evaluation": table},
         )
 
+    def _survey(self) -> Evaluated | None:
+        """Judge one network for all weights at evenly spread ones, where there is one; it is handed out with the result."""
+        most = self.config.evaluation.final_preferences
+        weights = largest_lattice(max(most, 1), self.problem.spec.num_objectives)
+        final = self.learner.candidates_at(weights) if most and isinstance(self.learner, ServesAnyWeights) else []
+        if not final:
+            return None
+        network = final[0].policy
+        assert isinstance(network, BasePolicy)
+        # The last evaluation took a snapshot of it, too: if that is archived, one of them is enough.
+        latest = (entry.policy for entry in self.record.archive if entry.env_steps == self.env_steps)
+        self.network = next((policy for policy in latest if network.is_same(policy)), network)
+        final = [dataclasses.replace(each, policy=self.network) if each.policy is network else each for each in final]
+        return self.record.survey(final, env_steps=self.env_steps)
+
     def _latest(self) -> Evaluated:
         assert self.record.latest is not None  # the first evaluation takes place before training
         return self.record.latest
 
     def _population(self) -> Table:
-        latest, names = self._latest(), self.indicators.objectives
-        uids = self.learner.uids
+        latest, uids = self._latest(), self.learner.uids
         # One network may stand for other preferences than its members'.
         members = uids if len(uids) == len(latest.values) else range(len(latest.values))
-        utilities = self._utilities()
+        utilities, rows = self._utilities(), self._table(latest, members, "member")
+        return rows if utilities is None else [{**row, "utility": float(u)} for row, u in zip(rows, utilities, strict=True)]
+
+    def _table(self, found: Evaluated, names: Sequence[int], what: str) -> Table:
+        """What was found of candidates: a number for each, values, errors and weights by objective."""
+        columns = (("{}", found.values), ("{}_standard_error", found.standard_errors), ("weight_{}", found.weights))
         rows: Table = []
-        for i, member in enumerate(members):
-            row: dict[str, Any] = {"member": member}
-            for suffix, values in (
-                ("{}", latest.values),
-                ("{}_standard_error", latest.standard_errors),
-                ("weight_{}", latest.weights),
-            ):
-                row |= {suffix.format(name): value for name, value in zip(names, values[i].tolist(), strict=True)}
-            rows.append(row if utilities is None else {**row, "utility": float(utilities[i])})
+        for i, name in enumerate(names):
+            row: dict[str, Any] = {what: name}
+            for form, values in columns:
+                row |= {form.format(o): value for o, value in zip(self.indicators.objectives, values[i].tolist(), strict=True)}
+            rows.append(row)
         return rows
 
     def _utilities(self) -> torch.Tensor | None:

@@ -5,7 +5,16 @@ from morl.functional.marginal_gains import balance_heuristic, credited_gains, le
 from morl.functional.natural_gradient import conjugate_gradients, metric_product, natural_step
 from morl.functional.policy_gradient import clipped_surrogate, expected_utility_loss
 from morl.functional.returns import accrued_rewards, discounted_returns, rewards_to_go
-from morl.functional.targets import discrete_sac_target, double_q_target, factored_sac_target, pessimistic_values, sac_target
+from morl.functional.targets import (
+    discrete_sac_target,
+    double_q_target,
+    envelope_target,
+    factored_sac_target,
+    improved_values,
+    pessimistic_values,
+    sac_target,
+    smaller_q_target,
+)
 
 __all__ = [
     "accrued_rewards",
@@ -16,9 +25,11 @@ __all__ = [
     "discounted_returns",
     "discrete_sac_target",
     "double_q_target",
+    "envelope_target",
     "expected_utility_loss",
     "factored_sac_target",
     "generalised_advantages",
+    "improved_values",
     "leave_one_out",
     "marginal_gain_loss",
     "metric_product",
@@ -28,5 +39,6 @@ __all__ = [
     "rewards_to_go",
     "sac_target",
     "scalarised_advantages",
+    "smaller_q_target",
     "utility_gains",
 ]

@@ -13,6 +13,11 @@ from morl.errors import ConfigurationError, ShapeError
 _MOST_COLUMNS = 255  # of moocore
 _STRICT = 1e-9
 """A point must win by more than this, in units of each objective's range, to count as supported."""
+_FEW = 4  # points below which a hull is no faster than programs
+_MOST_HULL_COLUMNS = 6
+_TRIES = 40
+_FIRST_STEP = 4.0
+"""Of the search for weights under which a point leads: enough for all but the points that hardly lead, or do not."""
 
 
 def checked_values(values: Any, name: str = "values") -> npt.NDArray[np.float64]:
@@ -94,15 +99,17 @@ def non_dominated(values: Any) -> npt.NDArray[np.bool_]:
     return np.asarray(moocore.is_nondominated(values, maximise=True), dtype=np.bool_)
 
 
-def convex_non_dominated(values: Any) -> npt.NDArray[np.bool_]:
+def convex_non_dominated(values: Any, *, margin: float = _STRICT) -> npt.NDArray[np.bool_]:
     r"""Mark the convex coverage set: the points that are the only best one for some weighted sum.
 
     For each point :math:`v_i` of the Pareto front a linear program finds the weights under which it leads the others most,
     :math:`\max_{w \in \Delta, t} t` with :math:`\langle w, v_i - v_j \rangle \ge t`; a point that cannot lead is dropped, and
-    later points need not beat it. No convex hull is computed, so few, collinear or duplicate points are no special case.
+    later points need not beat it. Few, collinear or duplicate points are no special case. Points that lead under one of 256
+    weights need no program, and of many others only the corners of the convex hull get one.
 
     Args:
         values: ``(p, m)``; larger is better.
+        margin: A point must lead by more than this, in units of each objective's range.
 
     Returns:
         Mask ``(p,)``. Points on a segment or face between others are not in it: for every weighted sum another is as good.
@@ -112,7 +119,8 @@ def convex_non_dominated(values: Any) -> npt.NDArray[np.bool_]:
         ConfigurationError: ``values`` holds NaN or infinity.
 
     Source:
-        Roijers et al. 2013, pruning by linear programs (CPrune). Deviations: objectives are divided by their range.
+        Roijers et al. 2013, pruning by linear programs (CPrune). Deviations: objectives are divided by their range; points for
+        which a short search finds such weights need no program.
 
     Example:
         >>> convex_non_dominated([[0.0, 4.0], [2.0, 2.0], [4.0, 0.0], [3.0, 3.0], [0.5, 3.5]]).tolist()
@@ -124,10 +132,52 @@ def convex_non_dominated(values: Any) -> npt.NDArray[np.bool_]:
         return keep
     span = np.ptp(values[keep], axis=0)
     scaled = values / np.where(span > 0, span, 1.0)
-    for i in np.flatnonzero(keep):
+    front = np.flatnonzero(keep)
+    sure = np.zeros(len(values), np.bool_)
+    sure[front] = _certainly_leads(scaled[front], margin)
+    if np.count_nonzero(keep & ~sure) > _FEW and values.shape[1] <= _MOST_HULL_COLUMNS and (span > 0).all():
+        corners = np.zeros(len(values), np.bool_)
+        corners[front[_corners(scaled[front])]] = True
+        keep &= sure | corners
+    for i in np.flatnonzero(keep & ~sure):
         others = scaled[keep & (np.arange(len(values)) != i)]
-        keep[i] = not len(others) or _lead(scaled[i], others) > _STRICT
+        keep[i] = not len(others) or _lead(scaled[i], others) > margin
     return keep
+
+
+def _certainly_leads(points: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.bool_]:
+    """Which points ``(p, m)`` were seen to lead all others under some weights: each climbs its margin from equal weights."""
+    count, m = points.shape
+    weights, leads, left = np.full((count, m), 1.0 / m), np.zeros(count, dtype=np.bool_), np.arange(count)
+    for attempt in range(_TRIES):
+        worth, own = weights @ points.T, (np.arange(len(left)), left)
+        mine = worth[own]
+        worth[own] = -np.inf
+        rival = worth.argmax(axis=1)
+        margin = mine - worth[own[0], rival]
+        behind = margin <= least
+        leads[left[~behind]] = True
+        if not behind.any():
+            break
+        # Multiplicative weights stay on the simplex.
+        weights, left, rival = weights[behind], left[behind], rival[behind]
+        weights *= np.exp(_FIRST_STEP / np.sqrt(attempt + 1.0) * (points[left] - points[rival]))
+        weights /= weights.sum(axis=1, keepdims=True)
+    return leads
+
+
+def _corners(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Corners of the hull of a front ``(p, m)``, among which is every point that leads under some weighted sum.
+
+    Beside the points stand one below all of them, and the same with the best of one objective: these lead nowhere, but they
+    keep the hull from being flat, and most points on its far side are inside it then.
+    """
+    from scipy.spatial import ConvexHull
+
+    # Lower than any point by more than rounding: of two equal corners a hull names but one.
+    low, high = points.min(0) - 1.0, points.max(0)
+    hull = ConvexHull(np.concatenate([points, low[None], low + np.diag(high - low)]))
+    return np.asarray(hull.vertices[hull.vertices < len(points)], np.int64)
 
 
 def _lead(point: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> float:

@@ -11,13 +11,13 @@ def pessimistic_values(q: Tensor, weights: Tensor) -> Tensor:
 
     Args:
         q: Values of the ``c`` critics, ``(n, c, ..., m)``, return units.
-        weights: ``(n, m)`` on the simplex.
+        weights: On the simplex, ``(n, m)``, or ``(n, B, m)`` with weights of its own for each entry of ``q``'s third axis.
 
     Returns:
         ``(n, ..., m)``: :math:`Q_{k^*}` with :math:`k^* = \arg\min_k w^\top Q_k`.
     """
-    n, m = weights.shape
-    spread = weights.view(n, *(1,) * (q.dim() - 2), m)
+    n, *batch, m = weights.shape
+    spread = weights.view(n, 1, *batch, *(1,) * (q.dim() - 3 - len(batch)), m)
     chosen = (q * spread).sum(-1).argmin(1, keepdim=True)
     index = chosen.unsqueeze(-1).expand(*chosen.shape, m)
     return q.gather(1, index).squeeze(1)
@@ -40,7 +40,7 @@ def sac_target(
         next_q: Target critics at ``(s', a')``, ``(n, c, B, m)``, return units.
         next_log_prob: :math:`\log \pi(a' \mid s')`, ``(n, B)``.
         alpha: Temperature of each member, ``(n,)``.
-        weights: ``(n, m)`` on the simplex.
+        weights: ``(n, m)`` or ``(n, B, m)`` on the simplex.
 
     Returns:
         ``(n, B, m)``.
@@ -67,7 +67,7 @@ def discrete_sac_target(
         next_q: Target critics at ``s'``, ``(n, c, B, A, m)``, return units.
         next_probs: :math:`\pi(a \mid s')`, ``(n, B, A)``; zeros are allowed.
         alpha: Temperature of each member, ``(n,)``.
-        weights: ``(n, m)`` on the simplex.
+        weights: ``(n, m)`` or ``(n, B, m)`` on the simplex.
 
     Returns:
         ``(n, B, m)``.
@@ -98,7 +98,7 @@ def factored_sac_target(
         next_q: Target critics at ``s'``, the options of all choices side by side, ``(n, c, B, S, m)``, return units.
         next_log_probs: :math:`\log \pi_j(a_j \mid s')`, ``(n, B, S)``.
         alpha: Temperature of each member, ``(n,)``.
-        weights: ``(n, m)`` on the simplex.
+        weights: ``(n, m)`` or ``(n, B, m)`` on the simplex.
 
     Returns:
         ``(n, B, m)``.
@@ -136,3 +136,67 @@ def double_q_target(rewards: Tensor, discounts: Tensor, next_utilities: Tensor, 
     best = next_utilities.argmax(-1, keepdim=True).unsqueeze(-1)
     chosen = next_q.gather(-2, best.expand(*best.shape[:-1], next_q.shape[-1])).squeeze(-2)
     return rewards + discounts * (chosen.sum(-2) if chosen.dim() > rewards.dim() else chosen)
+
+
+def smaller_q_target(rewards: Tensor, discounts: Tensor, next_q: Tensor, weights: Tensor) -> Tensor:
+    r"""Q-learning target of several vector critics: for each action the critic that promises less counts.
+
+    .. math:: y = r + \gamma (1 - d) Q'_{k^*(a^*)}(s', a^*), \quad k^*(a) = \arg\min_k w^\top Q'_k(s', a), \quad
+        a^* = \arg\max_a w^\top Q'_{k^*(a)}(s', a)
+
+    Args:
+        rewards: ``(n, B, m)``, reward units.
+        discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
+        next_q: Target critics at ``s'``, ``(n, c, B, A, m)``, return units.
+        weights: ``(n, m)`` or ``(n, B, m)`` on the simplex.
+
+    Returns:
+        ``(n, B, m)``.
+
+    Source:
+        Alegre et al., Sample-Efficient Multi-Objective Learning via Generalized Policy Improvement Prioritization, AAMAS 2023
+        (the networks' minimum along the weights; the vector of that network is kept). Deviations: none.
+    """
+    least = pessimistic_values(next_q, weights)
+    spread = weights if weights.dim() == 3 else weights.unsqueeze(1)
+    return double_q_target(rewards, discounts, (least * spread.unsqueeze(-2)).sum(-1), least)
+
+
+def improved_values(q: Tensor, weights: Tensor) -> Tensor:
+    r"""Weighed values of actions when the best of several policies is followed after each: :math:`\max_k w^\top Q_k(s, a)`.
+
+    Args:
+        q: Values of the ``K`` policies, ``(..., K, A, m)``, return units.
+        weights: ``(..., m)`` on the simplex.
+
+    Returns:
+        ``(..., A)``; the policy that is greedy in them is, with exact values, at least as good as each of the ``K``.
+
+    Source:
+        Barreto et al., Successor Features for Transfer in Reinforcement Learning, NeurIPS 2017, theorem 1. Deviations: none.
+    """
+    best: Tensor = (q * weights[..., None, None, :]).sum(-1).amax(-2)
+    return best
+
+
+def envelope_target(rewards: Tensor, discounts: Tensor, next_q: Tensor, weights: Tensor) -> Tensor:
+    r"""Q-learning target of a network for all weights that looks for the best action over a set of policies.
+
+    .. math:: y = r + \gamma (1 - d) Q'(s', a^*, w^*), \quad (a^*, w^*) = \arg\max_{a, w' \in W} w^\top Q'(s', a, w')
+
+    Args:
+        rewards: ``(n, B, m)``, reward units.
+        discounts: :math:`\gamma (1 - d)`, ``(n, B, 1)``, as the store gives them.
+        next_q: Target network at ``s'`` for the weights of the set, ``(n, B, K, A, m)``, return units.
+        weights: By which is judged, ``(n, B, m)`` on the simplex.
+
+    Returns:
+        ``(n, B, m)``.
+
+    Source:
+        Yang, Sun, Narasimhan, A Generalized Algorithm for Multi-Objective Reinforcement Learning and Policy Adaptation, NeurIPS
+        2019, eq. 4: the optimality operator. Deviation: the maximum is over a set of weights, not over the whole simplex; the
+        authors' code takes no maximum over weights at all.
+    """
+    choices = next_q.flatten(-3, -2)
+    return double_q_target(rewards, discounts, (choices * weights.unsqueeze(-2)).sum(-1), choices)

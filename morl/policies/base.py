@@ -53,6 +53,11 @@ class BasePolicy(Policy, ABC):
     ) -> Tensor:
         """Act for all stacked policies: raw observations ``(p, B, *shape)`` -> actions ``(p, B, ...)``."""
 
+    def __repr__(self) -> str:
+        """In one line: what goes in and comes out, and how many numbers are inside, which are not printed."""
+        numbers = sum(tensor.numel() for tensor in self.tensors().values())
+        return f"{type(self).__name__}({self.observation_space} -> {self.action_space}, {numbers:,} numbers)"
+
     def config(self) -> dict[str, Any]:
         """What JSON can hold: with :meth:`tensors` enough to rebuild the policy; a subclass adds what only it has."""
         return {
@@ -91,6 +96,13 @@ class BasePolicy(Policy, ABC):
         """Policies with the same key can be stacked."""
         shapes = {name: list(tensor.shape[1:]) for name, tensor in self.tensors().items()}
         return json.dumps([self.kind, self.config(), shapes], sort_keys=True)
+
+    def is_same(self, other: object) -> bool:
+        """Whether another policy is a snapshot of the very same: of the same kind, configuration and parameters."""
+        if type(other) is not type(self) or other.stacking_key() != self.stacking_key():
+            return False
+        theirs = other.tensors()
+        return all(torch.equal(tensor, theirs[name]) for name, tensor in self.tensors().items())
 
     def at(self, weights: npt.NDArray[np.float64]) -> BasePolicy:
         """The policy that acts by weights ``(m,)`` where none are given; itself, if it takes none."""

@@ -22,7 +22,7 @@ from morl.protocols import Memory
 from morl.spaces import space_from_json
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MIPPolicy(ParametricPolicy):
     """A Q-network over binary actions whose best feasible action is found by an action optimiser at each step.
 

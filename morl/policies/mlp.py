@@ -18,7 +18,7 @@ Head = Literal["squashed_gaussian", "gaussian", "categorical", "greedy_q"]
 """How network outputs become actions."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MLPPolicy(HeadPolicy):
     """A stacked perceptron with an action head.
 
@@ -87,7 +87,7 @@ class MLPPolicy(HeadPolicy):
     def layout(self) -> dict[str, list[str]]:
         axes = {f"parameters/{i}": ["policy", *names] for i, names in enumerate(self.network.axes)}
         last = {"log_std": "action", "weights": "objective", "accrued_scale": "objective", "mean": "in", "std": "in"}
-        return axes | {name: ["policy", last[name]] for name in self.extras}
+        return axes | {name: ["policy", last[name]] for name in self.extras if name in last}
 
     @classmethod
     def _own_fields(cls, config: dict[str, Any]) -> dict[str, Any]:

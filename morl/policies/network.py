@@ -14,7 +14,7 @@ from morl.protocols import Memory
 from morl.spaces import ComponentEncoder
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NetworkPolicy(HeadPolicy):
     """A stacked :class:`~morl.nn.policy_networks.PolicyNetwork` with an action head.
 

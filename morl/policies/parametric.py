@@ -78,7 +78,12 @@ class HeadPolicy(ParametricPolicy):
         deterministic: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        outputs = self._outputs(self._inputs(observations), memory)
+        return self._chosen(self._outputs(self._inputs(observations), memory), weights, deterministic, generator)
+
+    def _chosen(
+        self, outputs: Tensor, weights: Tensor | None, deterministic: bool, generator: torch.Generator | None
+    ) -> Tensor:
+        """Turn outputs ``(p, B, ...)`` into actions."""
         if (finite := self.finite) is not None:
             if self.head == "greedy_q":
                 preference = self.extras["weights"].unsqueeze(1) if weights is None else weights

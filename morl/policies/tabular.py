@@ -15,7 +15,7 @@ from morl.protocols import Memory
 from morl.spaces import StateIndexer, space_from_json
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TabularPolicy(BasePolicy):
     """Greedy in a table of actions, one per state; combinations of several components are numbered, the last one fastest."""
 

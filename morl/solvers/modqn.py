@@ -1,8 +1,11 @@
 r"""Multi-objective deep Q-learning (MODQN): a population of double Q-learners with vector values.
 
 Each member :math:`i` has a network :math:`Q(s, a) \in \mathbb{R}^m` and acts greedily with respect to :math:`w_i^\top Q`. The
-target is the vector :func:`morl.functional.double_q_target`: the action is chosen by the weighed online values and valued by
-the target network, every objective by itself, so the network stays valid when weights move.
+target is a vector (:mod:`morl.bootstrapping`; by default the action is chosen by the weighed online values and valued by the
+target network), every objective by itself, so the network stays valid when weights move.
+
+With ``network="conditioned"`` there is one network :math:`Q(s, a, w)` for all weights (:mod:`morl.solvers.one_network`). Which
+published algorithm that is depends on three choices: the weights for learning, the target, and how one acts.
 
 Actions of several components are listed, one value for each combination, where there are at most
 :data:`morl.action_spaces.SMALL` of them. Beyond that the network is factored, :math:`Q(s, a) = \sum_j Q_j(s, a_j)`, one vector
@@ -20,32 +23,36 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from morl.acting import Acting, OwnPolicy
 from morl.action_spaces import FiniteActions, supported_actions
+from morl.bootstrapping import Bootstrap, DoubleQ, Lookahead
 from morl.critics import ActionTableCritic
+from morl.errors import CapabilityError
 from morl.fields import BatchSize, Count, CountOrZero, Positive, PositiveShare, Share, UpdatesPerStep, Widths
-from morl.functional import double_q_target
-from morl.members import Optimiser, Owns, PerMember
+from morl.members import Optimiser, Owns, PerNetwork
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
 from morl.population import Transfers
 from morl.protocols import EnvFactory, Policy, Rows
-from morl.solvers.base import LeafSolver, require, require_for_comparison
-from morl.solvers.off_policy import OffPolicyLearner
+from morl.registry import component_field
+from morl.solvers.base import require, require_for_comparison
+from morl.solvers.off_policy import Batch, OffPolicyLearner
+from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
-
-Batch = dict[str, Tensor]
+from morl.weights.sources import WeightSource
 
 
 @dataclass(frozen=True, kw_only=True)
-class MODQN(LeafSolver):
+class MODQN(OffPolicyConditionable):
     """Multi-objective deep Q-learning, for finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
@@ -89,31 +96,46 @@ class MODQN(LeafSolver):
     """Each member's gradient is clipped to this Euclidean norm."""
     rows_per_member: Count = 1
     """Environment rows of each member."""
+    bootstrap: Bootstrap = component_field("bootstrap", default=DoubleQ())
+    """What is learned from the next state."""
+    acting: Acting = component_field("acting", default=OwnPolicy())
+    """How one acts with a conditioned network."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for field, needs in (("bootstrap", self.bootstrap.needs_conditioning), ("acting", self.acting.uses_support)):
+            require(
+                self.is_conditioned or not needs,
+                f"MODQN.{field}: {type(getattr(self, field)).__name__} asks one network about other weights; set network: "
+                "conditioned",
+            )
         require(
             self.epsilon_end <= self.epsilon_start,
             f"MODQN needs epsilon_end <= epsilon_start, found {self.epsilon_end} and {self.epsilon_start}",
         )
 
-    def learner_type(self) -> type[MODQNLearner]:
-        return MODQNLearner
+    def parts_with_support(self) -> tuple[tuple[str, WeightSource | Acting], ...]:
+        """See :meth:`morl.solvers.one_network.Conditionable.parts_with_support`."""
+        return (*super().parts_with_support(), ("acting", self.acting))
+
+    def learner_type(self) -> type[MODQNLearner | ConditionedMODQNLearner]:
+        return ConditionedMODQNLearner if self.is_conditioned else MODQNLearner
 
     def with_comparable_critics(self) -> MODQN:
         """See :class:`morl.capabilities.HasComparableCritics`."""
+        self.require_separate()
         require_for_comparison(self)
         return self
 
 
-class MODQNLearner(Transfers, OffPolicyLearner):
-    """A live MODQN population."""
+class DeepQLearner(OffPolicyLearner):
+    """Networks of vector values, and what they learn; who has which network is a subclass's business."""
 
     owns: Owns = (
-        PerMember("online", goes_with="actor"),
-        PerMember("target", goes_with="actor"),
+        PerNetwork("online", goes_with="actor"),
+        PerNetwork("target", goes_with="actor"),
         Optimiser("adam", of="online"),
-        PerMember("updates"),
+        PerNetwork("updates"),
     )
 
     solver: MODQN
@@ -123,25 +145,38 @@ class MODQNLearner(Transfers, OffPolicyLearner):
         """Build networks, optimiser and store; see :meth:`morl.protocols.Solver.make`."""
         finite = supported_actions(env.spec.action_space, "MODQN", boxes="none")
         super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=finite, prioritised=solver.prioritised)
-        self.net = StackedMLP(self.encoder.width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
+        for component, needs in (
+            (solver.bootstrap, solver.bootstrap.needs_listed_actions),
+            (solver.acting, solver.acting.uses_support),
+        ):
+            if needs and not self.finite.is_joint:
+                raise CapabilityError(
+                    f"{type(component).__name__} compares whole actions, and {env.spec.action_space} has too many combinations "
+                    "to list; use DoubleQ and OwnPolicy, which take them apart"
+                )
+        networks = solver.bootstrap.num_networks
+        self.single = StackedMLP(self.input_width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
+        self.net = self.single if networks == 1 else replace(self.single, copies=networks)
         self.online = self.net.init(self._init_streams("online"), device)
         self.target = [p.clone() for p in self.online]
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
-        self.updates = torch.zeros(self.n, dtype=torch.int64)
+        self.updates = torch.zeros(self.num_networks, dtype=torch.int64)
         self.declare_statistics("loss", "mean_value")
 
     # ------------------------------------------------------------------ acting
 
     def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
-        members, per_member = self._grouped(rows)
-        owners = self.row_member[rows[::per_member]]
-        grouped = encoded.view(-1, per_member, encoded.shape[-1])
-        uniform = torch.rand((1 + len(self.finite.sizes), *grouped.shape[:2]), generator=self.acting, device=self.device)
-        epsilon = torch.from_numpy(self._epsilon(self.member_steps[owners])).to(self.device)
+        networks, per_network = self._grouped(rows)
+        batch = (-1, per_network)
+        seen, weights = self._seen(encoded, rows).unflatten(0, batch), self._weights_of(rows).unflatten(0, batch)
+        uniform = torch.rand((1 + len(self.finite.sizes), *seen.shape[:2]), generator=self.acting, device=self.device)
+        epsilon = torch.from_numpy(self._epsilon(self.member_steps[self.row_member[rows]])).to(self.device).unflatten(0, batch)
         with torch.no_grad():
-            return self.act_tensors(
-                select(self.online, members), grouped, self.linear_weights[members], epsilon, uniform
-            ).flatten(0, 1)
+            return self.act_tensors(self._first(select(self.online, networks)), seen, weights, epsilon, uniform).flatten(0, 1)
+
+    def _first(self, parameters: Parameters) -> Parameters:
+        """Of the networks that are trained side by side the one that acts."""
+        return parameters if self.net.copies is None else [p[:, 0] for p in parameters]
 
     def _epsilon(self, member_steps: Rows) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """Probability of a random action after some environment steps of a member."""
@@ -154,36 +189,47 @@ class MODQNLearner(Transfers, OffPolicyLearner):
 
         Args:
             online: Network parameters ``(n, ...)``.
-            encoded: ``(n, B, d)``.
-            weights: ``(n, m)`` on the simplex.
-            epsilon: Probability of a random action, ``(n,)``.
+            encoded: What the networks see, ``(n, B, d)``.
+            weights: ``(n, B, m)`` or ``(n, 1, m)`` on the simplex.
+            epsilon: Probability of a random action, ``(n, B)`` or ``(n, 1)``.
             uniform: Uniform numbers in ``[0, 1)``, ``(1 + J, n, B)``: whether to explore, and where, for each of the ``J``
                 choices that make an action.
 
         Returns:
             Choices, ``(n, B)`` or factored ``(n, B, J)``, int64.
         """
-        greedy = self.finite.best(self._utilities(self._q(online, encoded), weights))
-        explore = uniform[0] < epsilon.unsqueeze(1)
+        greedy = self.finite.best(self._judged(online, encoded, weights))
+        explore = uniform[0] < epsilon
         if self.finite.is_joint:
             return torch.where(explore, (uniform[1] * self.num_actions).long(), greedy)
         return torch.where(explore.unsqueeze(-1), self.finite.scaled(uniform[1:].movedim(0, -1)), greedy)
 
-    def _q(self, parameters: Parameters, encoded: Tensor) -> Tensor:
-        """Vector values of all choices, ``(n, B, S, m)``; an action is worth the sum over its choices."""
-        return self.net(parameters, encoded).reshape(*encoded.shape[:2], self.num_actions, self.m)
+    def _judged(self, online: Parameters, encoded: Tensor, weights: Tensor) -> Tensor:
+        """Weighed values of all choices, ``(n, B, S)``."""
+        q: Tensor = self.single(online, encoded).unflatten(-1, (self.num_actions, self.m))
+        return (q * weights.unsqueeze(2)).sum(-1)
 
-    @staticmethod
-    def _utilities(q: Tensor, weights: Tensor) -> Tensor:
-        """Weighed values, ``(n, B, S)``."""
-        return (q * weights[:, None, None, :]).sum(-1)
+    def _q(self, parameters: Parameters, seen: Tensor, asked: Tensor | None = None) -> Tensor:
+        """Vector values of all choices, ``(n, c, B, S, m)``; an action is worth the sum over its choices.
+
+        Args:
+            parameters: Of the networks, ``(n, ...)``.
+            seen: What they see, ``(n, B, d)``.
+            asked: Other weights, ``(n, B, K, m)``, for one network that sees weights: ``(n, c, B, K, S, m)``.
+        """
+        if asked is not None:
+            plain = seen[..., : -self.m].unsqueeze(2).expand(*asked.shape[:3], -1)
+            each = self._q(parameters, torch.cat([plain, asked], -1).flatten(1, 2))
+            others: Tensor = each.unflatten(2, asked.shape[1:3])
+            return others
+        q: Tensor = self.net(parameters, seen).unflatten(-1, (self.num_actions, self.m))
+        return q.unsqueeze(1) if self.net.copies is None else q
 
     # ------------------------------------------------------------------ learning
 
     def gradient_update(self, members: Sequence[int] | None) -> None:
         """One step of the networks and one target blend of some members; None for all."""
-        chosen = member_slice(members, self.n)
-        batch = self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
+        chosen, batch = self._networks(members), self._batch(members)
         errors = self.gradient_step(chosen, batch)
         if self.solver.prioritised:
             self.ring.update_priorities(batch["index"], errors)
@@ -198,42 +244,81 @@ class MODQNLearner(Transfers, OffPolicyLearner):
         Returns:
             Size of the scalarised temporal-difference errors, ``(n', B)``.
         """
-        weights = self.linear_weights[members]
+        weights, bootstrap, following = self._judging(members, batch), self.solver.bootstrap, batch["next_observation"]
         online, target = select(self.online, members), select(self.target, members)
         with torch.no_grad():
-            next_utilities = self.finite.spread(self._utilities(self._q(online, batch["next_observation"]), weights))
-            next_q = self.finite.spread(self._q(target, batch["next_observation"]), -2)
-            y = double_q_target(batch["reward"], batch["discount"], next_utilities, next_q)
+            y = bootstrap(
+                Lookahead(
+                    rewards=batch["reward"], discounts=batch["discount"], weights=weights, finite=self.finite,
+                    online=lambda asked: self._q(online, following, asked),
+                    target=lambda asked: self._q(target, following, asked),
+                    support=self.linear_weights, returns=self.start_returns,
+                )
+            ).unsqueeze(1)  # fmt: skip
         leaves = [p.detach().requires_grad_() for p in online]
-        q = self.finite.total_values(self._q(leaves, batch["observation"]), self.finite.stored_index(batch["action"]))
+        values = self._q(leaves, batch["observation"])
+        taken = self.finite.stored_index(batch["action"]).unsqueeze(1).expand(-1, values.shape[1], -1, -1)
+        q = self.finite.total_values(values, taken)
         if self.solver.loss == "huber":
-            errors = torch.nn.functional.smooth_l1_loss(q, y, reduction="none").mean(-1)
+            errors = torch.nn.functional.smooth_l1_loss(q, y.expand_as(q), reduction="none").mean(-1)
         else:
             errors = (q - y).square().mean(-1)
-        loss = (errors * batch["importance"] if self.solver.prioritised else errors).mean(-1)
+        if share := bootstrap.utility_share:
+            errors = (1.0 - share) * errors + share * ((q - y) * weights.unsqueeze(1)).sum(-1).square()
+        loss = (errors * batch["importance"].unsqueeze(1) if self.solver.prioritised else errors).mean(-1).sum(1)
         self.adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
         self._follow(members, self.target, self.online)
         q = q.detach()
-        self.note_statistics(members, loss=loss, mean_value=(q.mean(1) * weights).sum(-1))
-        return ((q - y) * weights.unsqueeze(1)).sum(-1).abs()
+        self.note_statistics(members, loss=loss, mean_value=(q[:, 0] * weights).sum(-1).mean(1))
+        return ((q - y) * weights.unsqueeze(1)).sum(-1).abs().amax(1)
 
-    # ------------------------------------------------------------------ values, policies, state
+
+class MODQNLearner(Transfers, DeepQLearner):
+    """A live MODQN population, each member with networks of its own."""
 
     def critics(self) -> ActionTableCritic:
         """The networks; see :class:`morl.capabilities.HasCritics`."""
         spec = self.spec
         return ActionTableCritic(
-            observation_space=spec.observation_space, action_space=spec.action_space, num_objectives=self.m, network=self.net,
-            parts={str(i): p.clone() for i, p in enumerate(self.online)}, joint_actions=self.finite.is_joint,
+            observation_space=spec.observation_space, action_space=spec.action_space, num_objectives=self.m,
+            network=self.single, parts={str(i): p.clone() for i, p in enumerate(self._first(self.online))},
+            joint_actions=self.finite.is_joint,
         )  # fmt: skip
 
     def policies(self) -> list[Policy]:
         """One greedy snapshot per member, with the weights it was trained for."""
         return [
             MLPPolicy(
-                self.spec.observation_space, self.spec.action_space, self.net, "greedy_q",
-                [p[i : i + 1].clone() for p in self.online], {"weights": self.linear_weights[i : i + 1].clone()},
-                joint_actions=self.finite.is_joint,
+                self.spec.observation_space, self.spec.action_space, self.single, "greedy_q",
+                [p[i : i + 1].clone() for p in self._first(self.online)],
+                {"weights": self.linear_weights[i : i + 1].clone()}, joint_actions=self.finite.is_joint,
             )
             for i in range(self.n)
+        ]  # fmt: skip
+
+
+class ConditionedMODQNLearner(OneNetworkFromReplay, DeepQLearner):
+    """A live MODQN population that shares one network for all weights."""
+
+    def _judged(self, online: Parameters, encoded: Tensor, weights: Tensor) -> Tensor:
+        plain = encoded[..., : -self.m]
+
+        def values(asked: Tensor) -> Tensor:
+            each = torch.cat([plain.unsqueeze(2).expand(*asked.shape[:3], -1), asked], -1)
+            outputs = self.single(online, each.flatten(1, 2))
+            q: Tensor = outputs.unflatten(1, asked.shape[1:3]).unflatten(-1, (-1, self.m))
+            return q
+
+        judged: Tensor = self.solver.acting(values, weights, self.linear_weights)
+        return judged
+
+    def policies(self) -> list[Policy]:
+        """One greedy snapshot for all weights."""
+        solver, first = self.solver, [p.clone() for p in self._first(self.online)]
+        return [
+            ConditionedPolicy(
+                self.spec.observation_space, self.spec.action_space, self.single, "greedy_q", first,
+                {"support": self.linear_weights.unsqueeze(0).clone()} if solver.acting.uses_support else {},
+                joint_actions=self.finite.is_joint, num_objectives=self.m,
+            )
         ]  # fmt: skip

@@ -3,7 +3,9 @@ r"""Multi-objective proximal policy optimisation (MOPPO): a population of on-pol
 Each member :math:`i` maximises :math:`w_i^\top V`. Its value function is a vector, :math:`V(s) \in \mathbb{R}^m`, so it stays
 valid when weights move. The environment rows of a member are stepped for ``horizon`` steps each; then the member improves on
 what they brought: vector advantages (:func:`morl.functional.generalised_advantages`) are weighed by :math:`w_i`, normalised,
-and enter the clipped surrogate. All members that are due do their minibatches together, as batched tensor operations.
+and enter the clipped surrogate. With ``network="conditioned"`` one actor and one critic see the weights and stand for all
+preferences (:mod:`morl.solvers.one_network`). All members that are due do their minibatches together, as batched tensor
+operations.
 
 References:
     J. Schulman et al., "Proximal Policy Optimization Algorithms", arXiv 1707.06347 (2017).
@@ -30,16 +32,17 @@ from morl.critics import StateValueCritic
 from morl.errors import CapabilityError
 from morl.fields import BatchSize, Count, CountOrZero, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
 from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
-from morl.members import Optimiser, Owns, Part, PerMember, Store
+from morl.members import Optimiser, Owns, Part, PerNetwork, Store
 from morl.nn.distributions import gaussian_entropy, gaussian_log_density
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, select
 from morl.policies.mlp import MLPPolicy
 from morl.population import PopulationLearner, Transfers
 from morl.protocols import EnvFactory, Experience, Policy, Rows, Transition
-from morl.solvers.base import LeafSolver
+from morl.solvers.one_network import Conditionable
 from morl.stores import Ring, Rollout
+from morl.stores.rollout import member_major, time_major
 from morl.task import Task
 
 Batch = dict[str, Tensor]
@@ -52,7 +55,7 @@ RECORDED_STEPS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class MOPPO(LeafSolver):
+class MOPPO(Conditionable):
     """Multi-objective proximal policy optimisation, for real-valued boxes (also unbounded ones) and finite actions.
 
     With several components (MultiDiscrete, MultiBinary, boxes of integers) the policy is a product of independent categorical
@@ -99,20 +102,25 @@ class MOPPO(LeafSolver):
     recorded_steps: CountOrZero = 0
     """Latest environment steps of each member that are kept for who asks for its experience (IWOCS); 0 for none."""
 
-    def learner_type(self) -> type[MOPPOLearner]:
-        return MOPPOLearner
+    def learner_type(self) -> type[ProximalLearner]:
+        if not self.is_conditioned:
+            return MOPPOLearner
+        from morl.solvers.conditioned_moppo import ConditionedMOPPOLearner
+
+        return ConditionedMOPPOLearner
 
     def with_comparable_critics(self) -> MOPPO:
         """Values are plain returns already; experience is kept. See :class:`morl.capabilities.HasComparableCritics`."""
+        self.require_separate()
         return self if self.recorded_steps else replace(self, recorded_steps=RECORDED_STEPS)
 
 
-class MOPPOLearner(Transfers, PopulationLearner):
-    """A live MOPPO population."""
+class ProximalLearner(PopulationLearner):
+    """Actors and critics, and how they improve on rollouts; who has which network is a subclass's business."""
 
     owns: Owns = (
-        PerMember("actor", goes_with="actor"),
-        PerMember("critic", goes_with="all"),
+        PerNetwork("actor", goes_with="actor"),
+        PerNetwork("critic", goes_with="all"),
         Optimiser("actor_adam", of="actor"),
         Optimiser("critic_adam", of="critic", goes_with="all"),
         Part("observation_moments"),
@@ -138,24 +146,29 @@ class MOPPOLearner(Transfers, PopulationLearner):
             self.num_actions = len(self.box.scale)
         d = self.encoder.width
         self.actor_net = StackedMLP(
-            d, solver.hidden, self.num_actions, activation=solver.activation, hidden_gain=2**0.5, output_gain=0.01
+            self.input_width,
+            solver.hidden,
+            self.num_actions,
+            activation=solver.activation,
+            hidden_gain=2**0.5,
+            output_gain=0.01,
         )
-        self.critic_net = StackedMLP(d, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
+        self.critic_net = StackedMLP(self.input_width, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
         self.actor = self.actor_net.init(self._init_streams("actor"), device)
         if not self.is_discrete:
             # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
-            self.actor.append(torch.full((self.n, self.num_actions), solver.initial_log_std, device=device))
+            self.actor.append(torch.full((self.num_networks, self.num_actions), solver.initial_log_std, device=device))
         self.critic = self.critic_net.init(self._init_streams("critic"), device)
         self.actor_adam = self._adam(self.actor, solver.learning_rate)
         self.critic_adam = self._adam(self.critic, solver.critic_learning_rate)
         # The entries of one-hot vectors are on one scale already, and dividing by the spread of a rare one would blow it up.
         self.follows_observations = solver.normalise_observations and not self.encoder.is_one_hot
-        self.observation_moments = RunningMoments(self.n, d, device=device, followed=self.encoder.numbers)
+        self.observation_moments = RunningMoments(self.num_networks, d, device=device, followed=self.encoder.numbers)
         memory = float(VALUE_MEMORY * solver.horizon * solver.rows_per_member)
-        self.value_moments = RunningMoments(self.n, self.m, device=device, memory=memory)
+        self.value_moments = RunningMoments(self.num_networks, self.m, device=device, memory=memory)
         fields: dict[str, tuple[int, ...]] = {
             "observation": (d,), "next_observation": (d,), "action": (self._action_width,), "log_prob": (),
-            "reward": (self.m,), "terminated": (), "ended": (),
+            "reward": (self.m,), "terminated": (), "ended": (), **self._more_fields(),
         }  # fmt: skip
         self.rollout = Rollout(fields, horizon=solver.horizon, num_rows=len(self._all_rows), device=device)
         self.record = self._make_record()
@@ -182,20 +195,25 @@ class MOPPOLearner(Transfers, PopulationLearner):
             device=self.device,
         )  # fmt: skip
 
+    def _more_fields(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of fields that rollouts hold beside the usual ones, such as the weights of a row's episode."""
+        return {}
+
     # ------------------------------------------------------------------ acting
 
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         encoded = self.encoder(observations)
-        members, per_member = self._grouped(rows)
-        grouped = encoded.view(-1, per_member, encoded.shape[-1])
-        batch = (len(grouped), per_member)
+        networks, per_network = self._grouped(rows)
+        self._pending = {"observation": encoded, **self._more_values(rows)}
+        grouped = {name: self._pending[name].unflatten(0, (-1, per_network)) for name in ("observation", *self._more_fields())}
+        batch = (len(grouped["observation"]), per_network)
         if self.finite is None:
             noise = torch.randn((*batch, self.num_actions), generator=self.acting, device=self.device)
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
         with torch.no_grad():
-            taken, log_prob = self.act_tensors(select(self.actor, members), self._inputs(grouped, members), noise)
-        self._pending = {"observation": encoded, "action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
+            taken, log_prob = self.act_tensors(select(self.actor, networks), self._inputs(grouped, networks), noise)
+        self._pending |= {"action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
         if self.finite is not None:
             return self.finite.actions(taken.flatten(0, 1))
         box, shape = self.box, self.spec.action_space.shape or ()
@@ -221,9 +239,15 @@ class MOPPOLearner(Transfers, PopulationLearner):
         actions = mean + log_std.exp() * noise
         return actions, gaussian_log_density(actions, mean, log_std)
 
-    def _inputs(self, encoded: Tensor, members: Selection) -> Tensor:
-        """Network inputs of encoded observations ``(n', B, d)``."""
-        return self.observation_moments.normalise(encoded, members) if self.follows_observations else encoded
+    def _more_values(self, rows: Rows) -> Batch:
+        """What rollouts hold in the further fields, ``(r, ...)`` each."""
+        del rows
+        return {}
+
+    def _inputs(self, steps: Batch, networks: Selection, of: str = "observation") -> Tensor:
+        """Network inputs at observations of some steps, ``(n', B, d)``."""
+        encoded = steps[of]
+        return self.observation_moments.normalise(encoded, networks) if self.follows_observations else encoded
 
     def _remember(self, step: Transition) -> None:
         following = self.encoder(step.next_observations)
@@ -275,11 +299,11 @@ class MOPPOLearner(Transfers, PopulationLearner):
 
     def _improve_members(self, members: list[int]) -> None:
         """Improve some members on their rollouts, which are then forgotten."""
-        chosen = member_slice(None if len(members) == self.n else members, self.n)
+        chosen = self._networks(None if len(members) == self.n else members)
         steps = self._rollout_of(members)
         packed, columns = self._prepared(chosen, steps)
         size = packed.shape[1]
-        offsets = size * torch.arange(len(members), device=self.device).unsqueeze(1)
+        offsets = size * torch.arange(len(packed), device=self.device).unsqueeze(1)
         for _ in range(self.solver.epochs):
             order = torch.rand(packed.shape[:2], generator=self.learning, device=self.device).argsort(dim=1, stable=True)
             shuffled = packed.flatten(0, 1).index_select(0, (order + offsets).flatten()).view(packed.shape)
@@ -290,11 +314,12 @@ class MOPPOLearner(Transfers, PopulationLearner):
         self.rollout.clear(self.rows_of(members))
 
     def _rollout_of(self, members: list[int]) -> Batch:
-        """The steps of some members by field, ``(n', T * K, width)``, time before row; ``mask`` says which are valid."""
+        """Steps for the networks of some members by field, ``(n', T * K, width)``, time before row; ``mask``: valid ones."""
         rows = torch.from_numpy(self.rows_of(members)).to(self.device)
-        names = ("observation", "next_observation", "action", "log_prob", "reward", "terminated", "ended")
-        fields = {name: self.rollout[name] for name in names} | {"mask": self.rollout.mask}
-        return {name: _member_major(field.index_select(1, rows), len(members)) for name, field in fields.items()}
+        usual = ("observation", "next_observation", "action", "log_prob", "reward", "terminated", "ended")
+        fields = {name: self.rollout[name] for name in (*usual, *self._more_fields())} | {"mask": self.rollout.mask}
+        count = min(len(members), self.num_networks)
+        return {name: member_major(field.index_select(1, rows), count) for name, field in fields.items()}
 
     @torch.no_grad()
     def _prepared(self, members: Selection, steps: Batch) -> tuple[Tensor, dict[str, int]]:
@@ -303,23 +328,24 @@ class MOPPOLearner(Transfers, PopulationLearner):
         The statistics of value targets follow the new targets here; the critics' outputs are rescaled so that their
         predictions stay what they were.
         """
-        n, per_member = steps["reward"].shape[0], self.rows_per_member
-        inputs, mask = self._inputs(steps["observation"], members), steps["mask"].squeeze(-1)
+        n = steps["reward"].shape[0]
+        per_member = steps["reward"].shape[1] // self.solver.horizon
+        inputs, mask = self._inputs(steps, members), steps["mask"].squeeze(-1)
         critic = select(self.critic, members)
         values = self._values(critic, inputs, members)
-        next_values = self._values(critic, self._inputs(steps["next_observation"], members), members)
+        next_values = self._values(critic, self._inputs(steps, members, "next_observation"), members)
         rewards, values, next_values, terminated, ended, valid = (
-            _time_major(field, per_member)
+            time_major(field, per_member)
             for field in (steps["reward"], values, next_values, steps["terminated"], steps["ended"], steps["mask"])
         )
         advantages, targets = (
-            _member_major(field, n)
+            member_major(field, n)
             for field in generalised_advantages(
                 rewards, values, next_values, terminated.squeeze(-1) > 0, ended.squeeze(-1) > 0,
                 self.gamma, self.solver.gae_lambda, valid.squeeze(-1),
             )
         )  # fmt: skip
-        gains = scalarised_advantages(advantages, self.linear_weights[members], mask)
+        gains = self._gains(advantages, steps, mask, members)
         if self.solver.normalise_values:
             self._follow_values(targets, mask, members)
             targets = self.value_moments.normalise(targets, members)
@@ -328,6 +354,11 @@ class MOPPOLearner(Transfers, PopulationLearner):
             "advantage": gains.unsqueeze(-1), "target": targets, "mask": steps["mask"].to(torch.float32),
         }  # fmt: skip
         return torch.cat(list(fields.values()), -1), {name: field.shape[-1] for name, field in fields.items()}
+
+    def _gains(self, advantages: Tensor, steps: Batch, mask: Tensor, members: Selection) -> Tensor:
+        """Weighed and normalised advantages, ``(n', T * K)``."""
+        del steps
+        return scalarised_advantages(advantages, self.linear_weights[members], mask)
 
     def _values(self, critic: Parameters, inputs: Tensor, members: Selection) -> Tensor:
         """Vector values ``(n', B, m)`` in return units."""
@@ -378,7 +409,24 @@ class MOPPOLearner(Transfers, PopulationLearner):
         log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
         return log_density, gaussian_entropy(log_std).expand_as(log_density)
 
-    # ------------------------------------------------------------------ values and policies
+    def _snapshot(self, network: int) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Parameters of a network's policy, and the tensors beside them."""
+        chosen, extras = slice(network, network + 1), dict[str, Tensor]()
+        parameters = [p[chosen].clone() for p in self.actor]
+        if not self.is_discrete:
+            extras["log_std"] = parameters.pop()
+        if self.follows_observations:
+            extras["mean"], extras["std"] = self.observation_moments.mean[chosen].clone(), self.observation_moments.std[chosen]
+        return parameters, extras
+
+    @property
+    def head(self) -> Literal["categorical", "gaussian"]:
+        """How the actor's outputs become actions."""
+        return "categorical" if self.is_discrete else "gaussian"
+
+
+class MOPPOLearner(Transfers, ProximalLearner):
+    """A live MOPPO population, each member with networks of its own."""
 
     def critics(self) -> StateValueCritic:
         """The value functions, with the moments they rely on; see :class:`morl.capabilities.HasCritics`."""
@@ -395,26 +443,8 @@ class MOPPOLearner(Transfers, PopulationLearner):
 
     def policies(self) -> list[Policy]:
         """One snapshot per member."""
-        return [self._policy(i) for i in range(self.n)]
-
-    def _policy(self, member: int) -> MLPPolicy:
-        extras: dict[str, Tensor] = {}
-        parameters = [p[member : member + 1].clone() for p in self.actor]
-        if not self.is_discrete:
-            extras["log_std"] = parameters.pop()
-        if self.follows_observations:
-            extras["mean"] = self.observation_moments.mean[member : member + 1].clone()
-            extras["std"] = self.observation_moments.std[member : member + 1].clone()
-        head: Literal["categorical", "gaussian"] = "categorical" if self.is_discrete else "gaussian"
-        return MLPPolicy(self.spec.observation_space, self.spec.action_space, self.actor_net, head, parameters, extras)
-
-
-def _member_major(field: Tensor, members: int) -> Tensor:
-    """``(T, n * K[, width])`` -> ``(n, T * K, width)``."""
-    steps = field.shape[0]
-    return field.reshape(steps, members, -1, *(field.shape[2:] or (1,))).transpose(0, 1).flatten(1, 2)
-
-
-def _time_major(field: Tensor, per_member: int) -> Tensor:
-    """``(n, T * K, width)`` -> ``(T, n * K, width)``."""
-    return field.reshape(len(field), -1, per_member, field.shape[-1]).transpose(0, 1).flatten(1, 2)
+        snapshots = (self._snapshot(i) for i in range(self.n))
+        return [
+            MLPPolicy(self.spec.observation_space, self.spec.action_space, self.actor_net, self.head, parameters, extras)
+            for parameters, extras in snapshots
+        ]

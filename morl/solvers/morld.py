@@ -23,10 +23,9 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from morl.archives import Archive, ParetoArchive
-from morl.capabilities import HasFirstUpdate, RepeatsUpdates, criterion_of
+from morl.capabilities import ChoosesTasks, HasFirstUpdate, RepeatsUpdates, ServesAnyWeights, criterion_of
 from morl.cooperation import Cooperation, require_cooperation
 from morl.cooperation.neighbourhood import KNearest, Neighbourhood
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError
@@ -38,8 +37,10 @@ from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
 from morl.selection import RoundRobin, Selection, Standing
+from morl.solvers.adapted_weights import AdaptedWeights, require_linear_utility, require_network, require_start
 from morl.solvers.base import RunnableSolver, require
 from morl.solvers.mosac import MOSAC
+from morl.solvers.running_reference import first_ideal_point, moved_reference
 from morl.spending import spend
 from morl.task import Task, Utility
 from morl.weights.adaptation import Population, WeightAdaptation
@@ -92,6 +93,11 @@ class MORLD(RunnableSolver):
             raise CapabilityError(
                 "MORL/D inside MORL/D is not supported: nothing is left to decompose; use a single-policy solver such as MOSAC"
             )
+        if isinstance(self.solver, ChoosesTasks):
+            raise CapabilityError(
+                f"{type(self.solver).__name__} inside MORL/D is not supported: it finds a whole front by itself, so nothing is "
+                "left to decompose; use it alone"
+            )
         if not isinstance(self.solver, Solver):
             raise ConfigurationError(f"MORLD.solver must be a solver such as MOSAC(), found {self.solver!r}")
         if isinstance(self.weights, str):
@@ -113,7 +119,8 @@ class MORLD(RunnableSolver):
                 f"MORLD.ideal_point: {type(self.scalarization).__name__} has no use for it; remove it or choose another "
                 "scalarization, such as Chebyshev"
             )
-        self.inner_solver()
+        require_linear_utility(self.weight_adaptation, self.scalarization, self.normalisation)
+        require_network(self.weight_adaptation, self.inner_solver())
 
     @property
     def gamma(self) -> float:
@@ -165,6 +172,10 @@ class MORLD(RunnableSolver):
             raise ConfigurationError(
                 f"MORLD.ideal_point has {len(self.ideal_point)} numbers but {env.spec.env_id} has {m} objectives"
             )
+        require_start(
+            self.weight_adaptation, num_members=self.num_members, num_objectives=m, gamma=self.gamma,
+            judging_gamma=evaluation.gamma,
+        )  # fmt: skip
         return MORLDLearner(self, env=env, task=task, seed=seed, device=device, evaluation=evaluation)
 
     def initial_weights(self, num_objectives: int, seed: int) -> Array:
@@ -197,7 +208,7 @@ class MORLDLearner:
             scalarization=solver.scalarization,
             weights=weights,
             criterion=criterion_of(inner),
-            ideal_point=self._given_ideal(),
+            ideal_point=first_ideal_point(solver.scalarization, solver.ideal_point, weights),
             scale=None,
         )
         theirs = Task(utility=utility, dynamics=None if task is None else task.dynamics)
@@ -217,14 +228,9 @@ class MORLDLearner:
         """Exchange at which each member became an individual of its own, ``(n,)``."""
         self.utilities, self.gains = (np.full(self.n, np.nan) for _ in range(2))
         """Of each member at the latest evaluation, and their growth since the one before, ``(n,)``."""
+        adaptation = solver.weight_adaptation
+        self.adapted = None if adaptation is None else AdaptedWeights(adaptation, self.m)
         self.turn = self._chosen()
-
-    def _given_ideal(self) -> Tensor | None:
-        if not self.solver.scalarization.needs_ideal_point:
-            return None
-        # A running ideal point starts at the origin and moves at the first evaluation, before any training.
-        given = (0.0,) * self.m if isinstance(self.solver.ideal_point, str) else self.solver.ideal_point
-        return torch.tensor(given, dtype=torch.float32, device=self.device)
 
     @property
     def n(self) -> int:
@@ -253,8 +259,8 @@ class MORLDLearner:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the members' solver came to its own end."""
-        return self.inner.is_finished
+        """Whether the members' solver came to its own end, or the weight adaptation has nothing left to do."""
+        return self.inner.is_finished or (self.adapted is not None and self.adapted.is_finished)
 
     @property
     def timing(self) -> dict[str, float]:
@@ -321,35 +327,46 @@ class MORLDLearner:
                 for source in turn:
                     mechanism.exchange(self.inner, source=source, exchanges=self.exchanges, neighbours=neighbours)
         self.exchanges += 1
-        if solver.weight_adaptation is not None:
-            self._adapt(solver.weight_adaptation, found)
+        if self.adapted is not None:
+            self._adapt(self.adapted, found, turn)
         # A turn may leave the clock short of the period by less than one round; periods do not drift.
         self.next_exchange += solver.exchange_period
         self.turn = self._chosen()
 
-    def _adapt(self, adaptation: WeightAdaptation, found: Evaluated) -> None:
+    def _adapt(self, adaptation: AdaptedWeights, found: Evaluated, turn: Sequence[int]) -> None:
         """Move the weights, and perhaps the members."""
-        rng = stream(self.seed, "weight adaptation", 0, self.exchanges - 1)
-        adapted = adaptation(found.weights, found.values, self.record.archive.values, gains=self.gains, rng=rng)
+        adapted = adaptation(
+            found.weights,
+            found.values,
+            self.record.archive.values,
+            trained=turn if self.solver.schedule == "turn_by_turn" else range(self.n),
+            gains=self.gains,
+            rng=stream(self.seed, "weight adaptation", 0, self.exchanges - 1),
+            attained=self._attained if isinstance(self.inner, ServesAnyWeights) else None,
+        )
         if isinstance(adapted, Population):
-            self.reindex(adapted.parents, adapted.fresh)
+            if any(adapted.fresh) or list(adapted.parents) != list(range(self.n)):
+                self.reindex(adapted.parents, adapted.fresh)
             adapted = adapted.weights
         self._set_utility(replace(self.utility, weights=torch.as_tensor(adapted, dtype=torch.float32, device=self.device)))
+        # Growth is measured from what a member was worth at the weights that it has now.
+        assert self.record.latest is not None
+        self.utilities = own_utilities(self.utility, self.record.latest).double().numpy()
+
+    def _attained(self, weights: Array) -> Array:
+        """Values of one network at weights ``(c, m)``; what is found is offered to the archive."""
+        assert isinstance(self.inner, ServesAnyWeights)
+        return self.record.survey(self.inner.candidates_at(weights), env_steps=self.env_steps).values
 
     def _move_reference(self) -> None:
         """Move the ideal point and the scale to what the archive shows."""
-        solver, front = self.solver, self.record.archive.values
-        utility = self.utility
-        scale = np.ones(self.m)
-        if solver.normalisation == "running":
-            spread = np.ptp(front, axis=0)
-            scale = np.where(spread > 1e-8, spread, 1.0)
-            utility = replace(utility, scale=torch.as_tensor(scale, dtype=torch.float32, device=self.device))
-        if solver.scalarization.needs_ideal_point and solver.ideal_point == "running":
-            ideal = front.max(0) + solver.ideal_margin * scale
-            utility = replace(utility, ideal_point=torch.as_tensor(ideal, dtype=torch.float32, device=self.device))
-        if utility is not self.utility:
-            self._set_utility(utility)
+        solver, utility = self.solver, self.utility
+        moved = moved_reference(
+            utility, self.record.archive.values, rescales=solver.normalisation == "running",
+            margin=solver.ideal_margin if solver.ideal_point == "running" else None,
+        )  # fmt: skip
+        if moved is not utility:
+            self._set_utility(moved)
 
     def _set_utility(self, utility: Utility) -> None:
         self.inner.set_task(Task(utility=utility, dynamics=self.task.dynamics))
@@ -378,9 +395,15 @@ class MORLDLearner:
         """What of the members is to be evaluated; see :class:`morl.capabilities.HasCandidates`."""
         return candidates_of(self.inner)
 
+    def candidates_at(self, weights: Array) -> list[Candidate]:
+        """What the inner learner has beyond its members; see :class:`morl.capabilities.ServesAnyWeights`."""
+        return self.inner.candidates_at(weights) if isinstance(self.inner, ServesAnyWeights) else []
+
     def report(self, kept: Sequence[Policy] = ()) -> Report:
-        """Of the inner learner, if it has one."""
-        return self.inner.report(kept) if isinstance(self.inner, HasReport) else Report()
+        """Of the inner learner, if it has one; with what the weight adaptation bounds."""
+        report = self.inner.report(kept) if isinstance(self.inner, HasReport) else Report()
+        certificate = None if self.adapted is None else self.adapted.certificate(self.solver.gamma)
+        return report if certificate is None else replace(report, certificate=certificate)
 
     def waits_for(self) -> str:
         """What the inner learner's first update waits for."""
@@ -398,6 +421,7 @@ class MORLDLearner:
             "next_exchange": self.next_exchange,
             "turn": list(self.turn),
             **{name: torch.from_numpy(getattr(self, name).copy()) for name in ("born", "utilities", "gains")},
+            **({} if self.adapted is None else prefixed("adaptation", self.adapted.state())),
             **prefixed("inner", self.inner.state()),
             **prefixed("assessor", self.record.state()),
         }
@@ -415,6 +439,8 @@ class MORLDLearner:
         self.inner.load_state(unprefixed("inner", state))
         self.record.load_state(unprefixed("assessor", state))
         self.born, self.utilities, self.gains = np.zeros(self.n, dtype=np.int64), *np.full((2, self.n), np.nan)
+        if self.adapted is not None:
+            self.adapted.load_state(unprefixed("adaptation", state))
         if "turn" in state:
             self.turn = list(state["turn"])
             self.born, self.utilities, self.gains = (state[name].numpy().copy() for name in ("born", "utilities", "gains"))

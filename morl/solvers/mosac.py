@@ -1,9 +1,10 @@
 r"""Multi-objective soft actor-critic (MOSAC): a population of maximum-entropy policies with vector critics.
 
-Each member :math:`i` maximises :math:`w_i^\top V` plus entropy. Its two critics are vectors,
-:math:`Q_k(s, a) \in \mathbb{R}^m`, trained on the vector target of :func:`morl.functional.sac_target`, so they stay valid
-when weights move. One gradient update of a member is one critic, one actor and one temperature step and one blend of the
-target networks; all members that are due do it together, as batched tensor operations.
+Each member :math:`i` maximises :math:`w_i^\top V` plus entropy. Its two critics are vectors, :math:`Q_k(s, a) \in
+\mathbb{R}^m`, trained on the vector target of :func:`morl.functional.sac_target`, so they stay valid when weights move. With
+``network="conditioned"`` one actor and one pair of critics see the weights and stand for all preferences
+(:mod:`morl.solvers.one_network`). One gradient update of a member is one critic, one actor and one temperature step and one
+blend of the target networks; all members that are due do it together, as batched tensor operations.
 
 Finite actions of several components are listed, one value for each combination, where there are at most
 :data:`morl.action_spaces.SMALL` of them: everything is exact then. Beyond that policy and critics are factored,
@@ -46,25 +47,27 @@ from morl.fields import (
     UpdatesPerStep,
     Widths,
 )
-from morl.members import Optimiser, Owns, Part, PerMember
+from morl.members import Optimiser, Owns, Part, PerNetwork
 from morl.nn.distributions import tanh_gaussian_action
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
+from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
 from morl.population import Transfers
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.seeding import torch_stream
-from morl.solvers.base import LeafSolver, require_for_comparison
+from morl.solvers.base import require, require_for_comparison
 from morl.solvers.mosac_engines import ActionModel, AutogradEngine, Batch, CapturedEngine, Update, UpdateEngine
 from morl.solvers.mosac_extras import EXTRAS, UnregularisedCritic
 from morl.solvers.off_policy import OffPolicyLearner
+from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class MOSAC(LeafSolver):
+class MOSAC(OffPolicyConditionable):
     """Multi-objective soft actor-critic, for bounded continuous or finite actions.
 
     Utility: any weighted sum; a non-linear scalarization under SER is replaced by its linearisation at each member's
@@ -113,29 +116,34 @@ class MOSAC(LeafSolver):
         super().__post_init__()
         if unknown := set(self.extras) - set(EXTRAS):
             raise ConfigurationError(f"MOSAC.extras has unknown entries {sorted(unknown)}; known: {', '.join(EXTRAS)}")
+        require(
+            not (self.extras and self.is_conditioned),
+            "MOSAC.extras are critics of members with networks of their own; leave them out, or set network: separate",
+        )
 
-    def learner_type(self) -> type[MOSACLearner]:
-        return MOSACLearner
+    def learner_type(self) -> type[MOSACLearner | ConditionedMOSACLearner]:
+        return ConditionedMOSACLearner if self.is_conditioned else MOSACLearner
 
     def with_comparable_critics(self) -> MOSAC:
         """Critics of the plain return beside: those with an entropy bonus cannot be compared, as temperatures differ.
 
         See :class:`morl.capabilities.HasComparableCritics`.
         """
+        self.require_separate()
         require_for_comparison(self)
         return replace(self, extras=EXTRAS)
 
 
-class SoftActorCritic(Transfers, OffPolicyLearner):
-    """A live population of soft actors with twin critics; what MOSAC and the adversarial solvers share."""
+class SoftActorCritic(OffPolicyLearner):
+    """Soft actors with twin critics: what MOSAC and the adversarial solvers share."""
 
     solver: MOSAC
     owns: Owns = (
-        PerMember("actor", goes_with="actor"),
-        PerMember("critic", goes_with="all"),
-        PerMember("target", goes_with="all"),
-        PerMember("log_alpha", goes_with="all"),
-        PerMember("updates"),
+        PerNetwork("actor", goes_with="actor"),
+        PerNetwork("critic", goes_with="all"),
+        PerNetwork("target", goes_with="all"),
+        PerNetwork("log_alpha", goes_with="all"),
+        PerNetwork("updates"),
         Optimiser("actor_adam", of="actor"),
         Optimiser("critic_adam", of="critic", goes_with="all"),
         Optimiser("alpha_adam", of="log_alpha", goes_with="all"),
@@ -145,7 +153,7 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
         """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
         finite = supported_actions(env.spec.action_space, "MOSAC", boxes="bounded")
         super().__init__(solver, env=env, task=task, seed=seed, device=device, finite=finite)
-        d, m = self.encoder.width, self.m
+        d, m = self.input_width, self.m
         self.actions = self._action_model()
         a = self.actions.num_actions
         if self.is_discrete:
@@ -158,9 +166,9 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
         self.critic = self.critic_net.init(self._init_streams("critic"), device)
         self.target = [p.clone() for p in self.critic]
         start = 1.0 if solver.temperature is None else solver.temperature
-        self.log_alpha = torch.full((self.n,), math.log(start) if start > 0 else -math.inf, device=device)
+        self.log_alpha = torch.full((self.num_networks,), math.log(start) if start > 0 else -math.inf, device=device)
         self._make_optimisers()
-        self.updates = torch.zeros(self.n, dtype=torch.int64)
+        self.updates = torch.zeros(self.num_networks, dtype=torch.int64)
         self.declare_statistics("critic_loss", "actor_loss", "entropy", "temperature")
         self.threads = MemberThreads()
         # Engines keep workspaces, so every thread has one of its own.
@@ -197,28 +205,29 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
     # ------------------------------------------------------------------ acting
 
     def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
-        networks: Selection
-        if len(rows) == len(self._all_rows):
-            networks, grouped = slice(0, self.n), encoded.view(self.n, self.rows_per_member, -1)
-        else:
-            # Some rows only: one network per row.
-            networks, grouped = torch.from_numpy(self.row_member[rows]), encoded.unsqueeze(1)
-        batch = (grouped.shape[0], grouped.shape[1])
+        networks, per_network = self._grouped(rows)
+        seen = self._seen(encoded, rows).unflatten(0, (-1, per_network))
+        batch = (seen.shape[0], per_network)
         if self.finite is None:
             noise = torch.randn((*batch, self.actions.num_actions), generator=self.acting, device=self.device)
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
         with torch.no_grad():
-            chosen = self.act_tensors(select(self.actor, networks), grouped, noise)
+            chosen = self.act_tensors(select(self.actor, networks), seen, noise)
         flat = chosen.flatten(0, 1)
         return flat.view(-1, *(self.spec.action_space.shape or ())) if self.finite is None else flat
+
+    def _grouped(self, rows: Rows) -> tuple[Selection, int]:
+        # Some rows only: one network per row.
+        everybody = len(rows) == len(self._all_rows)
+        return (slice(0, self.n), self.rows_per_member) if everybody else (torch.from_numpy(self.row_member[rows]), 1)
 
     def act_tensors(self, actor: Parameters, encoded: Tensor, noise: Tensor) -> Tensor:
         """Sample actions: a pure function of parameters, encoded observations and noise.
 
         Args:
             actor: Actor parameters ``(n, ...)``.
-            encoded: ``(n, B, d)``.
+            encoded: What the networks see, ``(n, B, d)``.
             noise: Standard normal ``(n, B, a)``; for finite actions uniform, ``(n, B)`` or with ``J`` choices ``(n, B, J)``.
 
         Returns:
@@ -233,13 +242,12 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
 
     def round(self, budget: int, members: Sequence[int] | None = None) -> dict[str, int]:
         """Take the next round; see :meth:`morl.spending.TakesRounds.round`."""
-        with self.threads.alone(self.n if members is None else len(members)):
+        with self.threads.alone(self.num_networks if members is None else min(self.num_networks, len(members))):
             return super().round(budget, members)
 
     def gradient_update(self, members: Sequence[int] | None) -> None:
         """One critic, actor and temperature step and one target blend of some members; None for all."""
-        chosen = member_slice(members, self.n)
-        batch = self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
+        chosen, batch = self._networks(members), self._batch(members)
         count = batch["reward"].shape[0]
         shape = (2, count, self.solver.batch_size, 0 if self.is_discrete else self.actions.num_actions)
         noise = torch.randn(shape, generator=self.learning, device=self.device)
@@ -270,7 +278,7 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
     def _gradient_step(self, engine: UpdateEngine, members: Selection, batch: Batch, noise: Tensor) -> None:
         alpha = self.log_alpha[members].exp()
         actor, critic, target = (select(p, members) for p in (self.actor, self.critic, self.target))
-        update = Update(actor, critic, target, alpha, self.linear_weights[members], batch, noise)
+        update = Update(actor, critic, target, alpha, self._judging(members, batch), batch, noise)
 
         gradients, critic_loss = engine.critic_gradients(update)
         self.critic_adam.step(gradients, members)
@@ -283,14 +291,18 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
         self._follow(members, self.target, self.critic)
         self.note_statistics(members, critic_loss=critic_loss, actor_loss=actor_loss, entropy=-log_density, temperature=alpha)
 
+    @property
+    def head(self) -> Literal["categorical", "squashed_gaussian"]:
+        """How the actor's outputs become actions."""
+        return "categorical" if self.is_discrete else "squashed_gaussian"
+
     def policies(self) -> list[Policy]:
         """One snapshot per member."""
-        head: Literal["categorical", "squashed_gaussian"] = "categorical" if self.is_discrete else "squashed_gaussian"
         spec, joint = self.policy_spec, self.finite is not None and self.finite.is_joint
         return [
             MLPPolicy(
-                spec.observation_space, spec.action_space, self.actor_net, head, [p[i : i + 1].clone() for p in self.actor],
-                joint_actions=joint,
+                spec.observation_space, spec.action_space, self.actor_net, self.head,
+                [p[i : i + 1].clone() for p in self.actor], joint_actions=joint,
             )
             for i in range(self.n)
         ]  # fmt: skip
@@ -301,8 +313,8 @@ class SoftActorCritic(Transfers, OffPolicyLearner):
         return self.spec
 
 
-class MOSACLearner(SoftActorCritic):
-    """A live MOSAC population."""
+class MOSACLearner(Transfers, SoftActorCritic):
+    """A live MOSAC population, each member with networks of its own."""
 
     owns: Owns = (Part("extras", goes_with=None),)
 
@@ -323,7 +335,7 @@ class MOSACLearner(SoftActorCritic):
         if self.extras is not None:
             actor = select(self.actor, members)
             loss = self.extras.gradient_step(
-                members, batch, self.actor_net(actor, batch["next_observation"]), self.actions, self.linear_weights[members]
+                members, batch, self.actor_net(actor, batch["next_observation"]), self.actions, self._judging(members, batch)
             )
             self.note_statistics(members, unregularised_critic_loss=loss)
 
@@ -340,3 +352,17 @@ class MOSACLearner(SoftActorCritic):
         if self.finite is None:
             return TwinCritic(**given)
         return TwinActionTableCritic(**given, joint_actions=self.finite.is_joint)
+
+
+class ConditionedMOSACLearner(OneNetworkFromReplay, SoftActorCritic):
+    """A live MOSAC population that shares one actor and one pair of critics for all weights."""
+
+    def policies(self) -> list[Policy]:
+        """One snapshot for all weights."""
+        return [
+            ConditionedPolicy(
+                self.spec.observation_space, self.spec.action_space, self.actor_net, self.head,
+                [p.clone() for p in self.actor], joint_actions=self.finite is not None and self.finite.is_joint,
+                num_objectives=self.m,
+            )
+        ]  # fmt: skip

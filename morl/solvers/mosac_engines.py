@@ -41,7 +41,7 @@ class Update(NamedTuple):
     alpha: Tensor
     """Temperatures, ``(n,)``."""
     weights: Tensor
-    """``(n, m)``."""
+    """By which is judged, ``(n, B, m)``, or ``(n, 1, m)`` where all of a batch are the same."""
     batch: Batch
     """From the store, ``(n, B, width)`` each."""
     noise: Tensor
@@ -105,7 +105,7 @@ class AutogradEngine:
             probs = log_probs.exp()
             with torch.no_grad():
                 q = self.critic_net(critic, batch["observation"]).unflatten(-1, (finite.width, self.m))
-                utilities = (q * weights[:, None, None, None, :]).sum(-1)
+                utilities = (q * weights[:, None, :, None, :]).sum(-1)
                 if finite.is_joint:
                     utility = utilities.amin(1)
                 else:  # as in the target: the critic that expects least of the policy, (n, 1, B, 1)
@@ -116,7 +116,7 @@ class AutogradEngine:
         else:
             actions, log_prob = tanh_gaussian(outputs, update.noise[1], self.actions.scale, self.actions.offset)
             q = self.critic_net(critic, torch.cat([batch["observation"], actions], -1))
-            utility = (q * weights[:, None, None, :]).sum(-1).amin(1)
+            utility = (q * weights.unsqueeze(1)).sum(-1).amin(1)
             loss = (alpha[:, None] * log_prob - utility).mean(-1)
             log_density = log_prob.mean(-1)
         return list(torch.autograd.grad(loss.sum(), leaves)), loss.detach(), log_density.detach()

@@ -65,7 +65,7 @@ class UnregularisedCritic(Declared):
             batch: ``(n', B, width)`` each.
             next_outputs: Of the actors at the batch's next observations, ``(n', B, ...)``.
             actions: The population's.
-            weights: ``(n', m)``.
+            weights: ``(n', m)`` or ``(n', 1, m)``.
 
         Returns:
             Loss of each member, ``(n',)``.

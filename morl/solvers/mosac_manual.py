@@ -66,7 +66,7 @@ class ManualEngine:
         _, chosen, utility = w.judge(networks, observations, actions, update.weights)
         # Of the loss's -w.Q / B only the critic that gave the minimum passes a gradient on.
         torch.mul(
-            (chosen.unsqueeze(1) == w.copy_index).unsqueeze(2), (update.weights / -noise.shape[1])[:, None, :, None], out=w.d_q
+            (chosen.unsqueeze(1) == w.copy_index).unsqueeze(2), (update.weights / -noise.shape[1]).mT.unsqueeze(1), out=w.d_q
         )
         d_actions = w.critic.input_gradient(networks, observations.shape[2]).view(w.action_shape)
         w.gaussian.backward(
@@ -122,7 +122,7 @@ class _Workspace:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Values of all critics, and which critic has the smallest scalarised value, ``(n, B)``, and that value ``(n, B)``."""
         q = self.values(networks, observations, actions)
-        utility, chosen = torch.mul(q, weights[:, None, :, None], out=self.scratch).sum(2).min(1)
+        utility, chosen = torch.mul(q, weights.mT.unsqueeze(1), out=self.scratch).sum(2).min(1)
         return q, chosen, utility
 
 

@@ -13,12 +13,14 @@ from gymnasium import spaces
 from torch import Tensor
 
 from morl.action_spaces import BoxActions, FiniteActions, box_actions, discrete_start
-from morl.members import Owns, PerMember, Store
+from morl.members import Owns, PerNetwork, Store
 from morl.nn.stacked import Parameters, Selection, blend_, select, write_
 from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Experience, Rows, Transition
 from morl.stores import Ring
 from morl.task import Task
+
+Batch = dict[str, Tensor]
 
 
 class OffPolicyLearner(PopulationLearner):
@@ -28,10 +30,10 @@ class OffPolicyLearner(PopulationLearner):
     ``updates_per_step`` gradient updates per environment step of its own.
     """
 
-    owns: Owns = (PerMember("owed", fresh=0.0), Store("ring"))
+    owns: Owns = (PerNetwork("owed", fresh=0.0), Store("ring"))
 
     updates: Tensor
-    """Gradient updates of each member, ``(n,)`` int64."""
+    """Gradient updates of each network, ``(n,)`` int64."""
 
     def __init__(
         self,
@@ -55,10 +57,10 @@ class OffPolicyLearner(PopulationLearner):
             prioritised: Draw in proportion to priorities.
             finite: The choices that name an action in the store and in the networks; None where they see the action itself.
         """
+        self.solver = solver
         super().__init__(
             env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
         )
-        self.solver = solver
         self.finite = finite
         self.is_discrete = finite is not None
         size = int(np.prod(env.spec.action_space.shape or ()))
@@ -75,15 +77,20 @@ class OffPolicyLearner(PopulationLearner):
             },
             capacity=solver.capacity,
             num_groups=self.n,
-            shared=solver.replay == "shared",
+            shared=self.shares_store,
             num_rows=self.n * self.rows_per_member,
             n_step=solver.n_step,
             gamma=solver.gamma,
             prioritised=prioritised,
             device=device,
         )
-        self.owed = np.zeros(self.n)
+        self.owed = np.zeros(self.num_networks)
         self._encoded: Tensor | None = None
+
+    @property
+    def shares_store(self) -> bool:
+        """Whether all members' transitions are in one store."""
+        return bool(self.solver.replay == "shared")
 
     @property
     def _reward_width(self) -> int:
@@ -98,6 +105,18 @@ class OffPolicyLearner(PopulationLearner):
         """What to store in these fields, ``(r, width)`` each."""
         del step
         return {}
+
+    def _batch(self, members: Sequence[int] | None) -> Batch:
+        """Draw a batch for the network of each of some members; None for all.
+
+        Returns:
+            What the store holds, ``(n', B, width)`` each, observations as the networks see them.
+        """
+        return self.ring.sample(self.solver.batch_size, generator=self.learning, members=members)
+
+    def _judging(self, members: Selection, batch: Batch) -> Tensor:
+        """Weights by which a batch is judged: its own, ``(n', B, m)``, else those of the members, ``(n', 1, m)``."""
+        return batch["weights"] if "weights" in batch else self.linear_weights[members].unsqueeze(1)
 
     @abstractmethod
     def gradient_update(self, members: Sequence[int] | None) -> None:
@@ -194,11 +213,11 @@ class OffPolicyLearner(PopulationLearner):
             passes: Updates of each member.
             members: Which; those whose store has not outgrown the warm-up are skipped.
         """
-        stored_steps = np.full(self.n, self.member_steps.sum()) if self.solver.replay == "shared" else self.member_steps
+        stored_steps = np.full(self.n, self.member_steps.sum()) if self.shares_store else self.member_steps
         sizes = self.ring.sizes
         able = [i for i in members if sizes[i] > 0 and stored_steps[i] > self.solver.learning_starts]
         for _ in range(passes if able else 0):
-            self.gradient_update(None if len(able) == self.n else able)
+            self.gradient_update(None if len(able) == self.num_networks else able)
 
     def experience(self, member: int) -> Experience:
         """Stored transitions; see :class:`morl.capabilities.HasExperience`."""

@@ -181,3 +181,14 @@ class Rollout:
         self._lengths = lengths.copy()
         self._data = torch.zeros(self.horizon, self.num_rows, self._width, device=self.device)
         self._data[: self._longest].copy_(state["data"])
+
+
+def member_major(field: Tensor, members: int) -> Tensor:
+    """``(T, n * K[, width])`` -> ``(n, T * K, width)``."""
+    steps = field.shape[0]
+    return field.reshape(steps, members, -1, *(field.shape[2:] or (1,))).transpose(0, 1).flatten(1, 2)
+
+
+def time_major(field: Tensor, per_member: int) -> Tensor:
+    """``(n, T * K, width)`` -> ``(T, n * K, width)``."""
+    return field.reshape(len(field), -1, per_member, field.shape[-1]).transpose(0, 1).flatten(1, 2)

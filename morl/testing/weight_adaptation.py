@@ -38,6 +38,10 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
             )
             return found
         require(all(0 <= i < len(weights) for i in found.parents), f"there are no parents {list(found.parents)}")
+        kept = [parent for parent, fresh in zip(found.parents, found.fresh, strict=True) if not fresh]
+        require(
+            len(set(kept)) == len(kept), f"members {kept} are kept, one of them twice; all its copies but one must be fresh"
+        )
         return found.weights
 
     for archive in (np.zeros((0, m)), values[:1], rng.normal(size=(7, m))):

@@ -1,5 +1,7 @@
 """Weight vectors on the simplex: ways to generate them, one per file; :mod:`morl.weights.adaptation` moves them.
 
+Linear support says which weights may still gain, and how much; with an exact solver it finds convex coverage sets.
+
 Every generator is called in the same way, ``(num_vectors, num_objectives, *, seed=0) -> (n, m)`` float64, so that a
 configuration can choose it by name.
 """
@@ -13,8 +15,17 @@ import numpy.typing as npt
 
 from morl.weights.dirichlet import dirichlet
 from morl.weights.extrema import extrema
+from morl.weights.linear_support import (
+    LinearSupportResult,
+    Round,
+    corner_weights,
+    exact_coverage_set,
+    improvement_gains,
+    optimistic_gains,
+    optimistic_linear_support,
+)
 from morl.weights.riesz import riesz
-from morl.weights.simplex_lattice import simplex_lattice
+from morl.weights.simplex_lattice import largest_lattice, simplex_lattice
 
 
 class WeightGeneration(Protocol):
@@ -37,4 +48,8 @@ class WeightGeneration(Protocol):
         ...
 
 
-__all__ = ["WeightGeneration", "dirichlet", "extrema", "riesz", "simplex_lattice"]
+__all__ = [
+    "WeightGeneration", "dirichlet", "extrema", "largest_lattice", "riesz", "simplex_lattice",
+    "LinearSupportResult", "Round", "corner_weights", "exact_coverage_set", "improvement_gains", "optimistic_gains",
+    "optimistic_linear_support",
+]  # fmt: skip

@@ -58,3 +58,25 @@ def simplex_lattice(num_vectors: int, num_objectives: int, *, seed: int = 0) -> 
     from pymoo.util.ref_dirs import get_reference_directions
 
     return sorted_rows(np.asarray(get_reference_directions("das-dennis", m, n_partitions=layers), dtype=np.float64))
+
+
+def largest_lattice(most: int, num_objectives: int) -> npt.NDArray[np.float64]:
+    """Generate the largest lattice that is small enough.
+
+    Args:
+        most: Vectors at most, at least 1.
+        num_objectives: ``m``.
+
+    Returns:
+        ``(k, m)`` with ``k <= most``, corners included; the centre alone where no lattice is that small.
+
+    Example:
+        >>> len(largest_lattice(100, 3)), largest_lattice(2, 3).round(2).tolist()
+        (91, [[0.33, 0.33, 0.33]])
+    """
+    divisions = 0
+    while num_objectives > 1 and math.comb(divisions + num_objectives, num_objectives - 1) <= most:
+        divisions += 1
+    if not divisions:
+        return np.full((1, num_objectives), 1.0 / num_objectives)
+    return simplex_lattice(math.comb(divisions + num_objectives - 1, num_objectives - 1), num_objectives)

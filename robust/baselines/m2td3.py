@@ -33,6 +33,7 @@ from morl.functional import sac_target
 from morl.members import Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.stacked import Parameters, Selection, StackedMLP
+from morl.population import Transfers
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, EnvRows, Rows, State
 from morl.seeding import stream
@@ -179,7 +180,7 @@ class MinMaxEngine:
             ],
             -1,
         ).flatten(1, 2)
-        q = (learner.critic_net(update.critic, inputs) * update.weights[:, None, None, :]).sum(-1).amin(1)
+        q = (learner.critic_net(update.critic, inputs) * update.weights.unsqueeze(1)).sum(-1).amin(1)
         by_candidate = q.unflatten(1, (count, batch_size)).mean(-1)
         worst = by_candidate.argmin(1)
         loss = update.alpha * log_density.mean(-1) - by_candidate.gather(1, worst.unsqueeze(1)).squeeze(1)
@@ -189,7 +190,7 @@ class MinMaxEngine:
         return list(found), loss.detach(), log_density.detach().mean(-1)
 
 
-class M2TD3Learner(SoftActorCritic):
+class M2TD3Learner(Transfers, SoftActorCritic):
     """A live M2TD3 population."""
 
     owns: Owns = (PerMember("worst_models"), PerMember("idle"), PerMember("redrawn"))

@@ -28,6 +28,7 @@ from morl.members import Optimiser, Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.population import Transfers
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, Rows
 from morl.rows import BatchedRows
@@ -124,7 +125,7 @@ class ZeroSumEngine:
 
         def utility(a: Tensor, b: Tensor) -> Tensor:
             q = learner.critic_net(update.critic, torch.cat([batch["observation"], a, b], -1))
-            return (q * update.weights[:, None, None, :]).sum(-1)
+            return (q * update.weights.unsqueeze(1)).sum(-1)
 
         loss = (alpha[:, None] * log_density - utility(mine, theirs.detach()).amin(1)).mean(-1)
         found = torch.autograd.grad(loss.sum(), leaves)
@@ -134,7 +135,7 @@ class ZeroSumEngine:
         return list(found), loss.detach(), log_density.detach().mean(-1)
 
 
-class ZeroSumLearner(SoftActorCritic):
+class ZeroSumLearner(Transfers, SoftActorCritic):
     """A live population of agents, each with its adversary."""
 
     owns: Owns = (PerMember("adversary"), Optimiser("adversary_adam", of="adversary", goes_with=None))

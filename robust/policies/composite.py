@@ -18,7 +18,7 @@ from morl.spaces import ObservationEncoder, space_from_json, space_to_json
 from robust.validity.base import Monitor, monitor_from
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CompositePolicy(BasePolicy):
     r"""Acts like the valid specialist that expects least; like the default policy where none is valid.
 

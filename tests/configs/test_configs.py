@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from morl.evaluation import Evaluation
 from morl.experiments.config import from_yaml, load_config, to_yaml
 from morl.experiments.runner import run_config
 from morl.experiments.shipped import shipped_configs
 from morl.problem import make_problem
+from morl.task import Task, Utility
+from morl.testing.solver import difference, through_files
 
 FILES_PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
 NAMES = sorted(shipped_configs())
@@ -59,3 +62,44 @@ def documented(column, objectives, parameters):
         for name in sorted(names, key=len, reverse=True):
             general = re.sub(rf"(?<![a-z]){re.escape(re.escape(name))}(?=$|_)", word, general)
     return re.search(f"`{general}`", FILES_PAGE) is not None
+
+
+PRESETS = (
+    "vanilla", "sb", "psa", "sb_psa", "ols", "mpmoql", "conditioned_dqn", "envelope", "gpi_ls", "gpi_ls_continuous", "capql",
+    "pd_morl", "conditioned_ppo", "pareto_q",
+)  # fmt: skip
+"""Published algorithms."""
+SMALL = {"hidden": (8,), "batch_size": 8, "learning_starts": 4, "minibatch_size": 16, "horizon": 8, "epsilon_steps": 60}
+
+
+def small(solver, **more):
+    """The same parts with small networks, early updates and frequent exchanges."""
+    given = {name: value for name, value in (SMALL | more).items() if name in {field.name for field in fields(solver)}}
+    if hasattr(solver, "solver"):
+        given["solver"] = small(solver.solver)
+    return replace(solver, **given)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_population_goes_on_exactly(name):
+    """From a checkpoint between two exchanges: what it has learned, who its members are, whose weights, what it bounds."""
+    config = load_config(f"morld/{name}")
+    rows = getattr(config.solver, "num_members", 1) * getattr(getattr(config.solver, "solver", None), "rows_per_member", 1)
+    solver = small(config.solver, exchange_period=8 * rows)
+    learners = []
+    for _ in range(2):
+        task = None if hasattr(solver, "make_evaluating") else Task(utility=Utility(weights=torch.full((1, 2), 0.5)))
+        few = Evaluation(episodes=1, max_episode_steps=10)
+        make = solver.make_evaluating if task is None else solver.make
+        judged = {"evaluation": few} if task is None else {}
+        learners.append(make(make_problem(config.env), task, seed=1, device=torch.device("cpu"), **judged))
+    straight, again = learners
+    straight.learn(12 * rows)
+    again.load_state(through_files(straight.state()))
+    assert difference(straight.state(), again.state()) is None
+    assert straight.learn(12 * rows) == again.learn(12 * rows)
+    assert difference(straight.state(), again.state()) is None
+    if hasattr(solver, "weight_adaptation"):
+        assert straight.exchanges >= 2
+        assert straight.report().certificate == again.report().certificate
+        assert straight.n > solver.num_members or getattr(solver.weight_adaptation, "priority", None) != "gpi_ls"

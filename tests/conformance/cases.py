@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import torch
 
+from morl.acting import PolicyImprovement
+from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
 from morl.cooperation import HardTransfer, SharedReplay
 from morl.problem import Problem, make_problem
 from morl.scalarizations import Chebyshev
@@ -17,10 +19,12 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
-from morl.weights.adaptation import PSA
+from morl.weights.adaptation import PSA, LinearSupport
+from morl.weights.sources import DirichletWeights, Hindsight, OwnWeights, SupportWeights
 from tests.panel import Panel, SmallPanel
 
 CPU = torch.device("cpu")
@@ -115,7 +119,33 @@ LEAVES = {
 }
 """Solvers that train a population themselves."""
 
+_one: dict[str, Any] = {"network": "conditioned", "hidden": (8,), "batch_size": 8, "learning_starts": 4, "capacity": 200}
+_all_weights: dict[str, Any] = {**_one, "epsilon_decay_steps": 50, "rows_per_member": 2, "updates_per_step": 0.5}
+
+CONDITIONED = {
+    "mosac_conditioned": Case("mosac", MOSAC(**_one, rows_per_member=2, updates_per_step=0.5), TARGETS),
+    "moppo_conditioned": Case("moppo", replace(_ppo, network="conditioned"), TARGETS),
+    "modqn_envelope": Case(
+        "modqn",
+        MODQN(**_all_weights, bootstrap=Envelope(utility_share=0.5), learning_weights=DirichletWeights(cone=30.0)),
+        CORRIDOR,
+    ),
+    "modqn_gpi": Case(
+        "modqn",
+        MODQN(
+            **_all_weights, bootstrap=SmallerQ(), acting=PolicyImprovement(), episode_weights=OwnWeights(),
+            learning_weights=Hindsight(others="support"), prioritised=True, loss="huber",
+        ),
+        DST,
+    ),
+    "modqn_preference_driven": Case(
+        "modqn", MODQN(**_all_weights, bootstrap=PreferenceDriven(), learning_weights=SupportWeights()), DST
+    ),
+}  # fmt: skip
+"""One network for all weights."""
+
 WRAPPERS = {
+    "morld_conditioned": Case("morld", MORLD(solver=MODQN(**_all_weights), num_members=3, exchange_period=31), DST),
     "morld": Case("morld", MORLD(solver=MOSAC(**_sac), num_members=3, exchange_period=31), TARGETS),
     "morld_turns": Case(
         "morld",
@@ -137,6 +167,16 @@ WRAPPERS = {
         MORLD(solver=SubPO(**_subpo, share_rollouts=True), num_members=3, exchange_period=60, cooperation=(HardTransfer(),)),
         CORRIDOR,
     ),
+    "morld_linear_support": Case(
+        "morld",
+        MORLD(
+            solver=MOQLearning(epsilon_steps=50, learning_rate=1.0, rows_per_member=2),
+            num_members=3,
+            exchange_period=40,
+            weight_adaptation=LinearSupport(batch=2, max_members=6),
+        ),
+        CORRIDOR,
+    ),
     "morld_eupg_turns": Case(
         "morld",
         MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60, schedule="turn_by_turn"),
@@ -145,9 +185,17 @@ WRAPPERS = {
 }
 """MORL/D around some of them."""
 
-CASES = LEAVES | WRAPPERS
+SHARED = {
+    "pareto_q": Case("pareto_q", ParetoQLearning(rows_per_member=2, epsilon_steps=100, backups_per_step=1), DST),
+    "pareto_q_pruned_random": Case(
+        "pareto_q", ParetoQLearning(exploration="random", score="pareto", max_vectors=3), CORRIDOR, native=False
+    ),
+}
+"""Solvers whose members fill one table together."""
 
-COMPONENTS = {
+CASES = LEAVES | CONDITIONED | WRAPPERS | SHARED
+
+FORMS = {
     "moppo_components": Case("moppo", _ppo, Panel),
     "mosac_components": Case("mosac", MOSAC(**_sac, extras=("unregularised_critic",), n_step=2), Panel),
     "modqn_components": Case("modqn", _dqn, Panel),
@@ -157,8 +205,14 @@ COMPONENTS = {
         MORLD(solver=_dqn, num_members=3, exchange_period=25, cooperation=(SharedReplay(),), weight_adaptation=PSA()),
         SmallPanel,
     ),
+    "mosac_conditioned_discrete": Case(
+        "mosac", MOSAC(**_one, n_step=2, updates_per_step=0.4, learning_weights=OwnWeights(), temperature=0.1), DST
+    ),
+    "moppo_conditioned_own": Case("moppo", replace(_ppo, network="conditioned", episode_weights=OwnWeights()), DST),
+    "modqn_conditioned_components": Case("modqn", MODQN(**_all_weights, prioritised=True), Panel),
 }
-"""Actions of several components: they change what is stored and how heads are read, which the checker and one device show."""
+"""What changes how batches are stored and heads are read, which the checker and one device show: actions of several components,
+and further forms of one network."""
 
 ELSEWHERE = {"iwocs", "nominal", "domain_randomisation", "m2td3", "rarl", "action_robust", "ewok"}
 """Solvers over transition models, which need an environment that has some: the same checker tries them in ``tests/robust``."""

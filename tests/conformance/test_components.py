@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from morl.acting import OwnPolicy, PolicyImprovement
+from morl.bootstrapping import DoubleQ, Envelope
 from morl.capabilities import SharesParameters
 from morl.errors import ConfigurationError
 from morl.registry import component, kinds, names
 from morl.testing import (
+    check_acting,
     check_archive,
+    check_bootstrap,
     check_cooperation,
     check_neighbourhood,
     check_scalarization,
     check_selection,
     check_weight_adaptation,
     check_weight_generation,
+    check_weight_source,
 )
 
 NOT_MONOTONE = {"pbi"}
@@ -33,7 +40,10 @@ def each(kind: str) -> Any:
 
 
 def test_every_kind_has_a_checker() -> None:
-    here = {"scalarization", "weights", "weight_adaptation", "archive", "neighbourhood", "selection", "cooperation"}
+    here = {
+        "scalarization", "weights", "weight_adaptation", "archive", "neighbourhood", "selection", "cooperation",
+        "weight_source", "bootstrap", "acting",
+    }  # fmt: skip
     elsewhere = {"solver", "policy", "critic"}  # tests/conformance/test_solvers.py
     assert here | elsewhere <= set(kinds())
 
@@ -90,6 +100,27 @@ def test_cooperation(name: str) -> None:
     check_cooperation(component("cooperation", name)())
 
 
+@each("weight_source")
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(1, 8))
+def test_weight_source(name: str, seed: int, m: int) -> None:
+    check_weight_source(component("weight_source", name)(), num_objectives=m, seed=seed)
+
+
+@each("bootstrap")
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(1, 5))
+def test_bootstrap(name: str, seed: int, m: int) -> None:
+    check_bootstrap(component("bootstrap", name)(), num_objectives=m, seed=seed)
+
+
+@each("acting")
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(1, 5))
+def test_acting(name: str, seed: int, m: int) -> None:
+    check_acting(component("acting", name)(), num_objectives=m, seed=seed)
+
+
 # --- the checkers notice what they are for -----------------------------------------------------------------------------
 
 
@@ -134,3 +165,57 @@ class _TakesFromEverybody:
 def test_a_broken_cooperation_is_named() -> None:
     with pytest.raises(AssertionError, match="member 3, who is not its neighbour"):
         check_cooperation(_TakesFromEverybody())
+
+
+def test_a_broken_weight_source_is_named() -> None:
+    def too_heavy(own: Any, support: Any, *, generator: Any) -> Any:
+        return 2 * own
+
+    def from_anywhere(own: Any, support: Any, *, generator: Any) -> Any:
+        return torch.randn(own.shape).softmax(-1)
+
+    def of_members(own: Any, support: Any, *, generator: Any) -> Any:
+        return support[:1].expand(own.shape)
+
+    for broken, message in (
+        (too_heavy, "on the simplex"),
+        (from_anywhere, "must keep no state"),
+        (of_members, "set uses_support"),
+    ):
+        broken.uses_support = False
+        with pytest.raises(AssertionError, match=message):
+            check_weight_source(broken)
+
+
+class _OfTheLivingAndTheDead(DoubleQ):
+    def __call__(self, ahead: Any) -> Any:
+        return super().__call__(replace(ahead, discounts=torch.ones_like(ahead.discounts)))
+
+
+class _NosyDoubleQ(DoubleQ):
+    def __call__(self, ahead: Any) -> Any:
+        return Envelope()(ahead)
+
+
+def test_a_broken_bootstrap_is_named() -> None:
+    for broken, message in (
+        (_OfTheLivingAndTheDead(), "the target must be the reward"),
+        (_NosyDoubleQ(), "needs_conditioning"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            check_bootstrap(broken)
+
+
+class _SecretImprovement(PolicyImprovement):
+    uses_support = False  # type: ignore[assignment]
+
+
+class _Unweighed(OwnPolicy):
+    def __call__(self, values: Any, weights: Any, support: Any) -> Any:
+        return values(weights.unsqueeze(2)).squeeze(2).sum(-1)
+
+
+def test_a_broken_way_of_acting_is_named() -> None:
+    for broken, message in ((_SecretImprovement(), "uses_support"), (_Unweighed(), "it must weigh these values")):
+        with pytest.raises(AssertionError, match=message):
+            check_acting(broken)

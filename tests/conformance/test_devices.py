@@ -10,16 +10,19 @@ import torch
 from torch import Tensor
 
 from morl.nn.population_adam import PopulationAdam
+from morl.solvers.modqn import DeepQLearner
+from morl.solvers.moppo import ProximalLearner
 from morl.solvers.mosac_engines import AutogradEngine
 from morl.solvers.mosac_extras import UnregularisedCritic
+from morl.solvers.one_network import OneNetwork
 from morl.solvers.subpo.batches import CountedStates
 from morl.task import Task
 from morl.testing import one_device
 from morl.testing.solver import difference, through_files
-from tests.conformance.cases import CASES, COMPONENTS, LEAVES, Case
+from tests.conformance.cases import CASES, CONDITIONED, FORMS, LEAVES, Case
 
 META = torch.device("meta")
-NETWORKS = {name: case for name, case in (LEAVES | COMPONENTS).items() if case.name not in ("moq", "sequoia", "morld")}
+NETWORKS = {name: case for name, case in (LEAVES | CONDITIONED | FORMS).items() if case.name not in ("moq", "sequoia", "morld")}
 ON_HOST = {"updates"}  # counters that steer the host
 
 
@@ -72,11 +75,12 @@ def zeros(**shapes: tuple[int, ...]) -> dict[str, Tensor]:
 
 def act(learner: Any, n: int, batch: int) -> Any:
     name, finite = type(learner).__name__, learner.finite
-    d = learner.encoder.width
-    if name == "MODQNLearner":
-        epsilon, uniform = torch.zeros(n, device=META), torch.zeros(1 + len(finite.sizes), n, batch, device=META)
+    d = learner.input_width
+    if isinstance(learner, DeepQLearner):
+        epsilon, uniform = torch.zeros(n, 1, device=META), torch.zeros(1 + len(finite.sizes), n, batch, device=META)
+        weights = learner.linear_weights.unsqueeze(1) if n > 1 else torch.zeros(1, batch, learner.m, device=META)
         return learner.act_tensors(
-            learner.online, torch.zeros(n, batch, d, device=META), learner.linear_weights, epsilon, uniform
+            learner._first(learner.online), torch.zeros(n, batch, d, device=META), weights, epsilon, uniform
         )
     if name == "SubPOLearner":
         return act_subpo(learner, n, batch)
@@ -114,7 +118,7 @@ def step_subpo(learner: Any, members: slice) -> None:
 
 
 def step(learner: Any, members: slice, batch: int) -> None:
-    n, m, d = members.stop - members.start, learner.m, learner.encoder.width
+    n, m, d = members.stop - members.start, learner.m, learner.input_width
     name, finite = type(learner).__name__, learner.finite
     if name == "SubPOLearner":
         step_subpo(learner, members)
@@ -130,7 +134,7 @@ def step(learner: Any, members: slice, batch: int) -> None:
         fields |= {"return": torch.zeros((*shape, m), device=META)}
         mask = torch.ones(shape, dtype=torch.bool, device=META)
         learner.gradient_step(members, {**fields, "mask": mask}, utility)
-    elif name == "MOPPOLearner":
+    elif isinstance(learner, ProximalLearner):
         rows = (n, batch)
         learner.gradient_step(
             members,
@@ -149,7 +153,9 @@ def step(learner: Any, members: slice, batch: int) -> None:
             observation=(*rows, d), next_observation=(*rows, d), action=(*rows, a), reward=(*rows, m), discount=(*rows, 1),
             importance=rows,
         )  # fmt: skip
-        if name == "MODQNLearner":
+        if isinstance(learner, OneNetwork):
+            fields["weights"] = torch.zeros(*rows, m, device=META)
+        if isinstance(learner, DeepQLearner):
             learner.gradient_step(members, fields)
             return
         learner.gradient_step(members, fields, torch.zeros(2, n, batch, 0 if learner.is_discrete else a, device=META))
@@ -160,12 +166,15 @@ def step(learner: Any, members: slice, batch: int) -> None:
 @pytest.mark.parametrize("members", [slice(0, 3), slice(1, 3)], ids=["everybody", "some"])
 def test_acting_and_gradient_steps_stay_on_one_device_and_read_nothing(case: Case, members: slice) -> None:
     learner = on_meta(case)
+    networks = 3
+    if isinstance(learner, OneNetwork):
+        networks, members = 1, slice(0, 1)
     with one_device():
-        actions = act(learner, 3, 4)
+        actions = act(learner, networks, 4)
         step(learner, members, 8)
     first = actions[0] if isinstance(actions, tuple) else actions
     assert first.device == META
-    assert first.shape[:2] == (3, 4)
+    assert first.shape[:2] == (networks, 4)
     assert all(value.device == META for value in learner.stats.values())
 
 

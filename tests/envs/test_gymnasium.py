@@ -26,7 +26,16 @@ SMALL = {  # what takes long to build
     "coverage/experiment-design-v0": {"rows": 5, "columns": 6},
 }
 VECTOR = [
-    *((env_id, {}) for env_id in ("tabular/identity-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0")),
+    *(
+        (env_id, {})
+        for env_id in (
+            "tabular/identity-v0",
+            "tabular/treasure-corridor-v0",
+            "tabular/walk-room-v0",
+            "continuous/two-targets-v0",
+        )
+    ),
+    ("continuous/quadratic-bandit-v0", {}),
     ("parametric/mo-hopper-v0", {}),
     *((f"coverage/{name}-v0", {"vector_reward": True}) for name in ("two-rooms", "car")),
     *((env_id, {"reward": "vector"}) for env_id in OWN_IDS if env_id.startswith("cormab/")),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from envs import batched_form
 from envs.tabular.exact import optimal_values, policy_values
 from envs.tabular.tables import Tables, grid_moves
+from envs.tabular.walk_room import front_of_walk_room, wall_of_walk_room
+from morl.oracles import pareto_value_iteration
 
 
 def non_dominated(values):
@@ -194,6 +196,47 @@ def test_two_targets_clips_actions_and_stays_in_its_reward_space():
     assert (edge >= batched.reward_space.low).all()
 
 
+def test_quadratic_bandit_value_is_what_the_best_action_earns():
+    batched = batched_form("continuous/quadratic-bandit-v0", 500, num_objectives=3, action_size=4, instance_seed=2)
+    rng, rows = np.random.default_rng(0), np.arange(500)
+    weights = rng.dirichlet(np.ones(3), size=500)
+    best = batched.optimal_action(weights)
+    batched.reset(rows, rows)
+    rewards, ended = batched.step(rows, best)[1:3]
+    assert ended.all()
+    np.testing.assert_allclose(rewards, batched.optimal_value(weights, 0.9), atol=1e-5)
+    # Any other action is worse by exactly its squared distance.
+    batched.reset(rows, rows)
+    others = rng.uniform(-1, 1, size=best.shape)
+    worse = batched.step(rows, others)[1]
+    np.testing.assert_allclose(((rewards - worse) * weights).sum(1), ((others - best) ** 2).sum(1), atol=1e-5)
+
+
+def test_quadratic_bandit_front():
+    batched = batched_form("continuous/quadratic-bandit-v0", 1, centres=[[0.5, 0.0], [-0.5, 0.0]])
+    front = batched.pareto_front(1.0, num_points=5)
+    np.testing.assert_allclose(front[::4], [[-1, 0], [0, -1]])
+    np.testing.assert_allclose(np.sqrt(-front).sum(-1), 1.0)  # on the segment the distances add up to that of the centres
+    many = batched_form("continuous/quadratic-bandit-v0", 1, num_objectives=4).pareto_front(1.0, num_points=60)
+    assert many.shape == (56, 4)
+    assert len(non_dominated(many)) == 56
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"num_objectives": 0}, "num_objectives is 0"),
+        ({"action_size": 2.5}, "action_size is 2.5"),
+        ({"centres": [0.0, 1.0]}, "centres has shape"),
+        ({"centres": [[0.0, 2.0]]}, "within"),
+        ({"centres": "here"}, "centres holds text"),
+    ],
+)
+def test_quadratic_bandit_refuses_what_makes_no_sense(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        batched_form("continuous/quadratic-bandit-v0", 1, **arguments)
+
+
 def test_grid_moves():
     blocked = np.array([[False, True], [False, False]])
     moves = grid_moves(2, 2, blocked, np.array([[0, 1], [1, 0]]))
@@ -215,3 +258,31 @@ def test_tables_refuse_what_does_not_fit(change, message):
     fields = {name: getattr(good, name) for name in Tables.__dataclass_fields__}
     with pytest.raises(ValueError, match=message):
         Tables(**{**fields, **change})
+
+
+@pytest.mark.parametrize(("objectives", "points"), [(2, 8), (3, 63), (4, 289), (5, 1_178), (6, 611)])
+def test_walk_rooms_have_the_published_fronts(objectives, points):
+    assert len(front_of_walk_room(wall_of_walk_room(objectives))) == points
+    if objectives == 2:
+        published = [[0, -19], [-2, -16], [-4, -15], [-5, -13], [-8, -10], [-10, -5], [-13, -4], [-17, 0]]
+        assert sorted(published) == front_of_walk_room(wall_of_walk_room(2)).tolist()
+
+
+@pytest.mark.parametrize(("objectives", "size", "world"), [(2, None, 0), (2, 7, 5), (3, 5, 1)])
+def test_the_front_of_a_walk_room_is_that_of_its_tables(objectives, size, world):
+    room = batched_form("tabular/walk-room-v0", 1, num_objectives=objectives, size=size, world=world)
+    np.testing.assert_array_equal(pareto_value_iteration(room.tables, 1.0).values, room.undiscounted_front())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"num_objectives": 5}, r"20 cells along each of 5 coordinates are 3,200,000, more than 200,000"),
+        ({"num_objectives": 1}, "num_objectives must be from 2 to 9, found 1"),
+        ({"size": 2}, "size must be from 3"),
+        ({"world": -1}, "world must be from 0"),
+    ],
+)
+def test_impossible_walk_rooms_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        batched_form("tabular/walk-room-v0", 1, **wrong)

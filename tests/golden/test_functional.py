@@ -13,14 +13,17 @@ from morl.functional import (
     discounted_returns,
     discrete_sac_target,
     double_q_target,
+    envelope_target,
     expected_utility_loss,
     factored_sac_target,
     generalised_advantages,
+    improved_values,
     normalised,
     pessimistic_values,
     rewards_to_go,
     sac_target,
     scalarised_advantages,
+    smaller_q_target,
 )
 
 # Five steps of one row, two objectives: an episode of three steps, then one that step 4 does not finish.
@@ -200,6 +203,63 @@ def test_double_q_target_chooses_online_and_values_with_the_target_network() -> 
     torch.testing.assert_close(target, torch.tensor([[[2.5, 3.0]]]))
 
 
+def test_weights_of_single_entries() -> None:
+    """One network, two transitions with the weights that the two members above have: the same answers, side by side."""
+    next_q, weights = NEXT_Q.transpose(0, 2), WEIGHTS.unsqueeze(0)
+    torch.testing.assert_close(pessimistic_values(next_q, weights), torch.tensor([[[8.0, 0.0], [2.0, 8.0]]]))
+    rewards, log_prob = torch.tensor([[[1.0, -1.0], [3.0, 0.0]]]), torch.tensor([[-2.0, 4.0]])
+    target = sac_target(rewards, torch.full((1, 2, 1), 0.5), next_q, log_prob, torch.tensor([0.5]), weights)
+    # Entropy bonus +1 and -2: 1 + (8 + 1)/2, -1 + (0 + 1)/2; 3 + (2 - 2)/2, 0 + (8 - 2)/2.
+    torch.testing.assert_close(target, torch.tensor([[[5.5, -0.5], [3.0, 3.0]]]))
+    # With an axis of actions; the second one is (4, 4) by critic 0 and (0, 2) by critic 1, which is less to both.
+    second = torch.tensor([[[4.0, 4.0]], [[0.0, 2.0]]]).expand(2, 2, 1, 2).transpose(0, 2)
+    table, ones = torch.stack([next_q, second], -2), torch.ones(1)
+    probs = torch.tensor([[[0.5, 0.5], [1.0, 0.0]]])
+    discrete = discrete_sac_target(rewards, torch.full((1, 2, 1), 0.5), table, probs, ones, weights)
+    bonus = math.log(2.0)
+    torch.testing.assert_close(discrete, torch.tensor([[[1 + 0.5 * (4 + bonus), -1 + 0.5 * (1 + bonus)], [4.0, 4.0]]]))
+    # Factored: the critic is chosen by the sum over choices, here (6, 12) by critic 0 and (8, 2) by critic 1.
+    certain = torch.zeros(1, 2, 2)
+    factored = factored_sac_target(rewards, torch.full((1, 2, 1), 0.5), table, certain, ones, weights)
+    torch.testing.assert_close(factored, torch.tensor([[[5.0, 0.0], [6.0, 6.0]]]))
+
+
+def test_smaller_q_target() -> None:
+    # Actions by critics: a = (2, 8) or (8, 0), b = (4, 4) or (0, 2). To (1/2, 1/2) they are worth 4 by the second and 1 by the
+    # second, so a by critic 1 counts; to (1, 0) they are worth 2 by the first and 0, so a by critic 0.
+    second = torch.tensor([[[4.0, 4.0]], [[0.0, 2.0]]]).expand(2, 2, 1, 2)
+    table = torch.stack([NEXT_Q, second], -2)
+    rewards, discounts = torch.tensor([[[1.0, -1.0]], [[3.0, 0.0]]]), torch.full((2, 1, 1), 0.5)
+    expected = torch.tensor([[[5.0, -1.0]], [[4.0, 4.0]]])
+    torch.testing.assert_close(smaller_q_target(rewards, discounts, table, WEIGHTS), expected)
+    one_network = (part.transpose(0, 1) for part in (rewards, discounts, expected))
+    rewards, discounts, expected = one_network
+    found = smaller_q_target(rewards, discounts, table.transpose(0, 2), WEIGHTS.unsqueeze(0))
+    torch.testing.assert_close(found, expected)
+
+
+# Two policies, three actions, two objectives, at one state.
+SET_OF_Q = torch.tensor([[[4.0, 0.0], [1.0, 1.0], [0.0, 0.0]], [[0.0, 2.0], [3.0, 3.0], [1.0, 9.0]]])
+
+
+def test_improved_values() -> None:
+    # To (1, 0): max(4, 0), max(1, 3), max(0, 1); to (1/2, 1/2): max(2, 1), max(1, 3), max(0, 5); to (0, 1): 2, 3, 9.
+    weights = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    found = improved_values(SET_OF_Q.expand(3, 2, 3, 2), weights)
+    torch.testing.assert_close(found, torch.tensor([[4.0, 3.0, 1.0], [2.0, 3.0, 5.0], [2.0, 3.0, 9.0]]))
+
+
+def test_envelope_target() -> None:
+    # (1, 0) takes the first action by the first policy, (4, 0); (0, 1) the third by the second, (1, 9); the third has ended.
+    weights = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+    rewards, discounts = torch.tensor([[[1.0, -1.0], [3.0, 0.0], [7.0, 7.0]]]), torch.tensor([[[0.5], [0.5], [0.0]]])
+    target = envelope_target(rewards, discounts, SET_OF_Q.expand(1, 3, 2, 3, 2), weights)
+    torch.testing.assert_close(target, torch.tensor([[[3.0, -1.0], [3.5, 4.5], [7.0, 7.0]]]))
+    # A set of one policy is double Q-learning of it.
+    alone = envelope_target(rewards, discounts, SET_OF_Q[:1].expand(1, 3, 1, 3, 2), weights)
+    torch.testing.assert_close(alone, torch.tensor([[[3.0, -1.0], [3.5, 0.5], [7.0, 7.0]]]))
+
+
 def test_clipped_surrogate() -> None:
     ratio = torch.tensor([[2.0, 2.0, 0.5, 0.5]])
     advantages = torch.tensor([[1.0, -1.0, 1.0, -1.0]])
@@ -256,5 +316,10 @@ def test_functions_run_without_data() -> None:
     assert rewards_to_go(rewards, flags, 0.9).shape == (5, n, m)
     q, numbers = torch.empty(n, 2, batch, m, device=meta), torch.empty(n, batch, device=meta)
     assert sac_target(q[:, 0], numbers.unsqueeze(-1), q, numbers, weights[:, 0], weights).shape == (n, batch, m)
+    table, single = torch.empty(n, 2, batch, 5, m, device=meta), torch.empty(n, batch, m, device=meta)
+    assert smaller_q_target(q[:, 0], numbers.unsqueeze(-1), table, single).shape == (n, batch, m)
+    asked = table.transpose(1, 2)
+    assert envelope_target(q[:, 0], numbers.unsqueeze(-1), asked, single).shape == (n, batch, m)
+    assert improved_values(asked, single).shape == (n, batch, 5)
     advantages = scalarised_advantages(q[:, 0], weights, numbers.bool())
     assert clipped_surrogate(numbers, numbers, advantages, 0.2, numbers.bool()).shape == (n,)

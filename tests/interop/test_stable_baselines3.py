@@ -17,7 +17,14 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 # It asks every environment for pictures, whether somebody wants to see them or not.
 
-VECTOR_REWARDS = {"tabular/identity-v0", "tabular/treasure-corridor-v0", "continuous/two-targets-v0", "parametric/mo-hopper-v0"}
+VECTOR_REWARDS = {
+    "tabular/identity-v0",
+    "tabular/treasure-corridor-v0",
+    "tabular/walk-room-v0",
+    "continuous/two-targets-v0",
+    "continuous/quadratic-bandit-v0",
+    "parametric/mo-hopper-v0",
+}
 FAMILIES = [
     "tabular/river-swim-v0",
     "coverage/two-rooms-v0",

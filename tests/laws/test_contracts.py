@@ -31,7 +31,7 @@ from morl.testing.policy import sampled_observations
 from morl.testing.solver import difference, learn_in_pieces, through_files
 from morl.weights.adaptation import Population
 from robust import IWOCS
-from tests.conformance.cases import CASES, COMPONENTS, CORRIDOR, CPU, LEAVES
+from tests.conformance.cases import CASES, CORRIDOR, CPU, FORMS, LEAVES
 from tests.laws.doubles import OneTable, Stranger, WeighedTable
 
 # --- a stranger ----------------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_candidates_of_one_network_are_evaluated_in_one_pass(monkeypatch: pytest
 def test_one_network_is_saved_once(plugin: None, tmp_path: Path) -> None:
     solver = MORLD(solver=OneTable(), num_members=4, exchange_period=400)  # type: ignore[arg-type]
     evaluation = Evaluation(episodes=1, period=10_000)
-    whole = solver.run(CORRIDOR, env_steps=4_000, evaluation=evaluation, out=tmp_path / "whole")
+    whole = solver.run(CORRIDOR, env_steps=2_000, evaluation=evaluation, out=tmp_path / "whole")
     entries = whole.entries
     files = sorted(path.stem for path in (tmp_path / "whole" / "policies").glob("*.json"))
     assert len(files) == len({id(entry.policy) for entry in entries}) == len({entry.env_steps for entry in entries})
@@ -185,8 +185,8 @@ def test_one_network_is_saved_once(plugin: None, tmp_path: Path) -> None:
         assert policy.own == tuple(entry.weights.tolist())  # type: ignore[attr-defined,union-attr]
         assert np.allclose(judge([policy], weights=entry.weights[None]).mean()[0], entry.values)  # type: ignore[index]
     # The same bytes where it was interrupted and extended.
-    solver.run(CORRIDOR, env_steps=2_000, evaluation=evaluation, out=tmp_path / "half")
-    again = Run.resume(tmp_path / "half", env_steps=4_000)
+    solver.run(CORRIDOR, env_steps=1_000, evaluation=evaluation, out=tmp_path / "half")
+    again = Run.resume(tmp_path / "half", env_steps=2_000)
     assert len({id(entry.policy) for entry in again.entries}) <= len(again.entries)
     state = whole.archive.state()
     assert sum(key.endswith("/tensors/q") for key in state) == len({id(entry.policy) for entry in whole.archive})
@@ -277,7 +277,7 @@ def test_what_a_state_lacks_is_named(name: str, key: str) -> None:
 
 CRITICS = {
     name: case
-    for name, case in (LEAVES | COMPONENTS).items()
+    for name, case in (LEAVES | FORMS).items()
     if isinstance(case.solver, KnowsLearner) and issubclass(case.solver.learner_type(), HasCritics)
 }
 

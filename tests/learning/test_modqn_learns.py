@@ -43,8 +43,8 @@ def test_it_names_what_it_sees() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"n_step": 3, "tau": 1.0, "target_period": 50}, {"prioritised": True}, {"replay": "shared"}],
-    ids=["plain", "n_step", "prioritised", "shared"],
+    [{}, {"n_step": 3, "tau": 1.0, "target_period": 50, "prioritised": True}, {"replay": "shared"}],
+    ids=["plain", "prioritised_n_step", "shared"],
 )
 def test_every_weight_finds_its_treasure_and_knows_its_worth(changes: dict[str, object]) -> None:
     learner = trained(replace(SMALL, **changes), "tabular/treasure-corridor-v0", 20_000)  # type: ignore[arg-type]

@@ -36,11 +36,10 @@ def test_it_names_what_it_sees() -> None:
     assert (values >= 0.99 * np.array([1.0, 0.5])).all()
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_every_weight_finds_its_treasure(seed: int) -> None:
+def test_every_weight_finds_its_treasure() -> None:
     first = [0.1, 0.3, 0.6, 0.9]
     solver = MOPPO(rows_per_member=8, horizon=32, learning_rate=3e-3, entropy_coefficient=0.05)
-    learner = trained(solver, "tabular/treasure-corridor-v0", first, 80_000, seed)
+    learner = trained(solver, "tabular/treasure-corridor-v0", first, 80_000)
     front = batched_form("tabular/treasure-corridor-v0", 1).pareto_front(solver.gamma)  # type: ignore[union-attr]
     weights = np.stack([first, 1 - np.array(first)], 1)
     best = (weights @ front.T).max(1)

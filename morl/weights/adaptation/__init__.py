@@ -7,8 +7,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from morl.weights.adaptation.population import Population
+from morl.weights.adaptation.linear_support import LinearSupport
+from morl.weights.adaptation.population import Attained, Outlook, Population
 from morl.weights.adaptation.psa import PSA
+from morl.weights.adaptation.solved import SolvedWeights
 
 
 @runtime_checkable
@@ -42,4 +44,55 @@ class WeightAdaptation(Protocol):
         ...
 
 
-__all__ = ["PSA", "Population", "WeightAdaptation"]
+@runtime_checkable
+class UsesSolvedWeights(Protocol):
+    """An adaptation for weighted sums in return units that also wants to know at which weights members were trained before.
+
+    MORL/D keeps the record, and starts with at least as many members as there are objectives.
+    """
+
+    def __call__(
+        self,
+        weights: npt.NDArray[np.float64],
+        values: npt.NDArray[np.float64],
+        archive_values: npt.NDArray[np.float64],
+        *,
+        gains: npt.NDArray[np.float64],
+        rng: np.random.Generator,
+        solved: SolvedWeights | None = None,
+        attained: Attained | None = None,
+    ) -> Population:
+        """See :class:`WeightAdaptation`.
+
+        Args:
+            weights: See there.
+            values: See there.
+            archive_values: See there.
+            gains: See there.
+            rng: See there.
+            solved: Where members were trained for a whole exchange period; None: at ``weights``, and nowhere else.
+            attained: What one network for all weights returns at others; None where members have networks of their own.
+        """
+        ...
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether it asks for ``attained``."""
+        ...
+
+    @property
+    def patience(self) -> int:
+        """Exchanges in a row with a quiet outlook after which there is nothing left to do."""
+        ...
+
+
+__all__ = [
+    "Attained",
+    "LinearSupport",
+    "Outlook",
+    "PSA",
+    "Population",
+    "SolvedWeights",
+    "UsesSolvedWeights",
+    "WeightAdaptation",
+]

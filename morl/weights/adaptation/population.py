@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from morl.errors import ShapeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What an adaptation knows of what is left to gain."""
+
+    lower: float
+    """What has been found for the weights that may gain most, their own utility, return units."""
+    upper: float
+    """What there may be for these weights at most, as far as can be told; infinite where nothing can."""
+    is_quiet: bool
+    """Whether there was nothing to do: no weights may gain more, and no member has just improved."""
+
+
+Attained: TypeAlias = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+"""What one network for all weights returns at some: ``(c, m) -> (c, m)``, by episodes."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,6 +42,8 @@ class Population:
     """Index of the present member that each one copies, ``(n',)``."""
     fresh: Sequence[bool]
     """Whether it is a new individual, ``(n',)``; of the copies of one member all but one must be."""
+    outlook: Outlook | None = None
+    """What is left to gain, if the rule can tell; it becomes the certificate of the run."""
 
     def __post_init__(self) -> None:
         if not len(self.weights) == len(self.parents) == len(self.fresh) or not len(self.weights):

@@ -171,8 +171,9 @@ def test_exploration_decays_with_a_members_own_steps(problem: Problem) -> None:
     uniform = torch.rand((2, n, size), generator=torch.Generator().manual_seed(0))
     encoded = torch.zeros(n, size, learner.encoder.width)
     epsilon = torch.tensor([0.0, 0.5, 1.0])
-    actions = learner.act_tensors(learner.online, encoded, learner.linear_weights, epsilon, uniform)
-    greedy = (learner._q(learner.online, encoded[:, :1]) * learner.linear_weights[:, None, None]).sum(-1).argmax(-1)
+    weights = learner.linear_weights.unsqueeze(1)
+    actions = learner.act_tensors(learner.online, encoded, weights, epsilon.unsqueeze(1), uniform)
+    greedy = (learner._q(learner.online, encoded[:, :1])[:, 0] * weights.unsqueeze(1)).sum(-1).argmax(-1)
     share = (actions == greedy).float().mean(1)
     assert share[0] == 1.0
     torch.testing.assert_close(share[1:], torch.tensor([0.5 + 0.125, 0.25]), atol=0.03, rtol=0)
@@ -251,8 +252,9 @@ def test_acting_and_learning_never_read_the_device(problem: Problem) -> None:
     learner.linear_weights = learner.linear_weights.to(meta)
     learner.stats = {name: value.to(meta) for name, value in learner.stats.items()}
     d = learner.encoder.width
-    encoded, epsilon = torch.zeros(3, 4, d, device=meta), torch.zeros(3, device=meta)
-    actions = learner.act_tensors(learner.online, encoded, learner.linear_weights, epsilon, torch.rand(2, 3, 4, device=meta))
+    encoded, epsilon = torch.zeros(3, 4, d, device=meta), torch.zeros(3, 1, device=meta)
+    weights = learner.linear_weights.unsqueeze(1)
+    actions = learner.act_tensors(learner.online, encoded, weights, epsilon, torch.rand(2, 3, 4, device=meta))
     assert actions.device == meta
     widths = {"observation": d, "next_observation": d, "action": 1, "reward": 2, "discount": 1}
     batch = {name: torch.zeros(3, 4, width, device=meta) for name, width in widths.items()}

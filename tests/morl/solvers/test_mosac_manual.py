@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
     @property
     def update(self) -> Update:
-        return Update(self.actor, self.critic, self.target, self.alpha, self.weights, self.batch, self.noise)
+        return Update(self.actor, self.critic, self.target, self.alpha, self.weights.unsqueeze(1), self.batch, self.noise)
 
     def results(self, engine: Any) -> list[Tensor]:
         """All that the engine returns, copied: its tensors may be workspaces."""
