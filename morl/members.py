@@ -304,6 +304,10 @@ class Declared:
                 if (value := getattr(self, part.name)) is not None:
                     yield cls.__dict__.get("owns_under", Declared.owns_under) + part.name, part, value
 
+    def gradient_steps(self) -> int | None:
+        """Gradient steps so far, summed over members as environment steps are; None for a learner without gradients."""
+        return max((value.taken for _, value in self.owned() if isinstance(value, PopulationAdam)), default=None)
+
     def owned_state(self) -> State:
         """The declared entries of a state."""
         return {key + after: saved for key, part, value in self._declared() for after, saved in part.save(value).items()}

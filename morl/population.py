@@ -362,7 +362,7 @@ class PopulationLearner(Declared, ABC):
             if len(known) and not np.isfinite(mean):
                 bad = known[~torch.isfinite(value).cpu().numpy()[known]].tolist()
                 raise TrainingDiverged(f"{name} became {mean} for member(s) {bad}; lower learning_rate, or scale the rewards")
-        return values
+        return values if (taken := self.gradient_steps()) is None else {**values, "gradient_steps": taken}
 
     def waits_for(self) -> str:
         """Why nothing was updated so far, and the remedy; empty text once something was.

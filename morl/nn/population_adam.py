@@ -43,6 +43,8 @@ class PopulationAdam:
         self.first = [torch.zeros_like(p) for p in parameters]
         self.second = [torch.zeros_like(p) for p in parameters]
         self.steps = np.zeros(parameters[0].shape[0], dtype=np.int64)
+        self.taken = 0
+        """Gradient steps of all members together, also of those that are gone."""
         self._fused = parameters[0].device.type in ("cpu", "cuda")
 
     def step(self, gradients: Parameters, members: Selection | None = None) -> None:
@@ -58,6 +60,7 @@ class PopulationAdam:
         index = chosen if isinstance(chosen, slice) else chosen.numpy()
         self.steps[index] += 1
         counts = self.steps[index]
+        self.taken += len(counts)
         groups = (self.parameters, self.first, self.second)
         if isinstance(chosen, slice) and chosen.step in (None, 1) and (counts == counts[0]).all():
             p, m, v = (select(group, chosen) for group in groups)
@@ -111,7 +114,7 @@ class PopulationAdam:
         index = torch.as_tensor(list(source), dtype=torch.int64)
         other.first = [t[index] for t in self.first]
         other.second = [t[index] for t in self.second]
-        other.steps = self.steps[index.numpy()].copy()
+        other.steps, other.taken = self.steps[index.numpy()].copy(), self.taken
         for member, is_fresh in enumerate(fresh):
             if is_fresh:
                 other.reset(member)
@@ -119,7 +122,7 @@ class PopulationAdam:
 
     def state(self) -> State:
         """Moments and step counts."""
-        state: State = {"steps": torch.from_numpy(self.steps.copy())}
+        state: State = {"steps": torch.from_numpy(self.steps.copy()), "taken": self.taken}
         for i, (m, v) in enumerate(zip(self.first, self.second, strict=True)):
             state[f"first/{i}"], state[f"second/{i}"] = m, v
         return state
@@ -127,6 +130,7 @@ class PopulationAdam:
     def load_state(self, state: State) -> None:
         """Restore :meth:`state` in place."""
         self.steps = state["steps"].numpy().copy()
+        self.taken = int(state.get("taken", self.steps.sum()))
         for i in range(len(self.parameters)):
             restore_(self.first[i], state[f"first/{i}"])
             restore_(self.second[i], state[f"second/{i}"])

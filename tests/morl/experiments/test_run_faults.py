@@ -427,7 +427,9 @@ def test_statistics_are_those_of_the_members_that_learned(tmp_path):
     learner = MODQN(hidden=(4,), learning_starts=2, batch_size=2, updates_per_step=1.0).make(
         make_problem(Endless), None, seed=0, device=torch.device("cpu")
     )
-    assert np.isnan(list(learner.statistics().values())).all()
+    found = learner.statistics()
+    assert found.pop("gradient_steps") == 0
+    assert np.isnan(list(found.values())).all()
     learner.reindex([0, 0], [False, True])
     learner.learn(20, [1])
     assert np.isfinite(list(learner.statistics().values())).all()

@@ -221,7 +221,10 @@ def test_reindexed_members_are_copies(problem: Problem, solver: MODQN) -> None:
     learner.learn(9 * learner.next_round())
     old = [member_parts(learner, i) for i in range(3)]
     uids = list(learner.uids)
+    steps = learner.statistics()["gradient_steps"]
+    assert steps == learner.updates.sum() == learner.adam.steps.sum() > 0
     learner.reindex([2, 0, 2, 1], [False, False, True, True])
+    assert learner.statistics()["gradient_steps"] == steps  # what was done is not undone
     assert learner.uids[:2] == [uids[2], uids[0]]
     assert len(set(learner.uids)) == 4
     for new, source in enumerate([2, 0]):
