@@ -1,8 +1,10 @@
 """Quality against time of the shipped configurations: what each reaches, after how many steps and seconds, over seeds.
 
-``python tests/benchmarks/learning_benchmark.py [CONFIG ...] [--seeds 3] [--runs FOLDER]`` trains every configuration once per
-seed in a process of its own with one computing thread and prints one line per configuration; with ``--runs``, finished runs
-in that folder are read instead of made again. Seconds count from the first environment step, evaluation included.
+``python tests/benchmarks/learning_benchmark.py [CONFIG ...] [--seeds 3] [--runs FOLDER] [--csv FILE]`` trains every
+configuration once per seed in a process of its own with one computing thread (``--threads``) and prints one line per
+configuration; with ``--runs``, finished runs in that folder are read instead of made again, and with ``--csv`` every run
+becomes a row of a file. Seconds count from the first environment step, evaluation included; gradient steps and environment
+steps are summed over members.
 """
 
 from __future__ import annotations
@@ -28,14 +30,25 @@ LEVELS = {
     "morld/halfcheetah-256": 15_000.0,
     "morld/fruit-tree": 0.99 * 9302.3782,
     "morld/resource-gathering": 0.99 * 3.374,
+    "marks/halfcheetah": 50_000.0,
+    "marks/hopper-2obj": 128_000.0,
+    "marks/hopper": 2.1e7,
+    "marks/ant-2obj": 1.17e5,
+    "marks/walker2d": None,
+    "marks/minecart-deterministic": 700.0,
+    "marks/minecart": 640.0,
+    "marks/hopper-2obj-30000": 75_000.0,
 }
-"""Hypervolume that must be reached; None where the number of points counts."""
+"""Hypervolume that must be reached; None where the number of points counts, or where there is nothing to compare with."""
 
 
-def train(config: str, seed: int, out: Path) -> None:
+def train(config: str, seed: int, out: Path, threads: int) -> None:
     """Run one configuration in a process of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "morl", "run", str(CONFIGS / f"{config}.yaml"), f"seed={seed}", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command = [
+        sys.executable, "-m", "morl", "run", str(CONFIGS / f"{config}.yaml"), f"seed={seed}", f"threads={threads}",
+        "--out", str(out),
+    ]  # fmt: skip
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
@@ -51,12 +64,14 @@ def read(run: Path, level: float | None) -> dict[str, float | None]:
     found = summary["indicators"]
     return {
         "hypervolume": found["hypervolume"],
-        "population": found["population_hypervolume"],
-        "fresh": found.get("fresh_hypervolume"),
+        "fresh_hypervolume": found.get("fresh_hypervolume"),
+        "population_hypervolume": found["population_hypervolume"],
         "cardinality": found["cardinality"],
-        "steps": float(summary["env_steps"]),
+        "candidates": found.get("candidates", found["cardinality"]),
+        "env_steps": float(summary["env_steps"]),
+        "gradient_steps": float(metrics[-1]["gradient_steps"]) if metrics[-1].get("gradient_steps") else None,
         "seconds": float(timing[-1]["total"]),
-        "level_steps": reached[0][0] if reached else None,
+        "level_env_steps": reached[0][0] if reached else None,
         "level_seconds": reached[0][1] if reached else None,
     }
 
@@ -76,7 +91,10 @@ def main() -> None:
     parser.add_argument("configs", nargs="*", default=list(LEVELS), metavar="CONFIG")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path)
+    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.runs or Path(temporary)
         for config in options.configs:
@@ -85,18 +103,26 @@ def main() -> None:
             for seed in range(options.seeds):
                 out = folder / f"{config.replace('/', '-')}-{seed}"
                 if not (out / "summary.json").exists():
-                    train(config, seed, out)
+                    train(config, seed, out, options.threads)
                 runs.append(read(out, level))
+                rows.append({"config": config, "seed": seed, **runs[-1], "level": level})
             columns = {key: [run[key] for run in runs] for key in runs[0]}
             digits = 0 if (columns["hypervolume"][0] or 0) > 100 else 3
             line = (
-                f"{config}: hypervolume {spread(columns['hypervolume'], digits)}, fresh {spread(columns['fresh'], digits)}, "
-                f"population {spread(columns['population'], digits)}, points {spread(columns['cardinality'])}; "
-                f"{columns['steps'][0]:,.0f} steps in {spread(columns['seconds'])} s; level {level} at "
-                f"{spread(columns['level_steps'])} steps, {spread(columns['level_seconds'], 1)} s\n"
+                f"{config}: hypervolume {spread(columns['hypervolume'], digits)}, "
+                f"fresh {spread(columns['fresh_hypervolume'], digits)}, "
+                f"population {spread(columns['population_hypervolume'], digits)}, points {spread(columns['cardinality'])}; "
+                f"{columns['env_steps'][0]:,.0f} steps, gradient steps {spread(columns['gradient_steps'])}, in "
+                f"{spread(columns['seconds'])} s; level {level} at {spread(columns['level_env_steps'])} steps, "
+                f"{spread(columns['level_seconds'], 1)} s\n"
             )
             sys.stdout.write(line)
             sys.stdout.flush()
+            if options.csv is not None:
+                with options.csv.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, list(rows[0]))
+                    writer.writeheader()
+                    writer.writerows(rows)
 
 
 if __name__ == "__main__":
