@@ -39,7 +39,7 @@ from morl.seeding import stream
 from morl.selection import RoundRobin, Selection
 from morl.solvers.adapted_weights import AdaptedWeights, require_linear_utility, require_network, require_start
 from morl.solvers.base import RunnableSolver, require
-from morl.solvers.exchange import Exchange
+from morl.solvers.exchange import Exchange, require_selection
 from morl.solvers.mosac import MOSAC
 from morl.solvers.running_reference import first_ideal_point, moved_reference
 from morl.spending import spend
@@ -122,6 +122,7 @@ class MORLD(RunnableSolver):
             )
         require_linear_utility(self.weight_adaptation, self.scalarization, self.normalisation)
         require_network(self.weight_adaptation, self.inner_solver())
+        require_selection(self.selection, self.scalarization, self.normalisation)
 
     @property
     def gamma(self) -> float:
@@ -222,7 +223,7 @@ class MORLDLearner:
         self.next_exchange = solver.exchange_period
         self.exchange = Exchange(
             self.inner, solver=inner, selection=solver.selection, neighbourhood=solver.neighbourhood,
-            cooperation=solver.cooperation,
+            cooperation=solver.cooperation, seed=seed,
         )  # fmt: skip
         adaptation = solver.weight_adaptation
         self.adapted = None if adaptation is None else AdaptedWeights(adaptation, self.m)
@@ -294,10 +295,10 @@ class MORLDLearner:
 
     def evaluate(self) -> Evaluated:
         """Evaluate the population and offer it to the archive; what was found last if nothing was trained since."""
-        found = self.record.latest
+        before = found = self.record.latest
         if found is None or found.env_steps != self.env_steps:
             found = self.record.evaluate(self.candidates(), env_steps=self.env_steps)
-            self.exchange.note(self.utility, found)
+            self.exchange.note(self.utility, found, before, self.active())
             self._move_reference()
         return found
 
@@ -307,7 +308,7 @@ class MORLDLearner:
         if self._repeats is not None:
             self._repeats.extra_updates(solver.update_passes, [i for i in range(self.n) if i not in turn])
         found = self.evaluate()
-        self.exchange.cooperate(self.exchanges, found)
+        self.exchange.conclude(self.exchanges, self.utility, found)
         self.exchanges += 1
         if self.adapted is not None:
             self._adapt(self.adapted, found, turn)
