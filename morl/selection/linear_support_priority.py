@@ -62,5 +62,6 @@ def promises(weights: Array, values: Array) -> Array:
     above = [
         optimistic_gains(rows[[i]], np.concatenate([np.delete(rows, i, 0), extremes]), values)[0] for i in range(len(rows))
     ]
-    worth = values @ rows.T
-    return np.asarray(above) + worth.max(0) - worth.diagonal()
+    worth: Array = values @ rows.T
+    promise: Array = np.asarray(above) + worth.max(0) - worth.diagonal()
+    return promise
