@@ -15,7 +15,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +118,8 @@ def neighbouring_pairs(values: Array) -> npt.NDArray[np.int64]:
 
 def interpolate(result: RunResult, *, between: int = 3, pairs: int | None = None) -> Interpolation:
     """Try policies between neighbours of a run's front, and keep what is worth keeping; see :meth:`RunResult.interpolate`."""
-    for name, number in (("between", between), ("pairs", 1 if pairs is None else pairs)):
+    given: dict[str, Any] = {"between": between, "pairs": 1 if pairs is None else pairs}
+    for name, number in given.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ConfigurationError(f"interpolate: {name} must be a whole number of at least 1, found {shown(number)}")
     entries = result.entries
@@ -190,7 +191,8 @@ def _policy(entry: ArchiveEntry) -> BasePolicy:
 
 def _weights(result: RunResult, i: int, j: int, shares: Array) -> Array:
     one, other = result.weights[[i, j]]
-    return one + shares[:, None] * (other - one)
+    between: Array = one + shares[:, None] * (other - one)
+    return between
 
 
 def _collected(result: RunResult, archive: Archive, ways: Sequence[Between], judge: Evaluator, env_steps: int) -> Interpolation:

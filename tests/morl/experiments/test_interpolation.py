@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from morl import Run
 from morl.archives import ParetoArchive
+from morl.cli import app
 from morl.cooperation import HardTransfer
 from morl.errors import CapabilityError, ConfigurationError
 from morl.evaluation import Evaluation
@@ -29,15 +32,13 @@ BANDIT = "continuous/quadratic-bandit-v0"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def run() -> Any:
     """Two members that are copies until their weights pull them apart, on a bandit whose front is between two centres."""
     solver = MOPPO(hidden=(16,), rows_per_member=32, horizon=8, epochs=8, minibatch_size=64, learning_rate=3e-3)
     outer = MORLD(
         solver=solver, num_members=2, weights="extrema", exchange_period=1_024, cooperation=(HardTransfer(payload="all"),)
     )
-    return outer.run(
-        BANDIT, env_steps=12 * 1_024, evaluation=Evaluation(episodes=2), out=tmp_path_factory.mktemp("run") / "run"
-    )
+    return outer.run(BANDIT, env_steps=6 * 1_024, evaluation=Evaluation(episodes=2))
 
 
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 12))
@@ -82,12 +83,14 @@ def test_relatives_fill_the_front_between_them(run: Any) -> None:
 
 
 def test_a_run_from_files_says_the_same_and_is_saved_with_what_was_added(run: Any, tmp_path: Path) -> None:
-    found = Run.load(run.path).interpolate(between=2)
+    found = Run.load(run.save(tmp_path / "run")).interpolate(between=2)
     ours = run.interpolate(between=2)
     np.testing.assert_allclose(found.result.front, ours.result.front)
     assert [pair.barrier for pair in found.pairs] == pytest.approx([pair.barrier for pair in ours.pairs])
-    found.result.save(tmp_path / "more")
-    again = Run.load(tmp_path / "more")
+    command = ["interpolate", str(tmp_path / "run"), "--between", "2", "--out", str(tmp_path / "by-hand"), "--json"]
+    told = json.loads(CliRunner().invoke(app, command).stdout)
+    assert told["added"] == found.added
+    again = Run.load(told["run"])
     np.testing.assert_array_equal(again.front, found.result.front)
     assert again.tables["interpolation"] == found.result.tables["interpolation"]
     assert len(run.interpolate(between=1, pairs=1).pairs) == min(1, len(ours.pairs))
