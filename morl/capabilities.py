@@ -74,6 +74,30 @@ class SharesParameters(Protocol):
 
 
 @runtime_checkable
+class MovesParameters(SharesParameters, Protocol):
+    """A learner whose members can move a part of the way towards each other's parameters."""
+
+    def move(self, source: int, target: int, *, tau: float, payload: Payload = "actor") -> None:
+        """Blend a member's parameters with another's.
+
+        Parameters and the statistics that they rely on become ``(1 - tau)`` times the target's plus ``tau`` times the source's;
+        optimisers start anew. With ``tau = 1`` that is :meth:`transfer`, with ``tau = 0`` nothing happens at all. The hidden
+        units of strangers stand for different things: only relatives (:meth:`are_related`) should be blended.
+
+        Args:
+            source: Member to move towards.
+            target: Member that is moved.
+            tau: Share of the source, from 0 to 1.
+            payload: See :meth:`transfer`.
+        """
+        ...
+
+    def are_related(self, source: int, target: int, *, payload: Payload = "actor") -> bool:
+        """Whether what a transfer would take along descends from one member, by copies since both were made."""
+        ...
+
+
+@runtime_checkable
 class RepeatsUpdates(Protocol):
     """A learner whose members can learn from stored experience without acting."""
 

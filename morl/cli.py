@@ -177,6 +177,30 @@ def evaluate(
     print_fresh_evaluation(result, rows, indicators, path, episodes=episodes)
 
 
+@app.command(epilog="Example: morl interpolate runs/quickstart/20260101-120000-0 --out filled")
+@_reported
+def interpolate(
+    run: RunPath,
+    between: Annotated[int, typer.Option(min=1, help="Policies that are tried between two neighbours.")] = 3,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Only the pairs with the widest gaps.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the run with what was added into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try policies between neighbours on the front of a run: no training, the price is an evaluation."""
+    from morl.experiments.result import Run
+
+    found = Run.load(run).interpolate(between=between, pairs=pairs)
+    written = None if out is None else found.result.save(out)
+    if as_json:
+        numbers = {name: getattr(found, name) for name in ("tried", "added", "gain", "valleys", "env_steps")}
+        ways = [{"ends": list(way.ends), "barrier": way.barrier, "added": way.added} for way in found.pairs]
+        print_json({"run": None if written is None else str(written), **numbers, "pairs": ways})
+        return
+    typer.echo(found)
+    if written is not None:
+        typer.echo(written)
+
+
 @app.command(epilog="Example: morl plot runs/quickstart/20260101-120000-0")
 @_reported
 def plot(run: RunPath) -> None:

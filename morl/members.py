@@ -76,8 +76,8 @@ class Owned(ABC):
         """The value in a changed population."""
         return value
 
-    def transfer(self, value: Any, source: int, target: int, payload: Payload) -> None:  # noqa: B027
-        """Overwrite what a member owns by what another one does; nothing, by default."""
+    def transfer(self, value: Any, source: int, target: int, payload: Payload, tau: float = 1.0) -> None:  # noqa: B027
+        """Move what a member owns by a share ``tau`` in (0, 1] towards what another one does; nothing, by default."""
 
 
 class _Arrays(Owned):
@@ -124,10 +124,15 @@ class PerMember(_Arrays):
     def reindex(self, value: Held, change: Change, learner: object) -> Held:
         return _picked(value, change.members, np.asarray(change.fresh), self.fresh)
 
-    def transfer(self, value: Held, source: int, target: int, payload: Payload) -> None:
-        if self.goes_with in ("actor", payload):
-            for _, array in _arrays(value):
+    def transfer(self, value: Held, source: int, target: int, payload: Payload, tau: float = 1.0) -> None:
+        if self.goes_with not in ("actor", payload):
+            return
+        for _, array in _arrays(value):
+            if tau == 1.0:
                 array[target] = array[source]
+            elif array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind == "f":
+                # Half of a flag is none: what is counted stays as it is.
+                array[target] += tau * (array[source] - array[target])
 
 
 @dataclass(frozen=True)
@@ -197,7 +202,7 @@ class Optimiser(_Object):
         # The optimiser of a shared network has nobody to follow.
         return value if parameters is value.parameters else value.reindexed(parameters, change.source, change.fresh)
 
-    def transfer(self, value: PopulationAdam, source: int, target: int, payload: Payload) -> None:
+    def transfer(self, value: PopulationAdam, source: int, target: int, payload: Payload, tau: float = 1.0) -> None:
         if self.goes_with in ("actor", payload):
             value.reset(target)
 
@@ -214,6 +219,18 @@ class MemberPart(HasState, Protocol):
         ...
 
 
+@runtime_checkable
+class MovesMembers(Protocol):
+    """A :class:`MemberPart` in which a member's may become something between its own and another one's.
+
+    Of the others :meth:`MemberPart.copy` says what becomes, by whatever share the parameters were moved.
+    """
+
+    def move(self, source: int, target: int, tau: float) -> None:
+        """Move a member's by a share ``tau`` in (0, 1) towards another one's."""
+        ...
+
+
 @dataclass(frozen=True)
 class Part(_Object):
     """A :class:`MemberPart`."""
@@ -225,8 +242,12 @@ class Part(_Object):
     def reindex(self, value: MemberPart, change: Change, learner: object) -> MemberPart:
         return value.reindexed(change.source, change.fresh)
 
-    def transfer(self, value: MemberPart, source: int, target: int, payload: Payload) -> None:
-        if self.goes_with in ("actor", payload):
+    def transfer(self, value: MemberPart, source: int, target: int, payload: Payload, tau: float = 1.0) -> None:
+        if self.goes_with not in ("actor", payload):
+            return
+        if tau < 1.0 and isinstance(value, MovesMembers):
+            value.move(source, target, tau)
+        else:
             value.copy(source, target)
 
 

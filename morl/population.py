@@ -15,11 +15,14 @@ from torch import Tensor
 from morl.errors import CheckpointError, ConfigurationError, ShapeError, TrainingDiverged
 from morl.members import Change, Counter, Declared, Owns, PerMember, PerRow, Stream
 from morl.nn.stacked import Selection, member_slice
-from morl.protocols import EnvFactory, Payload, Policy, Rows, State, Transition, prefixed, unprefixed
+from morl.protocols import EnvFactory, Policy, Rows, State, Transition, prefixed, unprefixed
 from morl.seeding import stream_seeds, torch_stream
 from morl.spaces import ObservationEncoder
 from morl.spending import spend
 from morl.task import Task, Utility
+from morl.transfer import Transfers
+
+__all__ = ["RETURN_SMOOTHING", "PopulationLearner", "Transfers", "checked_members"]
 
 RETURN_SMOOTHING = 0.1
 """Rate of the moving average of episode returns at which non-linear scalarizations are linearised."""
@@ -46,6 +49,8 @@ class PopulationLearner(Declared, ABC):
         PerMember("start_returns"),
         PerMember("has_return"),
         PerMember("member_steps"),
+        PerMember("actor_family", goes_with="actor"),
+        PerMember("critic_family", goes_with="all"),
         PerMember("stats"),
         Stream("acting"),
         Stream("learning"),
@@ -92,6 +97,8 @@ class PopulationLearner(Declared, ABC):
         self.start_returns = torch.zeros(self.n, self.m, device=device)
         self.has_return = np.zeros(self.n, dtype=np.bool_)
         self.member_steps = np.zeros(self.n, dtype=np.int64)
+        self.actor_family, self.critic_family = np.arange(self.n), np.arange(self.n)
+        """Which members descend from one by copying, ``(n,)``: how they act, and what only a full transfer takes along."""
         self.acting = torch_stream(seed, "acting", device=device)
         self.learning = torch_stream(seed, "learning", device=device)
         self.stats: dict[str, Tensor] = {}
@@ -402,22 +409,6 @@ class PopulationLearner(Declared, ABC):
         # A statistic that was noted is finite, or the run had ended.
         self._noted = {name: (~value.isnan()).cpu().numpy() for name, value in self.stats.items()}
         self._refresh_weights()
-
-
-class Transfers(Declared):
-    """Mixin of learners whose members have parameters of their own, and can take over each other's."""
-
-    def transfer(self, source: int, target: int, *, payload: Payload = "actor") -> None:
-        """Overwrite what a member has learned by another's and start its optimisers anew.
-
-        Args:
-            source: Member to copy from.
-            target: Member to overwrite.
-            payload: How to act only, with the statistics that this relies on; or everything, critics included. Where one
-                network is both, it makes no difference.
-        """
-        for part, value in self.owned():
-            part.transfer(value, source, target, payload)
 
 
 def _merged_ideal(old: Utility, new: Utility, members: Tensor) -> Tensor | None:

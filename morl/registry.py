@@ -72,12 +72,30 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "psa": "morl.weights.adaptation.psa:PSA",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
     },
-    "neighbourhood": {"k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest"},
+    "neighbourhood": {
+        "k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest",
+        "everyone": "morl.cooperation.neighbourhood.everyone:Everyone",
+        "no_neighbours": "morl.cooperation.neighbourhood.no_neighbours:NoNeighbours",
+    },
     "cooperation": {
         "hard_transfer": "morl.cooperation.hard_transfer:HardTransfer",
+        "soft_transfer": "morl.cooperation.soft_transfer:SoftTransfer",
         "shared_replay": "morl.cooperation.shared_replay:SharedReplay",
     },
-    "selection": {"round_robin": "morl.selection.round_robin:RoundRobin"},
+    "trigger": {
+        "first_sweep": "morl.cooperation.trigger.first_sweep:FirstSweep",
+        "periodic": "morl.cooperation.trigger.periodic:Periodic",
+        "on_improvement": "morl.cooperation.trigger.on_improvement:OnImprovement",
+    },
+    "selection": {
+        "round_robin": "morl.selection.round_robin:RoundRobin",
+        "random": "morl.selection.random:Random",
+        "tournament": "morl.selection.tournament:Tournament",
+        "roulette": "morl.selection.roulette:Roulette",
+        "elitist": "morl.selection.elitist:Elitist",
+        "crowding": "morl.selection.crowding:Crowding",
+        "linear_support_priority": "morl.selection.linear_support_priority:LinearSupportPriority",
+    },
     "archive": {
         "pareto_archive": "morl.archives.pareto_archive:ParetoArchive",
         "convex_coverage_set": "morl.archives.convex_coverage_set:ConvexCoverageSet",

@@ -22,6 +22,7 @@ from gymnasium import spaces
 from morl.archives import ArchiveEntry, ConvexCoverageSet
 from morl.cooperation import HardTransfer
 from morl.cooperation.neighbourhood import KNearest
+from morl.cooperation.trigger import Periodic
 from morl.evaluation import Evaluation, Evaluator
 from morl.experiments import session
 from morl.experiments.runner import run
@@ -78,7 +79,7 @@ def test_bug_03_chebyshev_works_with_mosac(env: str) -> None:
 def test_bug_04_every_solver_can_be_transferred(name: str) -> None:
     """There transfer sets attributes that MOSAC does not have."""
     case = LEAVES[name]
-    mechanism = HardTransfer(trigger="every_exchange")
+    mechanism = HardTransfer(trigger=Periodic())
     learner = MORLD(solver=case.solver, num_members=3, exchange_period=40, cooperation=(mechanism,)).make(
         case.problem(), None, seed=0, device=CPU
     )

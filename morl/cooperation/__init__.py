@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from morl.capabilities import KnowsLearner
 from morl.cooperation.hard_transfer import HardTransfer
+from morl.cooperation.meeting import Meeting
 from morl.cooperation.shared_replay import SharedReplay
+from morl.cooperation.soft_transfer import SoftTransfer
 from morl.errors import CapabilityError, ConfigurationError
 from morl.protocols import Learner, Solver
 
@@ -35,14 +34,15 @@ class Cooperation(Protocol):
         """
         ...
 
-    def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: npt.NDArray[np.int64]) -> None:
+    def exchange(self, learner: Any, meeting: Meeting) -> list[int]:
         """Act at an exchange.
 
         Args:
             learner: The population; it fulfils :attr:`requires`.
-            source: Member whose turn it is.
-            exchanges: Number of exchanges before this one.
-            neighbours: Neighbours of every member, ``(n, k)``.
+            meeting: Whose turn it was, and what is known of the population.
+
+        Returns:
+            Members that something was passed to.
         """
         ...
 
@@ -78,4 +78,4 @@ def require_cooperation(mechanism: Cooperation, solver: Solver, learner: Learner
         )
 
 
-__all__ = ["Cooperation", "HardTransfer", "SharedReplay", "require_cooperation"]
+__all__ = ["Cooperation", "HardTransfer", "Meeting", "SharedReplay", "SoftTransfer", "require_cooperation"]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from morl.capabilities import HasReplay
+from morl.cooperation.meeting import Meeting
 from morl.errors import CapabilityError
 from morl.protocols import Solver
 
@@ -34,5 +32,6 @@ class SharedReplay:
         configured: Solver = replace(shared, replay="shared")
         return configured
 
-    def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: npt.NDArray[np.int64]) -> None:
+    def exchange(self, learner: Any, meeting: Meeting) -> list[int]:
         """Nothing to do: sharing is continuous."""
+        return []

@@ -23,6 +23,7 @@ from morl.scalarizations import Scalarization, WeightedSum
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from morl.experiments.interpolation import Interpolation
     from morl.protocols import Policy
 
 Array = npt.NDArray[np.float64]
@@ -203,6 +204,28 @@ class RunResult:
         """The best archive entry for a preference, with its values; arguments and errors of :meth:`policy`."""
         preference = self._checked(weights)
         return self.archive.best(lambda values: self.preference(values, preference))
+
+    def interpolate(self, *, between: int = 3, pairs: int | None = None) -> Interpolation:
+        """Fill gaps of the front: try policies whose parameters lie between those of neighbours on it.
+
+        That costs an evaluation and no training. It works between relatives, such as members that began as copies of each
+        other; what it does between others the barrier of each pair tells (:mod:`morl.experiments.interpolation`). Values are
+        those of the run's own evaluation episodes, so quote what fresh episodes say (``morl evaluate``).
+
+        Args:
+            between: Policies that are tried between two neighbours.
+            pairs: Pairs of neighbours, those with the widest gap first; None for all.
+
+        Returns:
+            What was found; ``interpolate().result`` is the run with what is worth keeping.
+
+        Raises:
+            CapabilityError: Nothing can lie between any two of the policies: they are tables of choices, or one network.
+            ConfigurationError: ``between`` or ``pairs`` is no whole number of at least 1.
+        """
+        from morl.experiments.interpolation import interpolate
+
+        return interpolate(self, between=between, pairs=pairs)
 
     def save(self, path: str | Path) -> Path:
         """Write the run directory.

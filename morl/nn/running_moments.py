@@ -85,6 +85,11 @@ class RunningMoments:
         for tensor in (self.mean, self.variance, self.count):
             tensor[target] = tensor[source]
 
+    def move(self, source: int, target: int, tau: float) -> None:
+        """Move a member's moments by a share ``tau`` towards another's, as their parameters are."""
+        for tensor in (self.mean, self.variance, self.count):
+            tensor[target] += tau * (tensor[source] - tensor[target])
+
     def reindexed(self, source: Sequence[int], fresh: Sequence[bool] | None = None) -> RunningMoments:
         """The moments of a reindexed population; each new member, fresh or not, takes over those of ``source``."""
         index = torch.as_tensor(list(source), dtype=torch.int64)

@@ -36,9 +36,10 @@ from morl.protocols import Candidate, EnvFactory, Learner, Policy, Solver, State
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
-from morl.selection import RoundRobin, Selection, Standing
+from morl.selection import RoundRobin, Selection
 from morl.solvers.adapted_weights import AdaptedWeights, require_linear_utility, require_network, require_start
 from morl.solvers.base import RunnableSolver, require
+from morl.solvers.exchange import Exchange, require_selection
 from morl.solvers.mosac import MOSAC
 from morl.solvers.running_reference import first_ideal_point, moved_reference
 from morl.spending import spend
@@ -121,6 +122,7 @@ class MORLD(RunnableSolver):
             )
         require_linear_utility(self.weight_adaptation, self.scalarization, self.normalisation)
         require_network(self.weight_adaptation, self.inner_solver())
+        require_selection(self.selection, self.scalarization, self.normalisation)
 
     @property
     def gamma(self) -> float:
@@ -213,24 +215,18 @@ class MORLDLearner:
         )
         theirs = Task(utility=utility, dynamics=None if task is None else task.dynamics)
         self.inner = make_learner(inner, env, theirs, seed=seed, device=device, evaluation=evaluation)
-        # What cannot work is found now, not at the first exchange.
-        for mechanism in solver.cooperation:
-            require_cooperation(mechanism, inner, self.inner)
-        if solver.cooperation and self.n > 1:
-            solver.neighbourhood(weights.cpu().numpy())
         passes = solver.update_passes if solver.schedule == "turn_by_turn" else 0
         self._repeats = self.inner if passes and isinstance(self.inner, RepeatsUpdates) else None
         self.record = Record(evaluator_of(inner, env, evaluation, device=device), solver.archive.fresh())
         self.env_steps = 0
         self.exchanges = 0
         self.next_exchange = solver.exchange_period
-        self.born = np.zeros(self.n, dtype=np.int64)
-        """Exchange at which each member became an individual of its own, ``(n,)``."""
-        self.utilities, self.gains = (np.full(self.n, np.nan) for _ in range(2))
-        """Of each member at the latest evaluation, and their growth since the one before, ``(n,)``."""
+        self.exchange = Exchange(
+            self.inner, solver=inner, selection=solver.selection, neighbourhood=solver.neighbourhood,
+            cooperation=solver.cooperation, seed=seed,
+        )  # fmt: skip
         adaptation = solver.weight_adaptation
         self.adapted = None if adaptation is None else AdaptedWeights(adaptation, self.m)
-        self.turn = self._chosen()
 
     @property
     def n(self) -> int:
@@ -269,17 +265,9 @@ class MORLDLearner:
 
     # ------------------------------------------------------------------ the loop
 
-    def _chosen(self) -> list[int]:
-        """Whose turn it is."""
-        weights = self.utility.weights.cpu().numpy().astype(np.float64)
-        latest = self.record.latest
-        values = np.full_like(weights, np.nan) if latest is None else latest.values
-        ages = self.exchanges - self.born
-        return self.solver.selection(Standing(turn=self.exchanges, weights=weights, values=values, ages=ages, gains=self.gains))
-
     def active(self) -> list[int] | None:
         """Who trains now; None for everybody. See :class:`morl.capabilities.ChoosesMembers`."""
-        return None if self.solver.schedule == "synchronous" else self.turn
+        return None if self.solver.schedule == "synchronous" else self.exchange.turn
 
     def next_round(self, members: Sequence[int] | None = None) -> int:
         """Environment steps of the next round; who takes part is the schedule's business."""
@@ -307,31 +295,26 @@ class MORLDLearner:
 
     def evaluate(self) -> Evaluated:
         """Evaluate the population and offer it to the archive; what was found last if nothing was trained since."""
-        found = self.record.latest
+        before = found = self.record.latest
         if found is None or found.env_steps != self.env_steps:
             found = self.record.evaluate(self.candidates(), env_steps=self.env_steps)
-            before, self.utilities = self.utilities, own_utilities(self.utility, found).double().numpy()
-            self.gains = self.utilities - before
+            self.exchange.note(self.utility, found, before, self.active())
             self._move_reference()
         return found
 
     def _exchange(self) -> None:
         """Evaluate, cooperate, adapt, and pass the turn on."""
-        solver, turn = self.solver, self.turn
+        solver, turn = self.solver, self.exchange.turn
         if self._repeats is not None:
             self._repeats.extra_updates(solver.update_passes, [i for i in range(self.n) if i not in turn])
         found = self.evaluate()
-        if solver.cooperation and self.n > 1:
-            neighbours = solver.neighbourhood(found.weights)
-            for mechanism in solver.cooperation:
-                for source in turn:
-                    mechanism.exchange(self.inner, source=source, exchanges=self.exchanges, neighbours=neighbours)
+        self.exchange.conclude(self.exchanges, self.utility, found)
         self.exchanges += 1
         if self.adapted is not None:
             self._adapt(self.adapted, found, turn)
         # A turn may leave the clock short of the period by less than one round; periods do not drift.
         self.next_exchange += solver.exchange_period
-        self.turn = self._chosen()
+        self.exchange.choose(self.exchanges, self.record.latest)
 
     def _adapt(self, adaptation: AdaptedWeights, found: Evaluated, turn: Sequence[int]) -> None:
         """Move the weights, and perhaps the members."""
@@ -340,7 +323,7 @@ class MORLDLearner:
             found.values,
             self.record.archive.values,
             trained=turn if self.solver.schedule == "turn_by_turn" else range(self.n),
-            gains=self.gains,
+            gains=self.exchange.gains,
             rng=stream(self.seed, "weight adaptation", 0, self.exchanges - 1),
             attained=self._attained if isinstance(self.inner, ServesAnyWeights) else None,
         )
@@ -351,7 +334,7 @@ class MORLDLearner:
         self._set_utility(replace(self.utility, weights=torch.as_tensor(adapted, dtype=torch.float32, device=self.device)))
         # Growth is measured from what a member was worth at the weights that it has now.
         assert self.record.latest is not None
-        self.utilities = own_utilities(self.utility, self.record.latest).double().numpy()
+        self.exchange.utilities = own_utilities(self.utility, self.record.latest).double().numpy()
 
     def _attained(self, weights: Array) -> Array:
         """Values of one network at weights ``(c, m)``; what is found is offered to the archive."""
@@ -380,12 +363,10 @@ class MORLDLearner:
     def reindex(self, source: Sequence[int], fresh: Sequence[bool]) -> None:
         """Change the population; see :meth:`morl.protocols.Learner.reindex`. Copies inherit what is known of a member."""
         self.inner.reindex(source, fresh)
-        index, new = list(source), np.asarray(fresh)
-        self.born = np.where(new, self.exchanges, self.born[index])
-        self.utilities, self.gains = self.utilities[index], np.where(new, np.nan, self.gains[index])
         if self.record.latest is not None:
-            self.record.latest = self.record.latest.select(index)
-        self.turn = self._chosen()
+            self.record.latest = self.record.latest.select(source)
+        self.exchange.reindex(source, fresh, self.exchanges)
+        self.exchange.choose(self.exchanges, self.record.latest)
 
     def policies(self) -> list[Policy]:
         """Snapshots of the members' current policies."""
@@ -419,8 +400,7 @@ class MORLDLearner:
             "env_steps": self.env_steps,
             "exchanges": self.exchanges,
             "next_exchange": self.next_exchange,
-            "turn": list(self.turn),
-            **{name: torch.from_numpy(getattr(self, name).copy()) for name in ("born", "utilities", "gains")},
+            **self.exchange.state(),
             **({} if self.adapted is None else prefixed("adaptation", self.adapted.state())),
             **prefixed("inner", self.inner.state()),
             **prefixed("assessor", self.record.state()),
@@ -438,11 +418,6 @@ class MORLDLearner:
             )
         self.inner.load_state(unprefixed("inner", state))
         self.record.load_state(unprefixed("assessor", state))
-        self.born, self.utilities, self.gains = np.zeros(self.n, dtype=np.int64), *np.full((2, self.n), np.nan)
         if self.adapted is not None:
             self.adapted.load_state(unprefixed("adaptation", state))
-        if "turn" in state:
-            self.turn = list(state["turn"])
-            self.born, self.utilities, self.gains = (state[name].numpy().copy() for name in ("born", "utilities", "gains"))
-        else:  # written before members had ages
-            self.turn = self._chosen()
+        self.exchange.load_state(state, self.exchanges, self.record.latest)

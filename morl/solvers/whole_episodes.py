@@ -70,10 +70,11 @@ class WholeEpisodes(Transfers, PopulationLearner):
             "environment a time limit (max_episode_steps), lower rows_per_member, or raise env_steps"
         )
 
-    def transfer(self, source: int, target: int, *, payload: Payload = "actor") -> None:
-        """See :meth:`morl.population.Transfers.transfer`; the unfinished batch is given up."""
-        super().transfer(source, target, payload=payload)
-        self._give_up([target])
+    def move(self, source: int, target: int, *, tau: float, payload: Payload = "actor") -> None:
+        """See :meth:`morl.transfer.Transfers.move`; the unfinished batch is given up."""
+        super().move(source, target, tau=tau, payload=payload)
+        if tau > 0:
+            self._give_up([target])
 
     def _reindexed(self, change: Change) -> None:
         self._give_up(range(self.n))

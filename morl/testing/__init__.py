@@ -10,6 +10,7 @@ from morl.testing.policy import check_policy
 from morl.testing.scalarization import check_scalarization
 from morl.testing.selection import check_selection
 from morl.testing.solver import check_solver
+from morl.testing.trigger import check_trigger
 from morl.testing.weight_adaptation import check_weight_adaptation
 from morl.testing.weight_generation import check_weight_generation
 from morl.testing.weight_source import check_weight_source
@@ -24,6 +25,7 @@ __all__ = [
     "check_scalarization",
     "check_selection",
     "check_solver",
+    "check_trigger",
     "check_weight_adaptation",
     "check_weight_generation",
     "check_weight_source",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from morl.capabilities import criterion_of
-from morl.cooperation import Cooperation, require_cooperation
+from morl.cooperation import Cooperation, Meeting, require_cooperation
 from morl.errors import CapabilityError
 from morl.problem import EnvLike, Problem, make_problem
 from morl.protocols import Solver
@@ -62,8 +62,16 @@ def check_cooperation(
     for turn, source in enumerate((1, 2, 0)):
         bystanders = [i for i in range(n) if i != source and i not in neighbours[source]]
         policies = [{name: tensor.clone() for name, tensor in policy.tensors().items()} for policy in one.policies()]
-        for learner in (one, other):
-            cooperation.exchange(learner, source=source, exchanges=turn, neighbours=neighbours)
+        # The source is better than everybody, so that mechanisms that wait for it act.
+        meeting = Meeting(
+            source=source, exchanges=turn, neighbours=neighbours, utilities=np.zeros(n), offered=np.ones(n), passed=np.nan
+        )
+        passed = [cooperation.exchange(learner, meeting) for learner in (one, other)]
+        require(
+            passed[0] == passed[1], f"the same exchange of equal learners passed to {passed[0]} and {passed[1]}; keep no state"
+        )
+        strangers = sorted(set(passed[0]) - set(neighbours[source].tolist()))
+        require(not strangers, f"member {source} passed something to {strangers}, who are not its neighbours")
         for i in bystanders:
             changed = difference(policies[i], one.policies()[i].tensors())
             require(

@@ -17,7 +17,7 @@ def check_neighbourhood(neighbourhood: Neighbourhood, *, num_members: int = 8, n
         neighbourhood: What to check.
         num_members: A size of population that is large enough for it.
         num_objectives: ``m``.
-        seed: Of the weights it is tried on.
+        seed: Of the positions it is tried on.
 
     Raises:
         AssertionError: It breaks the contract; the message says where.

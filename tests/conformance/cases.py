@@ -10,9 +10,12 @@ import torch
 
 from morl.acting import PolicyImprovement
 from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
-from morl.cooperation import HardTransfer, SharedReplay
+from morl.cooperation import HardTransfer, SharedReplay, SoftTransfer
+from morl.cooperation.neighbourhood import KNearest
+from morl.cooperation.trigger import OnImprovement
 from morl.problem import Problem, make_problem
 from morl.scalarizations import Chebyshev
+from morl.selection import Tournament
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN
 from morl.solvers.moppo import MOPPO
@@ -176,6 +179,19 @@ WRAPPERS = {
             weight_adaptation=LinearSupport(batch=2, max_members=6),
         ),
         CORRIDOR,
+    ),
+    "morld_soft_transfer_tournament": Case(
+        "morld",
+        MORLD(
+            solver=_dqn,
+            num_members=3,
+            exchange_period=25,
+            schedule="turn_by_turn",
+            selection=Tournament(),
+            neighbourhood=KNearest(k=2, by="parameters"),
+            cooperation=(SoftTransfer(tau=0.3, trigger=OnImprovement()),),
+        ),
+        DST,
     ),
     "morld_eupg_turns": Case(
         "morld",

@@ -24,6 +24,7 @@ from morl.testing import (
     check_neighbourhood,
     check_scalarization,
     check_selection,
+    check_trigger,
     check_weight_adaptation,
     check_weight_generation,
     check_weight_source,
@@ -42,7 +43,7 @@ def each(kind: str) -> Any:
 def test_every_kind_has_a_checker() -> None:
     here = {
         "scalarization", "weights", "weight_adaptation", "archive", "neighbourhood", "selection", "cooperation",
-        "weight_source", "bootstrap", "acting",
+        "weight_source", "bootstrap", "acting", "trigger",
     }  # fmt: skip
     elsewhere = {"solver", "policy", "critic"}  # tests/conformance/test_solvers.py
     assert here | elsewhere <= set(kinds())
@@ -98,6 +99,13 @@ def test_selection(name: str) -> None:
 @each("cooperation")
 def test_cooperation(name: str) -> None:
     check_cooperation(component("cooperation", name)())
+
+
+@each("trigger")
+@settings(max_examples=10)
+@given(seed=seeds, n=st.integers(2, 8))
+def test_trigger(name: str, seed: int, n: int) -> None:
+    check_trigger(component("trigger", name)(), num_members=n, seed=seed)
 
 
 @each("weight_source")
@@ -158,8 +166,9 @@ class _TakesFromEverybody:
     def configure(self, solver: Any) -> Any:
         return solver
 
-    def exchange(self, learner: Any, *, source: int, exchanges: int, neighbours: Any) -> None:
-        learner.transfer(source, 3)
+    def exchange(self, learner: Any, meeting: Any) -> list[int]:
+        learner.transfer(meeting.source, 3)
+        return []
 
 
 def test_a_broken_cooperation_is_named() -> None:

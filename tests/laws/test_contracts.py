@@ -238,8 +238,8 @@ def test_an_adaptation_may_let_the_population_grow(inner: Any, schedule: Any) ->
     assert learner.task.num_members == 5
     assert len(set(learner.uids)) == 5
     assert learner.record.latest.values.shape == (5, 2)
-    assert learner.born.tolist()[:2] == [0, 0]
-    assert (np.diff(learner.born) >= 0).all()
+    assert learner.exchange.born.tolist()[:2] == [0, 0]
+    assert (np.diff(learner.exchange.born) >= 0).all()
     if schedule == "turn_by_turn":
         assert learner.active() == [4]
     other.load_state(through_files(learner.state()))
@@ -259,10 +259,10 @@ def test_gains_are_those_of_each_members_own_utility() -> None:
         exchange_period=80,
     ).make(make_problem(CORRIDOR), None, seed=0, device=CPU)
     learner.learn(80)
-    assert np.isfinite(learner.gains).all()
-    before = learner.utilities.copy()
+    assert np.isfinite(learner.exchange.gains).all()
+    before = learner.exchange.utilities.copy()
     learner.learn(80)
-    np.testing.assert_allclose(learner.gains, learner.utilities - before)
+    np.testing.assert_allclose(learner.exchange.gains, learner.exchange.utilities - before)
 
 
 @pytest.mark.parametrize(("name", "key"), [("moq", "own/q"), ("mosac", "own/actor_adam/first/0"), ("eupg", "own/waiting")])

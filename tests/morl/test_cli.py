@@ -54,7 +54,7 @@ def python(*arguments, code=None, **variables):
     return found
 
 
-@pytest.mark.parametrize("command", ["run", "resume", "evaluate", "plot", "list", "doctor", "config show"])
+@pytest.mark.parametrize("command", ["run", "resume", "evaluate", "interpolate", "plot", "list", "doctor", "config show"])
 def test_every_command_helps_with_an_example(command):
     text = ANSI.sub("", morl(*command.split(), "--help").output)
     assert f"Example: morl {command}" in re.sub(r"\s+", " ", text)
@@ -141,6 +141,7 @@ def test_run_finds_a_place_and_can_be_quiet(config):
         (["run", "small.yaml", "--out", "small.yaml/run"], r"cannot write to small.yaml/run"),
         (["resume", "."], r"is not a run directory"),
         (["evaluate", "nowhere"], r"is not a run directory"),
+        (["interpolate", "nowhere"], r"is not a run directory"),
         (["plot", "nowhere"], r"is not a run directory"),
         (["list", "solvrs"], r"Did you mean 'solver'\?"),
         (["config", "show", "small.yaml", "solver=mosca"], r"Did you mean 'mosac'\?"),

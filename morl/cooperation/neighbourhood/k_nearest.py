@@ -1,4 +1,4 @@
-"""K nearest: the members whose weights are closest."""
+"""K nearest: the members that are closest, by their weights, values or parameters."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ConfigurationError, ShapeError
+from morl.cooperation.neighbourhood.positions import Measure, checked_positions, nearest_first
+from morl.errors import ConfigurationError
 from morl.fields import CheckedFields, CountOrZero
 
 
 @dataclass(frozen=True, kw_only=True)
 class KNearest(CheckedFields):
-    """The ``k`` other members with the nearest weights, by Euclidean distance.
+    """The ``k`` nearest other members, by the Euclidean distance of their weights, values or parameters.
 
-    The relation is not symmetric. Of equally distant members the lower index comes first; a member with the same weights
-    is a neighbour at distance zero.
+    The relation is not symmetric. Of equally distant members the lower index comes first; a member at the same place is a
+    neighbour at distance zero.
 
     Source:
         Zhang and Li 2007 (MOEA/D neighbourhood). Deviations: none; the reference implementation of MORL/D leaves out members
@@ -30,29 +31,25 @@ class KNearest(CheckedFields):
     k: CountOrZero = 1
     """Neighbours per member, ``>= 0`` and smaller than the population."""
 
-    def __call__(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    by: Measure = "weights"
+    """What is near: members with like weights, values or parameters."""
+
+    def __call__(self, positions: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Find every member's neighbours.
 
         Args:
-            weights: ``(n, m)``.
+            positions: ``(n, d)``.
 
         Returns:
             Indices ``(n, k)``, nearest first; never the member itself.
 
         Raises:
-            ShapeError: ``weights`` has not two axes.
+            ShapeError: ``positions`` has not two axes.
             ConfigurationError: ``k`` is not smaller than ``n``.
         """
-        w = np.asarray(weights, dtype=np.float64)
-        if w.ndim != 2:
-            raise ShapeError(f"weights has shape {w.shape}; expected (n, m), one row per member")
-        n = len(w)
-        if self.k >= n:
+        found = checked_positions(positions)
+        if self.k >= (n := len(found)):
             raise ConfigurationError(
                 f"KNearest: {self.k} neighbours need at least {self.k + 1} members, there are {n}; lower k or add members"
             )
-        # Rounding makes distances that are equal on paper equal here, so that ties go to the lowest index.
-        squared = ((w[:, None] - w[None]) ** 2).sum(-1).round(12)
-        np.fill_diagonal(squared, np.inf)
-        order: npt.NDArray[np.int64] = squared.argsort(axis=1, kind="stable").astype(np.int64)
-        return order[:, : self.k]
+        return nearest_first(found)[:, : self.k]

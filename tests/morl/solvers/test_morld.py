@@ -12,6 +12,7 @@ import torch
 from morl.archives import BoundedArchive
 from morl.cooperation import HardTransfer, SharedReplay
 from morl.cooperation.neighbourhood import KNearest
+from morl.cooperation.trigger import Periodic
 from morl.errors import CapabilityError, ConfigurationError, MorlError
 from morl.problem import make_problem
 from morl.scalarizations import Chebyshev
@@ -103,7 +104,7 @@ def test_every_component_at_once_for_every_member_count() -> None:
     for n in (1, 2, 4):
         learner = made(
             solver=MODQN(hidden=(8,), batch_size=4, learning_starts=5, capacity=100), num_members=n, exchange_period=40,
-            cooperation=(SharedReplay(), HardTransfer(trigger="every_exchange", payload="all")),
+            cooperation=(SharedReplay(), HardTransfer(trigger=Periodic(), payload="all")),
             neighbourhood=KNearest(k=min(1, n - 1)), schedule="turn_by_turn",
         )  # fmt: skip
         learner.learn(200)

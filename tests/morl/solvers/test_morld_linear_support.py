@@ -114,10 +114,10 @@ def test_growth_is_measured_at_the_weights_of_the_moment() -> None:
     latest = learner.record.latest
     assert learner.n > 2
     at_start = (learner.utility.weights.double().numpy() * latest.values).sum(1)
-    np.testing.assert_allclose(learner.utilities, at_start, rtol=1e-6)
+    np.testing.assert_allclose(learner.exchange.utilities, at_start, rtol=1e-6)
     learner.learn(400)
     # Members that were added a period ago have gained, or not, at their own weights.
-    assert np.isfinite(learner.gains[: len(at_start)]).all()
+    assert np.isfinite(learner.exchange.gains[: len(at_start)]).all()
 
 
 @pytest.mark.parametrize(
