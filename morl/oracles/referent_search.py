@@ -7,8 +7,8 @@ attained is above them in every objective. With :math:`b` and :math:`t` the corn
     L = \text{minimal corners of } \{x \ge b : \nexists p \in P,\ x < p\}, \qquad
     U = \text{maximal corners of } \{x \le t : \nexists c \in C,\ x > c\} .
 
-``L`` are the referents: whatever is not dominated by a found value lies above one of them. ``U`` are the best values that there may
-still be. As long as the claims are true,
+``L`` are the referents: whatever is not dominated by a found value lies above one of them. ``U`` are the best values that there
+may still be. As long as the claims are true,
 
 .. math:: \max_{u \in U} \min_{v \in P} \max_j\, (u_j - v_j)
 
@@ -57,7 +57,15 @@ class ReferentSearch:
         [[1.0, -1.0, -1.0], [-1.0, -1.0, 2.0], [-1.0, 3.0, -1.0]]
     """
 
-    def __init__(self, lower: npt.ArrayLike, upper: npt.ArrayLike, *, offset: float = 0.01, tolerance: float = 1e-6) -> None:
+    def __init__(
+        self,
+        lower: npt.ArrayLike,
+        upper: npt.ArrayLike,
+        *,
+        offset: float = 0.01,
+        tolerance: float = 1e-6,
+        unit: npt.ArrayLike | None = None,
+    ) -> None:
         """Begin with one box.
 
         Args:
@@ -65,11 +73,12 @@ class ReferentSearch:
             upper: Best value of each objective, ``(m,)``.
             offset: By how much the box is larger on each side, so that the extreme values lie inside; share of the range.
             tolerance: An answer must beat its referent by more than this in each objective; share of the range.
+            unit: What counts as the range of each objective, ``(m,)``, return units; None for ``upper - lower``.
 
         Raises:
             ShapeError: ``lower`` and ``upper`` have other shapes.
-            ConfigurationError: A number is not finite, ``lower`` is above ``upper``, or ``offset`` or ``tolerance`` is not
-                positive.
+            ConfigurationError: A number is not finite, ``lower`` is above ``upper``, or ``offset``, ``tolerance`` or ``unit``
+                is not positive.
         """
         corners = checked_values([lower, upper], "lower and upper")
         if (corners[0] > corners[1]).any():
@@ -77,8 +86,10 @@ class ReferentSearch:
         if not (offset > 0 and tolerance > 0):
             raise ConfigurationError(f"offset is {offset:g} and tolerance {tolerance:g}; expected positive numbers")
         span = corners[1] - corners[0]
-        self.unit: Floats = np.where(span > 0, span, 1.0)
+        self.unit: Floats = np.where(span > 0, span, 1.0) if unit is None else checked_values([unit], "unit")[0]
         """Range of each objective, ``(m,)``, return units; 1 where there is none."""
+        if self.unit.shape != span.shape or not (self.unit > 0).all():
+            raise ConfigurationError(f"unit is {self.unit.tolist()}; expected {len(span)} positive numbers")
         self.lower: Floats = corners[0] - offset * self.unit
         self.upper: Floats = corners[1] + offset * self.unit
         self.points: Floats = np.zeros((0, len(span)))
@@ -160,7 +171,7 @@ class ReferentSearch:
         return True
 
     def error(self) -> float:
-        """Bound of what is missing, ``max_u min_v max_j (u_j - v_j)`` in shares of the ranges; see the class for when it holds."""
+        """Bound of what is missing, ``max_u min_v max_j (u_j - v_j)`` in shares of the ranges; the class says when it holds."""
         is_open = (self._most > self._least[:, None] + self._margin).all(-1).any(0)
         best = self._most[is_open]
         if not len(best):

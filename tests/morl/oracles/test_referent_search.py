@@ -165,8 +165,10 @@ def test_objectives_units_make_no_difference() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ConfigurationError, match="swap"):
         ReferentSearch([2, 0, 0], [1, 1, 1])
-    with pytest.raises(ConfigurationError, match="offset is -1 .* positive"):
+    with pytest.raises(ConfigurationError, match=r"offset is -1 .* positive"):
         ReferentSearch([0, 0], [1, 1], offset=-1.0)
+    with pytest.raises(ConfigurationError, match=r"unit is \[1.0, 0.0\]; expected 2 positive"):
+        ReferentSearch([0, 0], [1, 1], unit=[1, 0])
     search = ReferentSearch([0, 0, 0], [1, 1, 1])
     with pytest.raises(ConfigurationError, match=r"referent \[5.0, 0.0, 0.0\] is outside the box"):
         search.close([5, 0, 0])
