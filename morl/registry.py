@@ -36,6 +36,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "sequoia": "morl.solvers.sequoia:SEQUOIA",
         "subpo": "morl.solvers.subpo:SubPO",
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
+        "reward_aware": "morl.solvers.reward_aware:RewardAwareLearning",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -104,6 +105,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "network": "morl.policies.network:NetworkPolicy",
         "conditioned": "morl.policies.conditioned:ConditionedPolicy",
         "tracking": "morl.policies.tracking:TrackingPolicy",
+        "reward_aware": "morl.policies.reward_aware:RewardAwarePolicy",
     },
     "critic": {
         "twin": "morl.critics.twin:TwinCritic",
