@@ -66,15 +66,18 @@ def require_start(
     if not isinstance(adaptation, UsesSolvedWeights | UsesReferents):
         return
     name = type(adaptation).__name__
-    require(
-        isinstance(adaptation, UsesSolvedWeights) or adaptation.max_members >= num_objectives,
-        f"{name} begins with a member for each of the {num_objectives} objectives, found max_members; raise it",
-    )
-    require(
-        isinstance(adaptation, UsesReferents) or num_members >= num_objectives,
-        f"{name} begins with a member for each of the {num_objectives} objectives, found num_members {num_members}; "
-        f"set num_members to {num_objectives} and weights to extrema",
-    )
+    if isinstance(adaptation, UsesReferents):
+        require(
+            adaptation.max_members >= num_objectives,
+            f"{name} begins with a member for each of the {num_objectives} objectives, found max_members "
+            f"{adaptation.max_members}; raise it",
+        )
+    else:
+        require(
+            num_members >= num_objectives,
+            f"{name} begins with a member for each of the {num_objectives} objectives, found num_members {num_members}; "
+            f"set num_members to {num_objectives} and weights to extrema",
+        )
     require(
         judging_gamma in (None, gamma),
         f"{name} compares members by what they maximise: evaluation.gamma is {judging_gamma} but the members' gamma is "

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from envs.tabular.tables import Tables
 from morl.action_spaces import supported_actions
 from morl.members import Owns, SharedPart
 from morl.policies.reward_aware import RewardAwarePolicy
 from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Policy, Rows, Transition
 from morl.solvers.reward_aware.model import ObservedModel
-from morl.solvers.reward_aware.planning import plan
+from morl.solvers.reward_aware.planning import Expanded, expanded, plan
 from morl.spaces import StateIndexer
 from morl.task import Task
 
@@ -38,6 +39,7 @@ class RewardAwareLearner(PopulationLearner):
         )
         self.solver, self.finite = solver, finite
         self.model = ObservedModel(self.indexer.num_states, finite.width, self.m)
+        self._expanded: Expanded | None = None  # the latest one, which stays right as long as nothing new is seen
         self.declare_statistics("untried_actions")
 
     def _indices(self, observations: Tensor) -> npt.NDArray[np.int64]:
@@ -75,22 +77,28 @@ class RewardAwareLearner(PopulationLearner):
 
     def policies(self) -> list[Policy]:
         """The best policy for each member's utility in the world as it was seen so far."""
-        spec, solver = self.spec, self.solver
-        horizon = solver.horizon or spec.max_episode_steps
-        assert horizon is not None
+        spec = self.spec
         if not len(self.model.states):
             nothing = torch.zeros(self.n, 1, dtype=torch.int64, device=self.device)
-            tables = [nothing, nothing, torch.zeros(self.n, 1, self.m, dtype=torch.float64, device=self.device), nothing]
+            parts = [nothing, nothing, torch.zeros(self.n, 1, self.m, dtype=torch.float64, device=self.device), nothing]
         else:
-            found = plan(
-                *self.model.tables(), self.task.utility.to(torch.device("cpu")), gamma=self.gamma, horizon=horizon,
-                spacing=solver.spacing, limit=solver.max_situations,
-            )  # fmt: skip
+            tables, usable = self.model.tables()
+            found = plan(self._world(tables), usable, self.task.utility.to(torch.device("cpu")))
             arrays = (found.state, found.step, found.accrued, found.action)
-            tables = [torch.from_numpy(array).to(self.device) for array in arrays]
+            parts = [torch.from_numpy(array).to(self.device) for array in arrays]
         return [
             RewardAwarePolicy(
-                spec.observation_space, spec.action_space, self.gamma, *(part[i : i + 1].clone() for part in tables)
+                spec.observation_space, spec.action_space, self.gamma, *(part[i : i + 1].clone() for part in parts)
             )
             for i in range(self.n)
         ]
+
+    def _world(self, tables: Tables) -> Expanded:
+        """The world as it was seen, with what can be accrued in it."""
+        solver, horizon = self.solver, self.solver.horizon or self.spec.max_episode_steps
+        assert horizon is not None
+        if self._expanded is None or not self._expanded.is_of(tables):
+            self._expanded = expanded(
+                tables, gamma=self.gamma, horizon=horizon, spacing=solver.spacing, limit=solver.max_situations
+            )
+        return self._expanded

@@ -35,24 +35,28 @@ class Plan:
     """``(n, N)``."""
 
 
-def plan(
-    tables: Tables, usable: npt.NDArray[np.bool_], utility: Utility, *, gamma: float, horizon: int, spacing: float, limit: int
-) -> Plan:
-    r"""Maximise each member's expected utility of an episode's return.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Expanded:
+    """A world with what can be accrued in it, step by step."""
 
-    .. math:: V_t(s, z) = \max_a \mathbb{E}\,[V_{t+1}(s', z + \gamma^t r)], \qquad V(\text{end}, z) = u(z)
+    tables: Tables
+    layers: list[Layer]
+
+    def is_of(self, tables: Tables) -> bool:
+        """Whether it is the expansion of a world with the same numbers."""
+        names = ("successors", "probabilities", "rewards", "terminal", "starts", "start_probabilities")
+        return all(np.array_equal(getattr(tables, name), getattr(self.tables, name)) for name in names)
+
+
+def expanded(tables: Tables, *, gamma: float, horizon: int, spacing: float, limit: int) -> Expanded:
+    """What can be the case in a world after each number of steps.
 
     Args:
         tables: The world.
-        usable: Actions to choose from, ``(S, A)``; at least one in every state.
-        utility: Of the members, on the CPU.
         gamma: Discount.
         horizon: Steps after which an episode is cut.
         spacing: Side of a cell to which accrued rewards are rounded, return units; 0 for none.
         limit: Largest number of states with accrued rewards in one step.
-
-    Returns:
-        The situations in which the members may come by what they do.
 
     Raises:
         ConfigurationError: There are more than ``limit`` states with accrued rewards.
@@ -60,17 +64,33 @@ def plan(
     largest = np.abs(tables.rewards).max((0, 1, 2))
     cell = np.maximum(spacing, _FINE * np.where(largest > 0, largest, 1.0))
     layers = layers_of(tables, gamma, horizon, cell, np.full(len(cell), spacing > 0), limit)
+    return Expanded(tables=tables, layers=layers)
+
+
+def plan(world: Expanded, usable: npt.NDArray[np.bool_], utility: Utility) -> Plan:
+    r"""Maximise each member's expected utility of an episode's return.
+
+    .. math:: V_t(s, z) = \max_a \mathbb{E}\,[V_{t+1}(s', z + \gamma^t r)], \qquad V(\text{end}, z) = u(z)
+
+    Args:
+        world: The world.
+        usable: Actions to choose from, ``(S, A)``; at least one in every state.
+        utility: Of the members, on the CPU.
+
+    Returns:
+        The situations in which the members may come by what they do.
+    """
     n = len(utility.weights)
     choices: list[Indices] = []
-    after = np.zeros((n, 0))
-    for layer in reversed(layers):
+    after = np.zeros((n, 1))
+    for layer in reversed(world.layers):
         worth = _utilities(utility, layer.ended, n)
-        goes_on = layer.child >= 0
-        child = np.where(goes_on, np.pad(after, ((0, 0), (0, 1)))[:, layer.child], worth[:, np.maximum(layer.outcome, 0)])
+        child = np.where(layer.child >= 0, after[:, layer.child], worth[:, np.maximum(layer.outcome, 0)])
         values = np.where(usable[layer.state], (child * layer.chance).sum(-1), -np.inf)
         choices.append(values.argmax(2))
-        after = values.max(2)
-    return _reached(layers, choices[::-1], n, tables)
+        # The last entry is what -1 points at.
+        after = np.concatenate([values.max(2), np.zeros((n, 1))], axis=1)
+    return _reached(world.layers, choices[::-1], n, world.tables)
 
 
 def _utilities(utility: Utility, returns: Array, n: int) -> Array:
