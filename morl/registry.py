@@ -36,6 +36,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "sequoia": "morl.solvers.sequoia:SEQUOIA",
         "subpo": "morl.solvers.subpo:SubPO",
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
+        "reward_aware": "morl.solvers.reward_aware:RewardAwareLearning",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -71,6 +72,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
+        "ipro": "morl.weights.adaptation.ipro:IPRO",
     },
     "neighbourhood": {
         "k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest",
@@ -121,6 +123,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "network": "morl.policies.network:NetworkPolicy",
         "conditioned": "morl.policies.conditioned:ConditionedPolicy",
         "tracking": "morl.policies.tracking:TrackingPolicy",
+        "reward_aware": "morl.policies.reward_aware:RewardAwarePolicy",
     },
     "critic": {
         "twin": "morl.critics.twin:TwinCritic",

@@ -136,7 +136,7 @@ def reward_aware_value_iteration(
     earns = np.abs(process.tables.rewards[process.tables.probabilities > 0]).max(0).astype(np.float64)
     fine = 1e-2 * process.precision * np.where(earns > 0, earns, 1.0)
     cell, is_rounded = np.maximum(given, fine), given > 0
-    layers = _layers(process.tables, gamma, steps, cell, is_rounded, limit)
+    layers = layers_of(process.tables, gamma, steps, cell, is_rounded, limit)
     nodes: list[dict[tuple[int, ...], int]] = []
     after = np.zeros(0)
     returns = []
@@ -165,7 +165,7 @@ def reward_aware_value_iteration(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Layer:
+class Layer:
     """All that can be the case after some steps: ``n`` states with accrued rewards."""
 
     state: Integers
@@ -182,11 +182,26 @@ class _Layer:
     """Returns of episodes that end here, ``(k, m)``."""
 
 
-def _layers(tables: Tables, gamma: float, steps: int, cell: Floats, is_rounded: Flags, limit: int) -> list[_Layer]:
-    """What can be the case after each number of steps."""
+def layers_of(tables: Tables, gamma: float, steps: int, cell: Floats, is_rounded: Flags, limit: int) -> list[Layer]:
+    """What can be the case after each number of steps.
+
+    Args:
+        tables: The process.
+        gamma: Discount.
+        steps: Steps after which an episode is cut.
+        cell: Accrued rewards that fall into one cell are the same, ``(m,)``, return units, positive.
+        is_rounded: Objectives whose accrued reward is rounded to the cell, ``(m,)``; others stay what they are.
+        limit: Largest number of states with accrued rewards in one step.
+
+    Returns:
+        A layer for each step at which some episode goes on.
+
+    Raises:
+        ConfigurationError: There are more than ``limit``.
+    """
     state = np.unique(tables.starts)
     accrued = np.zeros((len(state), tables.num_objectives))
-    layers: list[_Layer] = []
+    layers: list[Layer] = []
     for step in range(steps):
         if not len(state):
             break
@@ -206,7 +221,7 @@ def _layers(tables: Tables, gamma: float, steps: int, cell: Floats, is_rounded: 
         child, outcome = np.full(chance.shape, -1), np.full(chance.shape, -1)
         child[goes_on] = place.reshape(-1)
         outcome[ends] = np.arange(np.count_nonzero(ends))
-        layers.append(_Layer(state=state, accrued=accrued, chance=chance, child=child, outcome=outcome, ended=total[ends]))
+        layers.append(Layer(state=state, accrued=accrued, chance=chance, child=child, outcome=outcome, ended=total[ends]))
         state, accrued = unique[:, 0], total[goes_on][where]
     return layers
 

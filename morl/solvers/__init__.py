@@ -7,7 +7,19 @@ from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.pareto_q import ParetoQLearning
+from morl.solvers.reward_aware import RewardAwareLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 
-__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "ParetoQLearning", "SEQUOIA", "SubPO"]
+__all__ = [
+    "EUPG",
+    "MODQN",
+    "MOPPO",
+    "MORLD",
+    "MOQLearning",
+    "MOSAC",
+    "ParetoQLearning",
+    "RewardAwareLearning",
+    "SEQUOIA",
+    "SubPO",
+]

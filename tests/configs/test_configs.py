@@ -57,16 +57,17 @@ def test_a_shipped_config_runs_a_few_steps(name):
 
 
 def documented(column, objectives, parameters):
-    general = re.sub(r"(?<=_)\d+", "[JK]", re.escape(column))
+    general = re.escape(column)
     for names, word in ((objectives, "OBJECTIVE"), (parameters, "PARAMETER")):
         for name in sorted(names, key=len, reverse=True):
             general = re.sub(rf"(?<![a-z]){re.escape(re.escape(name))}(?=$|_)", word, general)
-    return re.search(f"`{general}`", FILES_PAGE) is not None
+    # Numbers that are left are not part of a name.
+    return re.search(f"`{re.sub(r'(?<=_)[0-9]+', '[JK]', general)}`", FILES_PAGE) is not None
 
 
 PRESETS = (
     "vanilla", "sb", "psa", "sb_psa", "ols", "mpmoql", "conditioned_dqn", "envelope", "gpi_ls", "gpi_ls_continuous", "capql",
-    "pd_morl", "conditioned_ppo", "pareto_q",
+    "pd_morl", "conditioned_ppo", "pareto_q", "ipro", "ipro_2d",
 )  # fmt: skip
 """Published algorithms."""
 SMALL = {"hidden": (8,), "batch_size": 8, "learning_starts": 4, "minibatch_size": 16, "horizon": 8, "epsilon_steps": 60}

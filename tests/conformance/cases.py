@@ -14,7 +14,7 @@ from morl.cooperation import HardTransfer, SharedReplay, SoftTransfer
 from morl.cooperation.neighbourhood import KNearest
 from morl.cooperation.trigger import OnImprovement
 from morl.problem import Problem, make_problem
-from morl.scalarizations import Chebyshev
+from morl.scalarizations import Achievement, Chebyshev
 from morl.selection import Tournament
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN
@@ -23,10 +23,11 @@ from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.pareto_q import ParetoQLearning
+from morl.solvers.reward_aware import RewardAwareLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
-from morl.weights.adaptation import PSA, LinearSupport
+from morl.weights.adaptation import IPRO, PSA, LinearSupport
 from morl.weights.sources import DirichletWeights, Hindsight, OwnWeights, SupportWeights
 from tests.panel import Panel, SmallPanel
 
@@ -193,6 +194,17 @@ WRAPPERS = {
         ),
         DST,
     ),
+    "morld_ipro": Case(
+        "morld",
+        MORLD(
+            solver=RewardAwareLearning(horizon=10),
+            num_members=2,
+            exchange_period=20,
+            scalarization=Achievement(rho=1e-3),
+            weight_adaptation=IPRO(patience=1),
+        ),
+        CORRIDOR,
+    ),
     "morld_eupg_turns": Case(
         "morld",
         MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60, schedule="turn_by_turn"),
@@ -206,6 +218,8 @@ SHARED = {
     "pareto_q_pruned_random": Case(
         "pareto_q", ParetoQLearning(exploration="random", score="pareto", max_vectors=3), CORRIDOR, native=False
     ),
+    "reward_aware": Case("reward_aware", RewardAwareLearning(rows_per_member=2, horizon=12), DST),
+    "reward_aware_by_chance": Case("reward_aware", RewardAwareLearning(horizon=6), "resource-gathering-v0"),
 }
 """Solvers whose members fill one table together."""
 
