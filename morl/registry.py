@@ -30,6 +30,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "morld": "morl.solvers.morld:MORLD",
         "mosac": "morl.solvers.mosac:MOSAC",
         "moppo": "morl.solvers.moppo:MOPPO",
+        "nlmoppo": "morl.solvers.nlmoppo:NLMOPPO",
         "modqn": "morl.solvers.modqn:MODQN",
         "moq": "morl.solvers.moq:MOQLearning",
         "eupg": "morl.solvers.eupg:EUPG",

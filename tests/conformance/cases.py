@@ -12,13 +12,14 @@ from morl.acting import PolicyImprovement
 from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
 from morl.cooperation import HardTransfer, SharedReplay
 from morl.problem import Problem, make_problem
-from morl.scalarizations import Chebyshev
+from morl.scalarizations import Chebyshev, SmoothChebyshev
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN
 from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.nlmoppo import NLMOPPO
 from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
@@ -35,6 +36,7 @@ RESTLESS = (("id", "cormab/capacity-v0"), ("num_arms", 6), ("budget", 2), ("rewa
 _sac: dict[str, Any] = {"hidden": (8, 8), "batch_size": 8, "learning_starts": 3, "capacity": 200}
 _dqn = MODQN(hidden=(8,), batch_size=8, learning_starts=4, epsilon_decay_steps=50, capacity=200, rows_per_member=2)
 _ppo = MOPPO(hidden=(8, 8), rows_per_member=2, horizon=6, epochs=2, minibatch_size=5, entropy_coefficient=0.01)
+_nlmoppo: dict[str, Any] = {"hidden": (8,), "rows_per_member": 2, "horizon": 6, "epochs": 2, "minibatch_size": 5}
 _eupg = EUPG(hidden=(8,), rows_per_member=4)
 _sequoia: dict[str, Any] = {
     "hidden": (6, 5),
@@ -84,6 +86,8 @@ LEAVES = {
     "mosac_plain_rows": Case("mosac", MOSAC(**_sac, rows_per_member=2), DST, native=False),
     "moppo": Case("moppo", _ppo, TARGETS),
     "moppo_discrete": Case("moppo", _ppo, DST),
+    "nlmoppo": Case("nlmoppo", NLMOPPO(**_nlmoppo, initial_states=3), TARGETS),
+    "nlmoppo_discrete": Case("nlmoppo", NLMOPPO(**_nlmoppo, initial_states=1), DST),
     "modqn": Case("modqn", _dqn, DST),
     "modqn_prioritised_n_step": Case(
         "modqn",
@@ -162,6 +166,18 @@ WRAPPERS = {
         DST,
     ),
     "morld_eupg": Case("morld", MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60), CORRIDOR),
+    "morld_nlmoppo": Case(
+        "morld",
+        MORLD(
+            solver=NLMOPPO(**_nlmoppo, sees_referent=True),
+            num_members=3,
+            scalarization=SmoothChebyshev(),
+            normalisation="running",
+            exchange_period=50,
+            cooperation=(HardTransfer(),),
+        ),
+        CORRIDOR,
+    ),
     "morld_subpo": Case(
         "morld",
         MORLD(solver=SubPO(**_subpo, share_rollouts=True), num_members=3, exchange_period=60, cooperation=(HardTransfer(),)),
