@@ -72,6 +72,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
+        "ipro": "morl.weights.adaptation.ipro:IPRO",
     },
     "neighbourhood": {"k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest"},
     "cooperation": {

@@ -7,6 +7,7 @@ from morl.oracles.occupancy import Mixture, PiecewiseLinear, best_mixture, best_
 from morl.oracles.pareto_value_iteration import pareto_value_iteration
 from morl.oracles.process import Process, Source, read_process
 from morl.oracles.random_worlds import random_process
+from morl.oracles.referent_search import Referents, ReferentSearch, referent_search
 from morl.oracles.reward_aware_value_iteration import ExpectedUtility, RewardAwarePolicy, reward_aware_value_iteration
 from morl.oracles.value_sets import ValueSet
 
@@ -32,4 +33,7 @@ __all__ = [
     "Decomposition",
     "MaxMinOracle",
     "box_decomposition",
+    "Referents",
+    "ReferentSearch",
+    "referent_search",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,32 @@ from morl.evaluation import Certificate
 from morl.protocols import Solver, State, prefixed, unprefixed
 from morl.scalarizations import Scalarization
 from morl.solvers.base import require
-from morl.weights.adaptation import Attained, Outlook, Population, SolvedWeights, UsesSolvedWeights, WeightAdaptation
+from morl.task import Utility
+from morl.weights.adaptation import (
+    Attained,
+    Memory,
+    Outlook,
+    Population,
+    SolvedWeights,
+    UsesReferents,
+    UsesSolvedWeights,
+    WeightAdaptation,
+)
 
 Array = npt.NDArray[np.float64]
 
 
-def require_linear_utility(adaptation: WeightAdaptation | None, scalarization: Scalarization, normalisation: str) -> None:
-    """Raise CapabilityError if an adaptation for weighted sums in return units meets another utility."""
+def require_utility(adaptation: WeightAdaptation | None, scalarization: Scalarization, normalisation: str) -> None:
+    """Raise CapabilityError if an adaptation for one kind of utility, in return units, meets another."""
     if isinstance(adaptation, UsesSolvedWeights) and not (scalarization.is_linear and normalisation == "none"):
         raise CapabilityError(
             f"{type(adaptation).__name__} bounds what weighted sums may gain, in return units: set scalarization to "
             f"weighted_sum and normalisation to none, not {type(scalarization).__name__} and {normalisation}"
+        )
+    if isinstance(adaptation, UsesReferents) and not (scalarization.needs_ideal_point and normalisation == "none"):
+        raise CapabilityError(
+            f"{type(adaptation).__name__} gives every member a reference point, in return units: set scalarization to "
+            f"achievement and normalisation to none, not {type(scalarization).__name__} and {normalisation}"
         )
 
 
@@ -47,12 +62,16 @@ def require_start(
     gamma: float,
     judging_gamma: float | None,
 ) -> None:
-    """Raise ConfigurationError if an adaptation that records solved weights cannot begin with these numbers."""
-    if not isinstance(adaptation, UsesSolvedWeights):
+    """Raise ConfigurationError if an adaptation that bounds what is left cannot begin with these numbers."""
+    if not isinstance(adaptation, UsesSolvedWeights | UsesReferents):
         return
     name = type(adaptation).__name__
     require(
-        num_members >= num_objectives,
+        isinstance(adaptation, UsesSolvedWeights) or adaptation.max_members >= num_objectives,
+        f"{name} begins with a member for each of the {num_objectives} objectives, found max_members; raise it",
+    )
+    require(
+        isinstance(adaptation, UsesReferents) or num_members >= num_objectives,
         f"{name} begins with a member for each of the {num_objectives} objectives, found num_members {num_members}; "
         f"set num_members to {num_objectives} and weights to extrema",
     )
@@ -76,6 +95,8 @@ class AdaptedWeights:
         self.adaptation = adaptation
         self.solved = SolvedWeights.none(num_objectives)
         """Where members were trained for a whole exchange period, if the rule wants to know."""
+        self.memory: Memory | None = None
+        """What a rule with referents left at the exchange before."""
         self.outlook: Outlook | None = None
         """What the rule said last of what is left to gain."""
         self.quiet = 0
@@ -84,6 +105,8 @@ class AdaptedWeights:
     @property
     def is_finished(self) -> bool:
         """Whether the rule has nothing left to do."""
+        if isinstance(self.adaptation, UsesReferents):
+            return self.quiet > 0
         return isinstance(self.adaptation, UsesSolvedWeights) and self.quiet >= self.adaptation.patience
 
     def __call__(
@@ -108,6 +131,10 @@ class AdaptedWeights:
             rng: See there.
             attained: See :class:`morl.weights.adaptation.UsesSolvedWeights`.
         """
+        if isinstance(self.adaptation, UsesReferents):
+            return self._looked(
+                self.adaptation(weights, values, archive_values, gains=gains, rng=rng, trained=trained, memory=self.memory)
+            )
         if not isinstance(self.adaptation, UsesSolvedWeights):
             return self._looked(self.adaptation(weights, values, archive_values, gains=gains, rng=rng))
         here = list(trained)
@@ -118,6 +145,7 @@ class AdaptedWeights:
 
     def _looked(self, adapted: Array | Population) -> Array | Population:
         self.outlook = adapted.outlook if isinstance(adapted, Population) else None
+        self.memory = adapted.memory if isinstance(adapted, Population) else None
         self.quiet = self.quiet + 1 if self.outlook is not None and self.outlook.is_quiet else 0
         return adapted
 
@@ -129,16 +157,18 @@ class AdaptedWeights:
         """
         if self.outlook is None:
             return None
+        between = (
+            self.adaptation.bounds
+            if isinstance(self.adaptation, UsesReferents)
+            else "weighted return of the archive at the weights that may gain most, and what there may be, provided that "
+            f"members learned all there is at the {len(self.solved.weights)} weights they were trained at"
+        )
         return Certificate(
             lower=self.outlook.lower,
             upper=self.outlook.upper,
             gap=self.outlook.upper - self.outlook.lower,
             status="finished" if self.is_finished else "budget",
-            semantics=(
-                "weighted return of the archive at the weights that may gain most, and what there may be, provided that "
-                f"members learned all there is at the {len(self.solved.weights)} weights they were trained at; "
-                f"discount {gamma:g}"
-            ),
+            semantics=f"{between}; discount {gamma:g}",
         )
 
     def state(self) -> State:
@@ -147,6 +177,7 @@ class AdaptedWeights:
         return {
             "quiet": self.quiet,
             **(prefixed("solved", solved) if len(self.solved.weights) else {}),
+            **prefixed("memory", {name: torch.from_numpy(kept) for name, kept in (self.memory or {}).items()}),
             **prefixed("outlook", {} if self.outlook is None else asdict(self.outlook)),
         }
 
@@ -156,5 +187,24 @@ class AdaptedWeights:
         self.solved = SolvedWeights.none(self.solved.weights.shape[1])
         if solved:
             self.solved = SolvedWeights(**{name: value.numpy().copy() for name, value in solved.items()})
+        memory = {name: kept.numpy().copy() for name, kept in unprefixed("memory", state).items()}
+        self.memory = memory or None
         self.outlook = Outlook(**outlook) if outlook else None
         self.quiet = int(state.get("quiet", 0))  # runs written before rules had a memory
+
+
+def adapted_utility(utility: Utility, adapted: Array | Population) -> Utility:
+    """What members maximise after an adaptation: its weights, and the reference points if it gives any.
+
+    Args:
+        utility: Of as many members.
+        adapted: What the rule said.
+    """
+    population = adapted if isinstance(adapted, Population) else None
+
+    def tensor(rows: Array) -> torch.Tensor:
+        return torch.as_tensor(rows, dtype=torch.float32, device=utility.weights.device)
+
+    utility = replace(utility, weights=tensor(adapted if population is None else population.weights))
+    points = None if population is None else population.reference_points
+    return utility if points is None else replace(utility, ideal_point=tensor(points))

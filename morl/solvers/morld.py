@@ -37,7 +37,7 @@ from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
 from morl.selection import RoundRobin, Selection, Standing
-from morl.solvers.adapted_weights import AdaptedWeights, require_linear_utility, require_network, require_start
+from morl.solvers.adapted_weights import AdaptedWeights, adapted_utility, require_network, require_start, require_utility
 from morl.solvers.base import RunnableSolver, require
 from morl.solvers.mosac import MOSAC
 from morl.solvers.running_reference import first_ideal_point, moved_reference
@@ -119,7 +119,7 @@ class MORLD(RunnableSolver):
                 f"MORLD.ideal_point: {type(self.scalarization).__name__} has no use for it; remove it or choose another "
                 "scalarization, such as Chebyshev"
             )
-        require_linear_utility(self.weight_adaptation, self.scalarization, self.normalisation)
+        require_utility(self.weight_adaptation, self.scalarization, self.normalisation)
         require_network(self.weight_adaptation, self.inner_solver())
 
     @property
@@ -344,11 +344,9 @@ class MORLDLearner:
             rng=stream(self.seed, "weight adaptation", 0, self.exchanges - 1),
             attained=self._attained if isinstance(self.inner, ServesAnyWeights) else None,
         )
-        if isinstance(adapted, Population):
-            if any(adapted.fresh) or list(adapted.parents) != list(range(self.n)):
-                self.reindex(adapted.parents, adapted.fresh)
-            adapted = adapted.weights
-        self._set_utility(replace(self.utility, weights=torch.as_tensor(adapted, dtype=torch.float32, device=self.device)))
+        if isinstance(adapted, Population) and (any(adapted.fresh) or list(adapted.parents) != list(range(self.n))):
+            self.reindex(adapted.parents, adapted.fresh)
+        self._set_utility(adapted_utility(self.utility, adapted))
         # Growth is measured from what a member was worth at the weights that it has now.
         assert self.record.latest is not None
         self.utilities = own_utilities(self.utility, self.record.latest).double().numpy()

@@ -32,6 +32,8 @@ def first_ideal_point(scalarization: Scalarization, given: str | tuple[float, ..
 def moved_reference(utility: Utility, front: npt.NDArray[np.float64], *, rescales: bool, margin: float | None) -> Utility:
     """Move the ideal point and the unit of each objective.
 
+    Points of the members' own, ``(n, m)``, are a weight adaptation's business and stay.
+
     Args:
         utility: Of the members now.
         front: Values of the archive, ``(p >= 1, m)``, return units.
@@ -46,7 +48,7 @@ def moved_reference(utility: Utility, front: npt.NDArray[np.float64], *, rescale
         spread = np.ptp(front, axis=0)
         scale = np.where(spread > 1e-8, spread, 1.0)
         utility = replace(utility, scale=torch.as_tensor(scale, dtype=torch.float32, device=device))
-    if utility.scalarization.needs_ideal_point and margin is not None:
+    if utility.ideal_point is not None and utility.ideal_point.dim() == 1 and margin is not None:
         ideal = front.max(0) + margin * scale
         utility = replace(utility, ideal_point=torch.as_tensor(ideal, dtype=torch.float32, device=device))
     return utility

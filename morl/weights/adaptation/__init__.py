@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from morl.weights.adaptation.ipro import IPRO
 from morl.weights.adaptation.linear_support import LinearSupport
-from morl.weights.adaptation.population import Attained, Outlook, Population
+from morl.weights.adaptation.population import Attained, Memory, Outlook, Population
 from morl.weights.adaptation.psa import PSA
 from morl.weights.adaptation.solved import SolvedWeights
 
@@ -86,13 +88,58 @@ class UsesSolvedWeights(Protocol):
         ...
 
 
+@runtime_checkable
+class UsesReferents(Protocol):
+    """An adaptation that gives every member a reference point of its own, and remembers why between exchanges.
+
+    MORL/D keeps the memory; it ends when the outlook is quiet.
+    """
+
+    def __call__(
+        self,
+        weights: npt.NDArray[np.float64],
+        values: npt.NDArray[np.float64],
+        archive_values: npt.NDArray[np.float64],
+        *,
+        gains: npt.NDArray[np.float64],
+        rng: np.random.Generator,
+        trained: Sequence[int] | None = None,
+        memory: Memory | None = None,
+    ) -> Population:
+        """See :class:`WeightAdaptation`.
+
+        Args:
+            weights: See there.
+            values: See there.
+            archive_values: See there.
+            gains: See there.
+            rng: See there.
+            trained: Members that were trained since the exchange before; None: all.
+            memory: What the rule left at the exchange before; None at the first one.
+        """
+        ...
+
+    @property
+    def bounds(self) -> str:
+        """What lies between the bounds of its outlook, in words."""
+        ...
+
+    @property
+    def max_members(self) -> int:
+        """Members there may be at most."""
+        ...
+
+
 __all__ = [
     "Attained",
+    "IPRO",
     "LinearSupport",
+    "Memory",
     "Outlook",
     "PSA",
     "Population",
     "SolvedWeights",
+    "UsesReferents",
     "UsesSolvedWeights",
     "WeightAdaptation",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.errors import ShapeError
+
+Memory: TypeAlias = Mapping[str, npt.NDArray[np.float64]]
+"""What a rule wants to be told at the next exchange, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,12 @@ class Population:
     """Index of the present member that each one copies, ``(n',)``."""
     fresh: Sequence[bool]
     """Whether it is a new individual, ``(n',)``; of the copies of one member all but one must be."""
+    reference_points: npt.NDArray[np.float64] | None = None
+    """Point that each member's utility is measured from, ``(n', m)``, return units; None leaves that to MORL/D."""
     outlook: Outlook | None = None
     """What is left to gain, if the rule can tell; it becomes the certificate of the run."""
+    memory: Memory | None = None
+    """What a rule with a memory is told at the next exchange."""
 
     def __post_init__(self) -> None:
         if not len(self.weights) == len(self.parents) == len(self.fresh) or not len(self.weights):
@@ -51,3 +58,5 @@ class Population:
                 f"a population of {len(self.weights)} weights, {len(self.parents)} parents and {len(self.fresh)} flags; "
                 "expected one of each per member, and at least one member"
             )
+        if self.reference_points is not None and self.reference_points.shape != self.weights.shape:
+            raise ShapeError(f"reference_points has shape {self.reference_points.shape}; expected {self.weights.shape}")
