@@ -45,6 +45,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "smooth_chebyshev": "morl.scalarizations.smooth_chebyshev:SmoothChebyshev",
         "pbi": "morl.scalarizations.pbi:PBI",
         "achievement": "morl.scalarizations.achievement:Achievement",
+        "constrained": "morl.scalarizations.constrained:Constrained",
         "saturate": "morl.scalarizations.saturate:Saturate",
     },
     "weights": {
@@ -71,6 +72,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     },
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",
+        "constrained_extension": "morl.weights.adaptation.constrained_extension:ConstrainedExtension",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
         "ipro": "morl.weights.adaptation.ipro:IPRO",
     },
