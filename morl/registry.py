@@ -30,6 +30,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "morld": "morl.solvers.morld:MORLD",
         "mosac": "morl.solvers.mosac:MOSAC",
         "moppo": "morl.solvers.moppo:MOPPO",
+        "nlmoppo": "morl.solvers.nlmoppo:NLMOPPO",
         "modqn": "morl.solvers.modqn:MODQN",
         "moq": "morl.solvers.moq:MOQLearning",
         "eupg": "morl.solvers.eupg:EUPG",
@@ -45,6 +46,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "smooth_chebyshev": "morl.scalarizations.smooth_chebyshev:SmoothChebyshev",
         "pbi": "morl.scalarizations.pbi:PBI",
         "achievement": "morl.scalarizations.achievement:Achievement",
+        "constrained": "morl.scalarizations.constrained:Constrained",
         "saturate": "morl.scalarizations.saturate:Saturate",
     },
     "weights": {
@@ -71,6 +73,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     },
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",
+        "constrained_extension": "morl.weights.adaptation.constrained_extension:ConstrainedExtension",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
         "ipro": "morl.weights.adaptation.ipro:IPRO",
     },

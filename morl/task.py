@@ -80,6 +80,22 @@ class Utility:
         result: Tensor = self.scalarization(scaled, weights.to(values.dtype), ideal_point=ideal)
         return result
 
+    def gradient(self, values: Tensor) -> Tensor:
+        r"""How fast the utility grows with each objective, :math:`\nabla_v s(v)`.
+
+        Args:
+            values: Vector value of each member, ``(n, m)``, return units.
+
+        Returns:
+            ``(n, m)``, utility units per return unit. Of a weighted sum it does not depend on ``values``.
+        """
+        if self.scalarization.is_linear:
+            return self.weights if self.scale is None else self.weights / self.scale
+        with torch.enable_grad():
+            point = values.detach().clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(self(point).sum(), point)
+        return gradient
+
     def linearised(self, values: Tensor) -> Tensor:
         r"""Weights of the linear sub-problem that improves the utility at ``values`` (SER).
 
@@ -93,12 +109,8 @@ class Utility:
         Returns:
             ``(n, m)``, rows on the simplex.
         """
-        if self.scalarization.is_linear:
-            gradient = self.weights if self.scale is None else self.weights / self.scale
-        else:
-            with torch.enable_grad():
-                point = values.detach().clone().requires_grad_()
-                (gradient,) = torch.autograd.grad(self(point).sum(), point)
+        gradient = self.gradient(values)
+        if not self.scalarization.is_linear:
             gradient = gradient.clamp_min(0.0)
         total = gradient.sum(-1, keepdim=True)
         return torch.where(total > 1e-12, gradient / total.clamp_min(1e-12), self.weights)

@@ -29,7 +29,7 @@ class MLPPolicy(HeadPolicy):
     combinations, the last component fastest.
 
     A policy with ``accrued_gamma`` also sees the discounted reward accrued since the start of the episode, divided by
-    the tensor ``accrued_scale`` ``(1, m)``.
+    the tensor ``accrued_scale`` ``(p, m)``. One with a tensor ``referent`` ``(p, m)`` sees that after everything else.
     """
 
     kind: ClassVar[str] = "mlp"
@@ -41,7 +41,7 @@ class MLPPolicy(HeadPolicy):
     parameters: list[Tensor]
     """Of the network, each ``(p, ...)``."""
     extras: dict[str, Tensor] = field(default_factory=dict)
-    """``log_std (p, a)``, ``weights (p, m)``, ``accrued_scale (p, m)``, ``mean`` and ``std (p, d)``, as needed."""
+    """``log_std (p, a)``, ``weights``, ``accrued_scale`` and ``referent (p, m)``, ``mean`` and ``std (p, d)``, as needed."""
     accrued_gamma: float | None = None
     """Discount of the accrued reward among the inputs; None if it is not an input."""
     joint_actions: bool = False
@@ -50,6 +50,9 @@ class MLPPolicy(HeadPolicy):
     def _outputs(self, inputs: Tensor, memory: Memory) -> Tensor:
         if self.accrued_gamma is not None:
             inputs = torch.cat([inputs, memory["accrued"] / self.extras["accrued_scale"].unsqueeze(1)], dim=-1)
+        if "referent" in self.extras:
+            referent = self.extras["referent"].unsqueeze(1)
+            inputs = torch.cat([inputs, referent.expand(*inputs.shape[:-1], referent.shape[-1])], dim=-1)
         return self.network(self.parameters, inputs)
 
     def stacked_memory(self, policies: int, batch: int) -> Memory:
@@ -86,7 +89,8 @@ class MLPPolicy(HeadPolicy):
 
     def layout(self) -> dict[str, list[str]]:
         axes = {f"parameters/{i}": ["policy", *names] for i, names in enumerate(self.network.axes)}
-        last = {"log_std": "action", "weights": "objective", "accrued_scale": "objective", "mean": "in", "std": "in"}
+        last = {"log_std": "action", "mean": "in", "std": "in"}
+        last |= dict.fromkeys(("weights", "accrued_scale", "referent"), "objective")
         return axes | {name: ["policy", last[name]] for name in self.extras if name in last}
 
     @classmethod

@@ -4,6 +4,7 @@ from morl.scalarizations.achievement import Achievement
 from morl.scalarizations.augmented_chebyshev import AugmentedChebyshev
 from morl.scalarizations.base import Scalarization
 from morl.scalarizations.chebyshev import Chebyshev
+from morl.scalarizations.constrained import Constrained
 from morl.scalarizations.pbi import PBI
 from morl.scalarizations.saturate import Saturate
 from morl.scalarizations.smooth_chebyshev import SmoothChebyshev
@@ -14,6 +15,7 @@ __all__ = [
     "Achievement",
     "AugmentedChebyshev",
     "Chebyshev",
+    "Constrained",
     "Saturate",
     "Scalarization",
     "SmoothChebyshev",

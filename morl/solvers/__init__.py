@@ -6,6 +6,7 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.nlmoppo import NLMOPPO
 from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.reward_aware import RewardAwareLearning
 from morl.solvers.sequoia import SEQUOIA
@@ -18,6 +19,7 @@ __all__ = [
     "MORLD",
     "MOQLearning",
     "MOSAC",
+    "NLMOPPO",
     "ParetoQLearning",
     "RewardAwareLearning",
     "SEQUOIA",

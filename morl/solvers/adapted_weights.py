@@ -18,6 +18,7 @@ from morl.solvers.base import require
 from morl.task import Utility
 from morl.weights.adaptation import (
     Attained,
+    ConstrainedExtension,
     Memory,
     Outlook,
     Population,
@@ -42,6 +43,8 @@ def require_utility(adaptation: WeightAdaptation | None, scalarization: Scalariz
             f"{type(adaptation).__name__} gives every member a reference point, in return units: set scalarization to "
             f"achievement and normalisation to none, not {type(scalarization).__name__} and {normalisation}"
         )
+    if isinstance(adaptation, ConstrainedExtension):
+        adaptation.check_utility(scalarization, normalisation)
 
 
 def require_network(adaptation: WeightAdaptation | None, solver: Solver) -> None:

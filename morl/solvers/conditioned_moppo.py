@@ -14,12 +14,13 @@ from morl.functional import normalised
 from morl.nn.stacked import Selection
 from morl.policies.conditioned import ConditionedPolicy
 from morl.protocols import Policy, Rows
-from morl.solvers.moppo import Batch, ProximalLearner
+from morl.solvers.moppo import RecordingLearner
 from morl.solvers.one_network import OneNetwork
+from morl.solvers.proximal import Batch
 from morl.weights.sources import OwnWeights
 
 
-class ConditionedMOPPOLearner(OneNetwork, ProximalLearner):
+class ConditionedMOPPOLearner(OneNetwork, RecordingLearner):
     """A live MOPPO population that shares one actor and one critic for all weights."""
 
     def _more_fields(self) -> dict[str, tuple[int, ...]]:

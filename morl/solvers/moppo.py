@@ -1,61 +1,35 @@
 r"""Multi-objective proximal policy optimisation (MOPPO): a population of on-policy learners with vector values.
 
 Each member :math:`i` maximises :math:`w_i^\top V`. Its value function is a vector, :math:`V(s) \in \mathbb{R}^m`, so it stays
-valid when weights move. The environment rows of a member are stepped for ``horizon`` steps each; then the member improves on
-what they brought: vector advantages (:func:`morl.functional.generalised_advantages`) are weighed by :math:`w_i`, normalised,
-and enter the clipped surrogate. With ``network="conditioned"`` one actor and one critic see the weights and stand for all
-preferences (:mod:`morl.solvers.one_network`). All members that are due do their minibatches together, as batched tensor
-operations.
-
-References:
-    J. Schulman et al., "Proximal Policy Optimization Algorithms", arXiv 1707.06347 (2017).
-    J. Xu et al., "Prediction-Guided Multi-Objective Reinforcement Learning for Continuous Robot Control", ICML 2020
-    (vector value function, weighed vector advantages).
-    H. van Hasselt et al., "Learning values across many orders of magnitude", NeurIPS 2016 (rescaled value outputs).
-
-Deviations: actor and critic are separate networks with an optimiser each, so there is no value coefficient; values are not
-clipped; advantages are normalised over the whole rollout of a member instead of over each minibatch; the statistics of
-observations change between rollouts only, so that the policy which acted is exactly the one that the ratios refer to.
+valid when weights move: vector advantages are weighed by :math:`w_i`, normalised, and enter the clipped surrogate. With
+``network="conditioned"`` one actor and one critic see the weights and stand for all preferences
+(:mod:`morl.solvers.one_network`). How members improve, with sources and deviations: :mod:`morl.solvers.proximal`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
-from gymnasium import spaces
-from torch import Tensor
 
-from morl.action_spaces import box_actions, supported_actions
 from morl.critics import StateValueCritic
 from morl.errors import CapabilityError
-from morl.fields import BatchSize, Count, CountOrZero, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
-from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
-from morl.members import Optimiser, Owns, Part, PerNetwork, Store
-from morl.nn.distributions import gaussian_entropy, gaussian_log_density
-from morl.nn.population_adam import PopulationAdam
-from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.fields import CountOrZero
+from morl.members import Owns, Store
 from morl.policies.mlp import MLPPolicy
-from morl.population import PopulationLearner, Transfers
-from morl.protocols import EnvFactory, Experience, Policy, Rows, Transition
+from morl.population import Transfers
+from morl.protocols import EnvFactory, Experience, Policy, Transition
 from morl.solvers.one_network import Conditionable
-from morl.stores import Ring, Rollout
-from morl.stores.rollout import member_major, time_major
+from morl.solvers.proximal import Proximal, ProximalLearner
+from morl.stores import Ring
 from morl.task import Task
-
-Batch = dict[str, Tensor]
-
-VALUE_MEMORY = 10
-"""Rollouts over which the mean and spread of value targets are followed; they drift as policies improve."""
 
 RECORDED_STEPS = 10_000
 """Steps that are kept where somebody is going to ask for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MOPPO(Conditionable):
+class MOPPO(Proximal, Conditionable):
     """Multi-objective proximal policy optimisation, for real-valued boxes (also unbounded ones) and finite actions.
 
     With several components (MultiDiscrete, MultiBinary, boxes of integers) the policy is a product of independent categorical
@@ -65,39 +39,6 @@ class MOPPO(Conditionable):
     running return (a Frank-Wolfe step): its stationary points include mixtures, and stochastic policies can realise them.
     ESR with a non-linear utility is refused. Data are used once, so replay cannot be shared.
     """
-
-    hidden: Widths = (64, 64)
-    """Width of each hidden layer of the actor and the critic."""
-    activation: Literal["tanh", "relu"] = "tanh"
-    """Of the hidden layers."""
-    learning_rate: Positive = 3e-4
-    """Of the actor."""
-    critic_learning_rate: Positive = 1e-3
-    """Of the critic."""
-    gamma: Share = 0.99
-    """Discount factor."""
-    gae_lambda: Share = 0.95
-    """Weight of longer horizons in the advantages, in [0, 1]."""
-    rows_per_member: Count = 8
-    """Environment rows of each member."""
-    horizon: Count = 256
-    """Steps of each row between improvements."""
-    epochs: Repeats = 4
-    """Passes over a rollout per improvement."""
-    minibatch_size: BatchSize = 256
-    """Steps per member and gradient update."""
-    clip: Positive = 0.2
-    """Largest change of a probability ratio that is rewarded."""
-    entropy_coefficient: NonNegative = 0.0
-    """Weight of the entropy (nats) beside normalised advantages."""
-    max_gradient_norm: Positive = 0.5
-    """Each member's gradients of the actor and of the critic are clipped to this Euclidean norm."""
-    initial_log_std: LogDeviation = -0.5
-    """Log standard deviation of new continuous policies, in units of half the width of the action box; tuned on halfcheetah."""
-    normalise_observations: bool = True
-    """Shift and scale real-valued observations by each member's running mean and standard deviation."""
-    normalise_values: bool = True
-    """Let the critic predict returns shifted and scaled per member and objective, so that units do not matter to it."""
 
     recorded_steps: CountOrZero = 0
     """Latest environment steps of each member that are kept for who asks for its experience (IWOCS); 0 for none."""
@@ -115,74 +56,16 @@ class MOPPO(Conditionable):
         return self if self.recorded_steps else replace(self, recorded_steps=RECORDED_STEPS)
 
 
-class ProximalLearner(PopulationLearner):
-    """Actors and critics, and how they improve on rollouts; who has which network is a subclass's business."""
+class RecordingLearner(ProximalLearner):
+    """A learner that keeps the latest steps beyond a rollout where the solver says so."""
 
-    owns: Owns = (
-        PerNetwork("actor", goes_with="actor"),
-        PerNetwork("critic", goes_with="all"),
-        Optimiser("actor_adam", of="actor"),
-        Optimiser("critic_adam", of="critic", goes_with="all"),
-        Part("observation_moments"),
-        Part("value_moments", goes_with="all"),
-        Store("rollout"),
-        Store("record"),
-    )
+    owns: Owns = (Store("record"),)
+    solver: MOPPO
 
     def __init__(self, solver: MOPPO, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
-        """Build networks, optimisers and store; see :meth:`morl.protocols.Solver.make`."""
-        space = env.spec.action_space
-        finite = supported_actions(space, "MOPPO", boxes="any", joint="never")
-        super().__init__(
-            env=env, task=task, gamma=solver.gamma, rows_per_member=solver.rows_per_member, seed=seed, device=device
-        )
-        self.solver = solver
-        self.finite, self.is_discrete = finite, finite is not None
-        if finite is not None:
-            self.num_actions = finite.width
-        else:
-            assert isinstance(space, spaces.Box)
-            self.box = box_actions(space, device)
-            self.num_actions = len(self.box.scale)
-        d = self.encoder.width
-        self.actor_net = StackedMLP(
-            self.input_width,
-            solver.hidden,
-            self.num_actions,
-            activation=solver.activation,
-            hidden_gain=2**0.5,
-            output_gain=0.01,
-        )
-        self.critic_net = StackedMLP(self.input_width, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
-        self.actor = self.actor_net.init(self._init_streams("actor"), device)
-        if not self.is_discrete:
-            # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
-            self.actor.append(torch.full((self.num_networks, self.num_actions), solver.initial_log_std, device=device))
-        self.critic = self.critic_net.init(self._init_streams("critic"), device)
-        self.actor_adam = self._adam(self.actor, solver.learning_rate)
-        self.critic_adam = self._adam(self.critic, solver.critic_learning_rate)
-        # The entries of one-hot vectors are on one scale already, and dividing by the spread of a rare one would blow it up.
-        self.follows_observations = solver.normalise_observations and not self.encoder.is_one_hot
-        self.observation_moments = RunningMoments(self.num_networks, d, device=device, followed=self.encoder.numbers)
-        memory = float(VALUE_MEMORY * solver.horizon * solver.rows_per_member)
-        self.value_moments = RunningMoments(self.num_networks, self.m, device=device, memory=memory)
-        fields: dict[str, tuple[int, ...]] = {
-            "observation": (d,), "next_observation": (d,), "action": (self._action_width,), "log_prob": (),
-            "reward": (self.m,), "terminated": (), "ended": (), **self._more_fields(),
-        }  # fmt: skip
-        self.rollout = Rollout(fields, horizon=solver.horizon, num_rows=len(self._all_rows), device=device)
+        """Build everything; see :meth:`morl.protocols.Solver.make`."""
+        super().__init__(solver, env=env, task=task, seed=seed, device=device)
         self.record = self._make_record()
-        self.declare_statistics("actor_loss", "critic_loss", "entropy", "kl")
-        self._pending: Batch = {}
-
-    def _adam(self, parameters: Parameters, learning_rate: float) -> PopulationAdam:
-        return PopulationAdam(
-            parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm
-        )
-
-    @property
-    def _action_width(self) -> int:
-        return self.num_actions if self.finite is None else len(self.finite.sizes)
 
     def _make_record(self) -> Ring | None:
         """The latest steps, which rollouts forget; actions in the environment's units."""
@@ -195,75 +78,13 @@ class ProximalLearner(PopulationLearner):
             device=self.device,
         )  # fmt: skip
 
-    def _more_fields(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of fields that rollouts hold beside the usual ones, such as the weights of a row's episode."""
-        return {}
-
-    # ------------------------------------------------------------------ acting
-
-    def _act(self, rows: Rows, observations: Tensor) -> Tensor:
-        encoded = self.encoder(observations)
-        networks, per_network = self._grouped(rows)
-        self._pending = {"observation": encoded, **self._more_values(rows)}
-        grouped = {name: self._pending[name].unflatten(0, (-1, per_network)) for name in ("observation", *self._more_fields())}
-        batch = (len(grouped["observation"]), per_network)
-        if self.finite is None:
-            noise = torch.randn((*batch, self.num_actions), generator=self.acting, device=self.device)
-        else:
-            noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
-        with torch.no_grad():
-            taken, log_prob = self.act_tensors(select(self.actor, networks), self._inputs(grouped, networks), noise)
-        self._pending |= {"action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
-        if self.finite is not None:
-            return self.finite.actions(taken.flatten(0, 1))
-        box, shape = self.box, self.spec.action_space.shape or ()
-        return box.clip(self._pending["action"] * box.scale + box.offset).view(-1, *shape)
-
-    def act_tensors(self, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Sample actions: a pure function of parameters, network inputs and noise.
-
-        Args:
-            actor: Actor parameters ``(n, ...)``.
-            inputs: ``(n, B, d)``.
-            noise: Standard normal ``(n, B, a)``; for finite actions uniform, ``(n, B)`` or with ``J`` components ``(n, B, J)``.
-
-        Returns:
-            Actions ``(n, B, a)`` in units of half the width of the box, before clipping, or choices shaped like the noise,
-            int64; and their log-densities ``(n, B)``.
-        """
-        if self.finite is not None:
-            log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
-            choices = self.finite.sample(log_probs, noise)
-            return choices, self.finite.total(log_probs, self.finite.index(choices))
-        mean, log_std = self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1)
-        actions = mean + log_std.exp() * noise
-        return actions, gaussian_log_density(actions, mean, log_std)
-
-    def _more_values(self, rows: Rows) -> Batch:
-        """What rollouts hold in the further fields, ``(r, ...)`` each."""
-        del rows
-        return {}
-
-    def _inputs(self, steps: Batch, networks: Selection, of: str = "observation") -> Tensor:
-        """Network inputs at observations of some steps, ``(n', B, d)``."""
-        encoded = steps[of]
-        return self.observation_moments.normalise(encoded, networks) if self.follows_observations else encoded
-
     def _remember(self, step: Transition) -> None:
-        following = self.encoder(step.next_observations)
-        self.rollout.add(
-            step.rows,
-            next_observation=following,
-            reward=step.rewards,
-            terminated=step.terminated,
-            ended=step.done,
-            **self._pending,
-        )
+        super()._remember(step)
         if self.record is not None:
             done = step.actions if self.finite is None else self._pending["action"]
             self.record.add(
                 step.rows, self.row_member[step.rows], observation=self._pending["observation"],
-                action=done.reshape(len(step.rows), -1), next_observation=following,
+                action=done.reshape(len(step.rows), -1), next_observation=self.encoder(step.next_observations),
                 terminated=step.terminated, truncated=step.truncated,
             )  # fmt: skip
 
@@ -281,151 +102,8 @@ class ProximalLearner(PopulationLearner):
             actions = self.finite.one_hot(self.finite.stored_index(actions))
         return Experience(stored["observation"], actions, stored["next_observation"])
 
-    # ------------------------------------------------------------------ learning
 
-    def _improve(self, members: Rows, steps: Rows) -> None:
-        del steps
-        longest = self.rollout.lengths.reshape(self.n, self.rows_per_member).max(1)
-        due = members[longest[members] >= self.solver.horizon]
-        if len(due):
-            self._improve_members(due.tolist())
-
-    def _before_first_update(self) -> str:
-        horizon, longest = self.solver.horizon, int(self.rollout.lengths.max())
-        return (
-            f"MOPPO learns from rollouts of horizon = {horizon:,} steps of each of {len(self._all_rows)} rows, and has had "
-            f"{longest:,}; lower horizon, or raise env_steps"
-        )
-
-    def _improve_members(self, members: list[int]) -> None:
-        """Improve some members on their rollouts, which are then forgotten."""
-        chosen = self._networks(None if len(members) == self.n else members)
-        steps = self._rollout_of(members)
-        packed, columns = self._prepared(chosen, steps)
-        size = packed.shape[1]
-        offsets = size * torch.arange(len(packed), device=self.device).unsqueeze(1)
-        for _ in range(self.solver.epochs):
-            order = torch.rand(packed.shape[:2], generator=self.learning, device=self.device).argsort(dim=1, stable=True)
-            shuffled = packed.flatten(0, 1).index_select(0, (order + offsets).flatten()).view(packed.shape)
-            for part in torch.split(shuffled, self.solver.minibatch_size, 1):
-                self.gradient_step(chosen, dict(zip(columns, torch.split(part, list(columns.values()), -1), strict=True)))
-        if self.follows_observations:
-            self.observation_moments.follow(steps["observation"], steps["mask"].squeeze(-1), chosen)
-        self.rollout.clear(self.rows_of(members))
-
-    def _rollout_of(self, members: list[int]) -> Batch:
-        """Steps for the networks of some members by field, ``(n', T * K, width)``, time before row; ``mask``: valid ones."""
-        rows = torch.from_numpy(self.rows_of(members)).to(self.device)
-        usual = ("observation", "next_observation", "action", "log_prob", "reward", "terminated", "ended")
-        fields = {name: self.rollout[name] for name in (*usual, *self._more_fields())} | {"mask": self.rollout.mask}
-        count = min(len(members), self.num_networks)
-        return {name: member_major(field.index_select(1, rows), count) for name, field in fields.items()}
-
-    @torch.no_grad()
-    def _prepared(self, members: Selection, steps: Batch) -> tuple[Tensor, dict[str, int]]:
-        """What the minibatches are cut from, packed ``(n', T * K, width)``, and the width of each field.
-
-        The statistics of value targets follow the new targets here; the critics' outputs are rescaled so that their
-        predictions stay what they were.
-        """
-        n = steps["reward"].shape[0]
-        per_member = steps["reward"].shape[1] // self.solver.horizon
-        inputs, mask = self._inputs(steps, members), steps["mask"].squeeze(-1)
-        critic = select(self.critic, members)
-        values = self._values(critic, inputs, members)
-        next_values = self._values(critic, self._inputs(steps, members, "next_observation"), members)
-        rewards, values, next_values, terminated, ended, valid = (
-            time_major(field, per_member)
-            for field in (steps["reward"], values, next_values, steps["terminated"], steps["ended"], steps["mask"])
-        )
-        advantages, targets = (
-            member_major(field, n)
-            for field in generalised_advantages(
-                rewards, values, next_values, terminated.squeeze(-1) > 0, ended.squeeze(-1) > 0,
-                self.gamma, self.solver.gae_lambda, valid.squeeze(-1),
-            )
-        )  # fmt: skip
-        gains = self._gains(advantages, steps, mask, members)
-        if self.solver.normalise_values:
-            self._follow_values(targets, mask, members)
-            targets = self.value_moments.normalise(targets, members)
-        fields = {
-            "input": inputs, "action": steps["action"], "log_prob": steps["log_prob"],
-            "advantage": gains.unsqueeze(-1), "target": targets, "mask": steps["mask"].to(torch.float32),
-        }  # fmt: skip
-        return torch.cat(list(fields.values()), -1), {name: field.shape[-1] for name, field in fields.items()}
-
-    def _gains(self, advantages: Tensor, steps: Batch, mask: Tensor, members: Selection) -> Tensor:
-        """Weighed and normalised advantages, ``(n', T * K)``."""
-        del steps
-        return scalarised_advantages(advantages, self.linear_weights[members], mask)
-
-    def _values(self, critic: Parameters, inputs: Tensor, members: Selection) -> Tensor:
-        """Vector values ``(n', B, m)`` in return units."""
-        outputs = self.critic_net(critic, inputs)
-        return self.value_moments.restore(outputs, members) if self.solver.normalise_values else outputs
-
-    def _follow_values(self, targets: Tensor, mask: Tensor, members: Selection) -> None:
-        moments = self.value_moments
-        old_mean, old_std = moments.mean[members].clone(), moments.std[members].clone()
-        moments.follow(targets, mask, members)
-        mean, std = moments.mean[members], moments.std[members]
-        self.critic[-2][members] *= (old_std / std).unsqueeze(-1)
-        self.critic[-1][members] = (self.critic[-1][members] * old_std + old_mean - mean) / std
-
-    def gradient_step(self, members: Selection, batch: Batch) -> None:
-        """One step of actor and critic as tensor operations: nothing is read back to the host.
-
-        Args:
-            members: Who is updated.
-            batch: ``input``, ``action``, ``log_prob``, ``advantage``, ``target`` (normalised) and ``mask``, each
-                ``(n', B, width)``.
-        """
-        mask = batch["mask"].squeeze(-1) > 0
-        count = mask.sum(1).clamp_min(1)
-        old_log_probs = batch["log_prob"].squeeze(-1)
-        actor = [p.detach().requires_grad_() for p in select(self.actor, members)]
-        log_probs, entropies = self._log_density_and_entropy(actor, batch["input"], batch["action"])
-        actor_loss = clipped_surrogate(log_probs, old_log_probs, batch["advantage"].squeeze(-1), self.solver.clip, mask)
-        entropy = torch.where(mask, entropies, 0.0).sum(1) / count
-        loss = actor_loss - self.solver.entropy_coefficient * entropy
-        self.actor_adam.step(list(torch.autograd.grad(loss.sum(), actor)), members)
-
-        critic = [p.detach().requires_grad_() for p in select(self.critic, members)]
-        errors = (self.critic_net(critic, batch["input"]) - batch["target"]).square().mean(-1)
-        critic_loss = torch.where(mask, errors, 0.0).sum(1) / count
-        self.critic_adam.step(list(torch.autograd.grad(critic_loss.sum(), critic)), members)
-
-        kl = torch.where(mask, old_log_probs - log_probs.detach(), 0.0).sum(1) / count
-        self.note_statistics(members, actor_loss=actor_loss, critic_loss=critic_loss, entropy=entropy, kl=kl)
-
-    def _log_density_and_entropy(self, actor: Parameters, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-density of taken actions and entropy, ``(n', B)`` each."""
-        if self.finite is not None:
-            log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
-            taken = self.finite.total(log_probs, self.finite.stored_index(actions))
-            return taken, -(log_probs.exp() * log_probs).sum(-1)
-        log_std = actor[-1].unsqueeze(1)
-        log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
-        return log_density, gaussian_entropy(log_std).expand_as(log_density)
-
-    def _snapshot(self, network: int) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Parameters of a network's policy, and the tensors beside them."""
-        chosen, extras = slice(network, network + 1), dict[str, Tensor]()
-        parameters = [p[chosen].clone() for p in self.actor]
-        if not self.is_discrete:
-            extras["log_std"] = parameters.pop()
-        if self.follows_observations:
-            extras["mean"], extras["std"] = self.observation_moments.mean[chosen].clone(), self.observation_moments.std[chosen]
-        return parameters, extras
-
-    @property
-    def head(self) -> Literal["categorical", "gaussian"]:
-        """How the actor's outputs become actions."""
-        return "categorical" if self.is_discrete else "gaussian"
-
-
-class MOPPOLearner(Transfers, ProximalLearner):
+class MOPPOLearner(Transfers, RecordingLearner):
     """A live MOPPO population, each member with networks of its own."""
 
     def critics(self) -> StateValueCritic:

@@ -14,7 +14,7 @@ from morl.cooperation import HardTransfer, SharedReplay, SoftTransfer
 from morl.cooperation.neighbourhood import KNearest
 from morl.cooperation.trigger import OnImprovement
 from morl.problem import Problem, make_problem
-from morl.scalarizations import Achievement, Chebyshev
+from morl.scalarizations import Achievement, Chebyshev, SmoothChebyshev
 from morl.selection import Tournament
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN
@@ -22,6 +22,7 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.nlmoppo import NLMOPPO
 from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.reward_aware import RewardAwareLearning
 from morl.solvers.sequoia import SEQUOIA
@@ -39,6 +40,7 @@ RESTLESS = (("id", "cormab/capacity-v0"), ("num_arms", 6), ("budget", 2), ("rewa
 _sac: dict[str, Any] = {"hidden": (8, 8), "batch_size": 8, "learning_starts": 3, "capacity": 200}
 _dqn = MODQN(hidden=(8,), batch_size=8, learning_starts=4, epsilon_decay_steps=50, capacity=200, rows_per_member=2)
 _ppo = MOPPO(hidden=(8, 8), rows_per_member=2, horizon=6, epochs=2, minibatch_size=5, entropy_coefficient=0.01)
+_nlmoppo: dict[str, Any] = {"hidden": (8,), "rows_per_member": 2, "horizon": 6, "epochs": 2, "minibatch_size": 5}
 _eupg = EUPG(hidden=(8,), rows_per_member=4)
 _sequoia: dict[str, Any] = {
     "hidden": (6, 5),
@@ -88,6 +90,8 @@ LEAVES = {
     "mosac_plain_rows": Case("mosac", MOSAC(**_sac, rows_per_member=2), DST, native=False),
     "moppo": Case("moppo", _ppo, TARGETS),
     "moppo_discrete": Case("moppo", _ppo, DST),
+    "nlmoppo": Case("nlmoppo", NLMOPPO(**_nlmoppo, initial_states=3), TARGETS),
+    "nlmoppo_discrete": Case("nlmoppo", NLMOPPO(**_nlmoppo, initial_states=1), DST),
     "modqn": Case("modqn", _dqn, DST),
     "modqn_prioritised_n_step": Case(
         "modqn",
@@ -166,6 +170,18 @@ WRAPPERS = {
         DST,
     ),
     "morld_eupg": Case("morld", MORLD(solver=_eupg, num_members=3, scalarization=Chebyshev(), exchange_period=60), CORRIDOR),
+    "morld_nlmoppo": Case(
+        "morld",
+        MORLD(
+            solver=NLMOPPO(**_nlmoppo, sees_referent=True),
+            num_members=3,
+            scalarization=SmoothChebyshev(),
+            normalisation="running",
+            exchange_period=50,
+            cooperation=(HardTransfer(),),
+        ),
+        CORRIDOR,
+    ),
     "morld_subpo": Case(
         "morld",
         MORLD(solver=SubPO(**_subpo, share_rollouts=True), num_members=3, exchange_period=60, cooperation=(HardTransfer(),)),

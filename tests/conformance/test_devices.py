@@ -11,10 +11,10 @@ from torch import Tensor
 
 from morl.nn.population_adam import PopulationAdam
 from morl.solvers.modqn import DeepQLearner
-from morl.solvers.moppo import ProximalLearner
 from morl.solvers.mosac_engines import AutogradEngine
 from morl.solvers.mosac_extras import UnregularisedCritic
 from morl.solvers.one_network import OneNetwork
+from morl.solvers.proximal import ProximalLearner
 from morl.solvers.subpo.batches import CountedStates
 from morl.task import Task
 from morl.testing import one_device

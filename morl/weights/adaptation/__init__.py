@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from morl.weights.adaptation.constrained_extension import ConstrainedExtension
 from morl.weights.adaptation.ipro import IPRO
 from morl.weights.adaptation.linear_support import LinearSupport
 from morl.weights.adaptation.population import Attained, Memory, Outlook, Population
@@ -132,6 +133,7 @@ class UsesReferents(Protocol):
 
 __all__ = [
     "Attained",
+    "ConstrainedExtension",
     "IPRO",
     "LinearSupport",
     "Memory",
