@@ -30,13 +30,13 @@ FRESH = 20
 """Episodes that had no part in choosing."""
 
 
-def trained(env: str, kind: str, seed: int, steps: int) -> RunResult:
-    """A run of six members with twelve exchanges."""
+def trained(env: str, kind: str, seed: int, steps: int, more: int = 0) -> RunResult:
+    """A run of six members with twelve exchanges, and ``more`` steps."""
     solver = MOPPO(hidden=(64, 64), rows_per_member=4, horizon=128, epochs=10, minibatch_size=256)
     outer = MORLD(
         solver=solver, num_members=6, exchange_period=max(steps // 12, 1), cooperation=KINDS[kind], neighbourhood=KNearest(k=2)
     )
-    return outer.run(env, env_steps=steps, seed=seed, evaluation=Evaluation(period=10 * steps))
+    return outer.run(env, env_steps=steps + more, seed=seed, evaluation=Evaluation(period=10 * steps))
 
 
 def fresh_hypervolume(result: RunResult) -> float:
@@ -76,7 +76,7 @@ def main() -> None:
             result = trained(given.env, kind, seed, given.steps)
             found = interpolate(result, between=given.between)
             before, after = fresh_hypervolume(result), fresh_hypervolume(found.result)
-            longer = fresh_hypervolume(trained(given.env, kind, seed, given.steps + found.env_steps))
+            longer = fresh_hypervolume(trained(given.env, kind, seed, given.steps, found.env_steps))
             others = [pair for pair in found.pairs if pair.members[0] != pair.members[1]]
             relative = [pair.barrier / np.ptp(result.front @ pair.weights.mean(0)) for pair in others]
             own = [pair.barrier < 0 for pair in found.pairs if pair.members[0] == pair.members[1]]
