@@ -115,8 +115,12 @@ class PerMember(_Arrays):
     """What a new individual begins with; None for what the member that it copies has."""
     grows: bool = False
     """Whether the axes behind the members' may be longer than those of a learner that has just begun (memories of episodes)."""
+    is_young: bool = False
+    """Whether checkpoints of earlier versions lack it: then it stays what it was."""
 
     def load(self, value: Any, saved: State) -> Any:
+        if not saved and self.is_young:
+            return value
         if not self.grows:
             return super().load(value, saved)
         return {key: saved[f"/{key}"].to(tensor.device).clone() for key, tensor in value.items()}

@@ -49,8 +49,8 @@ class PopulationLearner(Declared, ABC):
         PerMember("start_returns"),
         PerMember("has_return"),
         PerMember("member_steps"),
-        PerMember("actor_family", goes_with="actor"),
-        PerMember("critic_family", goes_with="all"),
+        PerMember("actor_family", goes_with="actor", is_young=True),
+        PerMember("critic_family", goes_with="all", is_young=True),
         PerMember("stats"),
         Stream("acting"),
         Stream("learning"),
@@ -395,6 +395,8 @@ class PopulationLearner(Declared, ABC):
         if len(state["uids"]) != self.n:
             self.reindex([0] * len(state["uids"]), [True] * len(state["uids"]))
         self.uids = list(state["uids"])
+        # Who is related is not known from older states.
+        self.actor_family, self.critic_family = np.arange(self.n), np.arange(self.n)
         self.load_owned(state)
         if int(min(self.episodes.min(), self.member_steps.min())) < 0:
             raise CheckpointError("the saved learner counts fewer than no episodes or steps; it was changed")

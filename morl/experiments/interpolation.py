@@ -213,10 +213,12 @@ def _collected(result: RunResult, archive: Archive, ways: Sequence[Between], jud
         for way in ways
         for share, values in zip(way.shares, way.values, strict=True)
     ]  # fmt: skip
+    # What fresh episodes said was said of another front.
+    indicators = {name: value for name, value in result.indicators.items() if not name.startswith("fresh_")} | after
+    tables = {name: rows for name, rows in result.tables.items() if name != "fresh_evaluation"}
     more = Interpolation(
         result=replace(
-            result, archive=archive, indicators={**result.indicators, **after}, path=None,
-            tables={**result.tables, "interpolation": table},
+            result, archive=archive, indicators=indicators, path=None, tables={**tables, "interpolation": table},
         ),
         pairs=tuple(ways), tried=len(table), added=sum(way.added for way in ways), env_steps=env_steps,
         gain=after["hypervolume"] - before["hypervolume"] if "hypervolume" in after else float("nan"),

@@ -3,7 +3,7 @@
     python -m tests.experiments.interpolation_gain [--env continuous/two-targets-v0] [--seeds 5] [--steps 60000]
 
 prints one table. Strangers are six MOPPO members that never meet; relatives are the same with parameters handed on to the next
-two in the first sweep (``HardTransfer(payload="all")``, ``KNearest(k=2)``). Hypervolumes are those of 20 fresh episodes per
+two in the first sweep (``HardTransfer(payload="all")``, ``KNearest(k=2)``). Hypervolumes are those of fresh episodes of each
 policy, before and after; ``more training`` spends as many steps as interpolation did on training the members further. Barriers
 are in units of the front's range of the weighted return, and of pairs of different members only.
 """
@@ -26,24 +26,22 @@ from morl.indicators import hypervolume
 from morl.solvers import MOPPO, MORLD
 
 KINDS: dict[str, Any] = {"strangers": (), "relatives": (HardTransfer(payload="all"),)}
-FRESH = 20
-"""Episodes that had no part in choosing."""
 
 
-def trained(env: str, kind: str, seed: int, steps: int) -> RunResult:
-    """A run of six members with twelve exchanges."""
+def trained(env: str, kind: str, seed: int, steps: int, more: int = 0) -> RunResult:
+    """A run of six members with twelve exchanges, and ``more`` steps."""
     solver = MOPPO(hidden=(64, 64), rows_per_member=4, horizon=128, epochs=10, minibatch_size=256)
     outer = MORLD(
         solver=solver, num_members=6, exchange_period=max(steps // 12, 1), cooperation=KINDS[kind], neighbourhood=KNearest(k=2)
     )
-    return outer.run(env, env_steps=steps, seed=seed, evaluation=Evaluation(period=10 * steps))
+    return outer.run(env, env_steps=steps + more, seed=seed, evaluation=Evaluation(period=10 * steps))
 
 
-def fresh_hypervolume(result: RunResult) -> float:
-    """Of the archive, from the run's reference point."""
+def fresh_hypervolume(result: RunResult, episodes: int) -> float:
+    """Of the archive, from the run's reference point, in episodes that had no part in choosing it."""
     judge = result.judge
     policies = [entry.policy for entry in result.entries]
-    values = judge(policies, weights=result.weights, episodes=FRESH, first_episode=judge.evaluation.episodes).mean()
+    values = judge(policies, weights=result.weights, episodes=episodes, first_episode=judge.evaluation.episodes).mean()
     return hypervolume(values, result.summary["reference_point"])
 
 
@@ -53,6 +51,7 @@ def main() -> None:
     parser.add_argument("--env", default="continuous/two-targets-v0")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60_000)
+    parser.add_argument("--fresh", type=int, default=20)
     parser.add_argument("--between", type=int, default=3)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -75,8 +74,8 @@ def main() -> None:
         for seed in range(given.seeds):
             result = trained(given.env, kind, seed, given.steps)
             found = interpolate(result, between=given.between)
-            before, after = fresh_hypervolume(result), fresh_hypervolume(found.result)
-            longer = fresh_hypervolume(trained(given.env, kind, seed, given.steps + found.env_steps))
+            before, after = (fresh_hypervolume(each, given.fresh) for each in (result, found.result))
+            longer = fresh_hypervolume(trained(given.env, kind, seed, given.steps, found.env_steps), given.fresh)
             others = [pair for pair in found.pairs if pair.members[0] != pair.members[1]]
             relative = [pair.barrier / np.ptp(result.front @ pair.weights.mean(0)) for pair in others]
             own = [pair.barrier < 0 for pair in found.pairs if pair.members[0] == pair.members[1]]

@@ -115,6 +115,9 @@ def test_copies_of_a_changed_population_are_relatives() -> None:
     restored = LEAVES["modqn"].make()
     restored.load_state(through_files(learner.state()))
     assert restored.actor_family.tolist() == learner.actor_family.tolist() == [0, 1, 1, 2]
+    older = LEAVES["modqn"].make()
+    older.load_state({key: value for key, value in learner.state().items() if "family" not in key})
+    assert older.actor_family.tolist() == [0, 1, 2, 3]
     # Policies that were copied without their critics are relatives as far as they act.
     learner.transfer(0, 3)
     assert learner.are_related(0, 3)
