@@ -94,5 +94,7 @@ class RewardAwarePolicy(BasePolicy):
 
     @classmethod
     def from_parts(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> RewardAwarePolicy:
-        spaces = (space_from_json(config[name]) for name in ("observation_space", "action_space"))
-        return cls(*spaces, config["accrued_gamma"], **tensors)
+        return cls(
+            space_from_json(config["observation_space"]), space_from_json(config["action_space"]), config["accrued_gamma"],
+            states=tensors["states"], steps=tensors["steps"], accrued=tensors["accrued"], actions=tensors["actions"],
+        )  # fmt: skip

@@ -206,11 +206,13 @@ def adapted_utility(utility: Utility, adapted: Array | Population) -> Utility:
         utility: Of as many members.
         adapted: What the rule said.
     """
-    population = adapted if isinstance(adapted, Population) else None
 
     def tensor(rows: Array) -> torch.Tensor:
         return torch.as_tensor(rows, dtype=torch.float32, device=utility.weights.device)
 
-    utility = replace(utility, weights=tensor(adapted if population is None else population.weights))
-    points = None if population is None else population.reference_points
-    return utility if points is None else replace(utility, ideal_point=tensor(points))
+    if not isinstance(adapted, Population):
+        return replace(utility, weights=tensor(adapted))
+    points = adapted.reference_points
+    return replace(
+        utility, weights=tensor(adapted.weights), ideal_point=utility.ideal_point if points is None else tensor(points)
+    )

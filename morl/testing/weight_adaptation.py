@@ -8,7 +8,7 @@ import numpy.typing as npt
 from morl.errors import ShapeError
 from morl.seeding import stream
 from morl.testing.requirement import require, require_error
-from morl.weights.adaptation import Population, WeightAdaptation
+from morl.weights.adaptation import Memory, Population, UsesReferents, WeightAdaptation
 
 
 def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3, seed: int = 0) -> None:
@@ -57,8 +57,27 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
         require(same and not np.shares_memory(moved, weights), f"{case}: it changed its arguments or returned one of them")
         again = weights_of(adapt(weights, values, archive, gains=gains, rng=stream(seed, "adapt")))
         require(np.array_equal(again, moved), f"{case}: the same arguments gave other weights; it must keep no state")
+        if isinstance(adapt, UsesReferents):
+            _check_memory(adapt, weights, values, archive)
     require_error(
         ShapeError,
         lambda: adapt(weights, values[:, :-1], values, gains=gains, rng=stream(seed, "adapt")),
         "values of the wrong shape",
     )
+
+
+def _check_memory(
+    adapt: UsesReferents, weights: npt.NDArray[np.float64], values: npt.NDArray[np.float64], archive: npt.NDArray[np.float64]
+) -> None:
+    """Over some exchanges a rule with a memory gives everybody a reference point, and leaves what it is told as it was."""
+    memory: Memory | None = None
+    for _ in range(8):
+        told = memory or {}
+        before = {name: kept.copy() for name, kept in told.items()}
+        found = adapt(weights, values, archive, gains=np.zeros(len(weights)), rng=stream(0, "adapt"), memory=memory)
+        same = all(np.array_equal(kept, before[name]) for name, kept in told.items())
+        require(same, "memory: it changed what it was told; it must keep no state")
+        points = found.reference_points
+        require(points is not None and bool(np.isfinite(points).all()), "reference points: every member needs a finite one")
+        require(len(found.weights) <= max(adapt.max_members, len(weights)), f"members: more than {adapt.max_members}")
+        weights, values, memory = found.weights, values[list(found.parents)], found.memory

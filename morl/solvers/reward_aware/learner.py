@@ -98,7 +98,5 @@ class RewardAwareLearner(PopulationLearner):
         solver, horizon = self.solver, self.solver.horizon or self.spec.max_episode_steps
         assert horizon is not None
         if self._expanded is None or not self._expanded.is_of(tables):
-            self._expanded = expanded(
-                tables, gamma=self.gamma, horizon=horizon, spacing=solver.spacing, limit=solver.max_situations
-            )
+            self._expanded = expanded(tables, gamma=self.gamma, horizon=horizon, spacing=solver.spacing, limit=solver.limit)
         return self._expanded

@@ -40,7 +40,7 @@ class RewardAwareLearning(LeafSolver):
     """Environment rows of each member."""
     spacing: NonNegative = 0.0
     """Side of a cell to which accrued rewards are rounded in planning, return units; 0 for none."""
-    max_situations: Count = 50_000
+    limit: Count = 50_000
     """States with different accrued rewards that may be possible at one step; a run that meets more ends, and says so."""
 
     def learner_type(self) -> type[RewardAwareLearner]:

@@ -122,8 +122,8 @@ class IPRO(CheckedFields):
         referents = seen.far_referents() if is_start else memory["referents"]
         before = seen.leads(referents, memory["best"]).diagonal()
         lead = seen.leads(referents, seen.points)
-        better = lead.max(1) > before + self.tolerance * _AUGMENTATION
-        best = np.where(better[:, None], seen.points[lead.argmax(1)], memory["best"])
+        better: npt.NDArray[np.bool_] = np.greater(lead.max(axis=1), before + self.tolerance * _AUGMENTATION)
+        best: Array = np.where(better[:, None], seen.points[lead.argmax(1)], memory["best"])
         waited = np.where(better, 0.0, memory["waited"] + trained)
         done = waited >= self.patience
         everybody = np.arange(len(referents))
@@ -131,8 +131,8 @@ class IPRO(CheckedFields):
             return seen.population(everybody, referents, best, waited, claims=memory["claims"], error=np.inf)
 
         search = self._search(seen)
-        found = (best > referents + self.tolerance * seen.unit).all(1, keepdims=True)
-        concluded = np.zeros((0, len(seen.unit))) if is_start else np.where(found, best, referents)[done]
+        found = np.all(best > referents + self.tolerance * seen.unit, axis=1)
+        concluded = np.zeros((0, len(seen.unit))) if is_start else np.where(found[:, None], best, referents)[done]
         for claim in np.concatenate([memory["claims"], concluded]):
             # What is claimed of a point below the box holds for its edge; from above the box nothing follows.
             if (claim <= search.upper).all():
@@ -141,7 +141,7 @@ class IPRO(CheckedFields):
         vacant = search.referents()
         busy = np.zeros(0, np.int64) if is_start else np.flatnonzero(~done & search.is_open(referents))
         apart = np.abs(vacant[:, None] - referents[busy]) > 0.5 * self.tolerance * seen.unit
-        vacant = vacant[apart.any(-1).all(1)][: max(0, self.max_members - len(busy))]
+        vacant = vacant[np.all(np.any(apart, axis=2), axis=1)][: max(0, self.max_members - len(busy))]
         if not len(busy) and not len(vacant):
             return seen.population(
                 everybody, referents, best, waited, claims=search.claims, error=search.error(), is_start=False, is_quiet=True

@@ -175,7 +175,7 @@ def test_bad_input() -> None:
         learner_of("mo-mountaincar-v0", achievement([[0.0] * 3]))
     with pytest.raises(ConfigurationError, match="spacing"):
         RewardAwareLearning(spacing=-1.0)
-    learner = learner_of(DST, achievement([[0.0, 0.0]]), max_situations=10)
+    learner = learner_of(DST, achievement([[0.0, 0.0]]), limit=10)
     learner.learn(200)
     with pytest.raises(ConfigurationError, match="more than the limit of 10: give a coarser spacing, a shorter horizon"):
         learner.policies()
