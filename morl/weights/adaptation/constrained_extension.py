@@ -48,7 +48,7 @@ class ConstrainedExtension(CheckedFields):
     slack: PositiveShare = 0.1
     """How far a constrained objective may fall, share of its range on the front. C-MORL's ``1 - beta``."""
     standstill: NonNegative = 0.02
-    """Mean growth of the members' own utilities between two exchanges, in ranges of the front, at or below which they are
+    """Median growth of the members' own utilities between two exchanges, in ranges of the front, at or below which they are
     extended; tuned by us."""
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
@@ -86,7 +86,7 @@ class ConstrainedExtension(CheckedFields):
         m = w.shape[1]
         if m < 2:
             raise ConfigurationError("there is one objective, so that no other one can be held; leave weight_adaptation out")
-        if gains is not None and not float(np.mean(gains)) <= self.standstill:
+        if gains is not None and not float(np.median(gains)) <= self.standstill:
             return w.copy()
         known = np.concatenate([v, archive])
         front = known[non_dominated(known)]
