@@ -313,6 +313,8 @@ class MORLDLearner:
             before, self.utilities = self.utilities, own_utilities(self.utility, found).double().numpy()
             self.gains = self.utilities - before
             self._move_reference()
+            # Growth is measured in the units that hold from now on.
+            self.utilities = own_utilities(self.utility, found).double().numpy()
         return found
 
     def _exchange(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
@@ -50,11 +50,14 @@ def test_neighbours_in_the_archive_count() -> None:
     assert set(extended(worse, FRONT, num_select=9).parents) == {0, 1, 2}
 
 
-def test_members_that_still_gain_go_on() -> None:
-    for gains in (np.full(5, 0.021), np.full(5, np.nan), np.array([1.0, 0.5, 0.1, 0.0, -9.0])):
-        same = ConstrainedExtension()(EQUAL, FRONT, FRONT, gains=gains)
-        assert isinstance(same, np.ndarray)
-        assert (same == EQUAL).all()
+def test_members_that_do_not_stand_still_go_on() -> None:
+    def goes_on(values: Any = FRONT, gains: Any = None) -> bool:
+        same = ConstrainedExtension()(EQUAL, values, values, gains=gains)
+        return isinstance(same, np.ndarray) and bool((same == EQUAL).all())
+
+    for gains in (np.full(5, 0.021), np.full(5, -0.021), np.full(5, np.nan), np.array([1.0, 0.5, 0.1, 0.0, -9.0])):
+        assert goes_on(gains=gains)
+    assert goes_on(values=np.repeat(FRONT[:1], 5, axis=0)), "a single value has no range"
     extended(gains=np.full(5, 0.019))
 
 
@@ -162,7 +165,9 @@ def test_exact_extensions_never_lower_a_held_objective_below_its_bound(seed: int
     logits = torch.tensor(rng.normal(size=(5, 3)), requires_grad=True)
     archive = np.stack([value(torch.tensor(rng.normal(size=(5, 3)) * 3.0)).numpy() for _ in range(20)])
     start = value(logits).detach().numpy()
-    found = extended(start[None], archive, num_select=1)
+    found = ConstrainedExtension(num_select=1)(np.full((1, m), 1 / m), start[None], archive)
+    assume(isinstance(found, Population))  # there is a front
+    assert isinstance(found, Population)
     assert found.reference_points is not None
     bounds = found.reference_points[l]
     span = (start - bounds) / ConstrainedExtension().slack
