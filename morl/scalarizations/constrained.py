@@ -11,7 +11,7 @@ from torch import Tensor
 from morl.fields import CheckedFields, Positive
 from morl.scalarizations.base import aligned, distance
 
-_EDGE = 1e-3
+_EDGE = 1e-4
 """Distance from a bound below which the logarithm goes on as a straight line, in (scaled) return units."""
 
 
@@ -26,7 +26,7 @@ class Constrained(CheckedFields):
     :math:`e_l` it is C-MORL's constrained problem: the most of objective ``l`` subject to :math:`v_j \ge b_j` for all others.
     Where values form a convex set and nowhere at a bound an objective costs more than :math:`1 / (t \epsilon)` of another, its
     maximum is above all bounds, at most :math:`(m - 1) / t` below the best that they allow. Outside, the straight line goes on
-    with the slope of :math:`\epsilon = 10^{-3}`: as long as a bound is missed, hardly anything counts but to reach it.
+    with the slope of :math:`\epsilon = 10^{-4}`: as long as a bound is missed, hardly anything counts but to reach it.
     Everywhere it is smooth, monotone and concave in ``v``.
 
     Source:

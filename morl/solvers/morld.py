@@ -300,6 +300,8 @@ class MORLDLearner:
             found = self.record.evaluate(self.candidates(), env_steps=self.env_steps)
             self.exchange.note(self.utility, found, before, self.active())
             self._move_reference()
+            # Growth is measured in the units that hold from now on.
+            self.utilities = own_utilities(self.utility, found).double().numpy()
         return found
 
     def _exchange(self) -> None:

@@ -48,8 +48,8 @@ class ConstrainedExtension(CheckedFields):
     slack: PositiveShare = 0.1
     """How far a constrained objective may fall, share of its range on the front. C-MORL's ``1 - beta``."""
     standstill: NonNegative = 0.02
-    """Mean growth of the members' own utilities between two exchanges, in ranges of the front, at or below which they are
-    extended; tuned by us."""
+    """Members stand still if the median growth of their own utilities between two exchanges is within this, in ranges of the
+    front; tuned by us."""
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
         """Refuse utilities that know no bounds, or have other units than the front's ranges.
@@ -86,12 +86,12 @@ class ConstrainedExtension(CheckedFields):
         m = w.shape[1]
         if m < 2:
             raise ConfigurationError("there is one objective, so that no other one can be held; leave weight_adaptation out")
-        if gains is not None and not float(np.mean(gains)) <= self.standstill:
-            return w.copy()
         known = np.concatenate([v, archive])
         front = known[non_dominated(known)]
         span = np.ptp(front, axis=0)
-        unit = np.where(span > 0, span, 1.0)
+        # Without ranges there are no units, neither of what is gained nor of what may be given up.
+        if not (span > 0).all() or (gains is not None and not abs(float(np.median(gains))) <= self.standstill):
+            return w.copy()
         own = np.flatnonzero(non_dominated(v))
         # The members come first, so that of equal values it is they who are not duplicates.
         others = front[~(front[:, None] == v[own][None]).all(-1).any(1)]
@@ -102,5 +102,5 @@ class ConstrainedExtension(CheckedFields):
             weights=np.tile(np.eye(m), (len(chosen), 1)),
             parents=parents.tolist(),
             fresh=[True] * len(parents),
-            reference_points=v[parents] - self.slack * unit,
+            reference_points=v[parents] - self.slack * span,
         )
