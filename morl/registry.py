@@ -71,6 +71,10 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
+        "awa": "morl.weights.adaptation.awa:AWA",
+        "prediction_guided": "morl.weights.adaptation.prediction_guided:PredictionGuided",
+        "ucb": "morl.weights.adaptation.ucb:UCB",
+        "random": "morl.weights.adaptation.random:RandomWeights",
     },
     "neighbourhood": {"k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest"},
     "cooperation": {

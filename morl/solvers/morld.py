@@ -37,7 +37,7 @@ from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
 from morl.selection import RoundRobin, Selection, Standing
-from morl.solvers.adapted_weights import AdaptedWeights, require_linear_utility, require_network, require_start
+from morl.solvers.adapted_weights import AdaptedWeights, require_network, require_start, require_utility
 from morl.solvers.base import RunnableSolver, require
 from morl.solvers.mosac import MOSAC
 from morl.solvers.running_reference import first_ideal_point, moved_reference
@@ -119,7 +119,7 @@ class MORLD(RunnableSolver):
                 f"MORLD.ideal_point: {type(self.scalarization).__name__} has no use for it; remove it or choose another "
                 "scalarization, such as Chebyshev"
             )
-        require_linear_utility(self.weight_adaptation, self.scalarization, self.normalisation)
+        require_utility(self.weight_adaptation, self.scalarization, self.normalisation)
         require_network(self.weight_adaptation, self.inner_solver())
 
     @property
@@ -313,6 +313,7 @@ class MORLDLearner:
             before, self.utilities = self.utilities, own_utilities(self.utility, found).double().numpy()
             self.gains = self.utilities - before
             self._move_reference()
+            self.adapted = self.adapted and self.adapted.begun(found.values)
         return found
 
     def _exchange(self) -> None:
@@ -341,6 +342,7 @@ class MORLDLearner:
             self.record.archive.values,
             trained=turn if self.solver.schedule == "turn_by_turn" else range(self.n),
             gains=self.gains,
+            utility=self.utility,
             rng=stream(self.seed, "weight adaptation", 0, self.exchanges - 1),
             attained=self._attained if isinstance(self.inner, ServesAnyWeights) else None,
         )
