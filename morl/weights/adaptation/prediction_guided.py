@@ -142,7 +142,9 @@ def predicted_values(changes: Changes, value: Array, weights: Array, *, unit: Ar
     while _distinct(changes.weights[inside := (apart < near).all(axis=1)]) < ENOUGH:
         near, sigma = 2 * near, 2 * sigma
     x, moved = changes.weights[inside], (changes.after - changes.before)[inside] / unit
-    certainty = np.exp(-((np.linalg.norm(apart[inside], axis=1) / sigma) ** 2) / 2)
+    squares = (np.linalg.norm(apart[inside], axis=1) / sigma) ** 2
+    # The nearest one counts in full: with all of them far away the fit would stop before it began.
+    certainty = np.exp(-(squares - squares.min()) / 2)
     curves = [fit_hyperbola(x[:, j], moved[:, j], certainty) for j in range(len(value))]
     predicted: Array = value + unit * np.stack([hyperbola(weights[:, j], c) for j, c in enumerate(curves)], axis=1)
     return predicted
