@@ -143,7 +143,7 @@ def chebyshev_gaps(values: Array, *, ideal_point: Array, scale: Array, unit: Arr
 
     Two values are neighbours if no other one exceeds the minimum of both in every objective; a value is a neighbour of the edge
     of the front, where one objective is as bad as it gets, in the same sense. With two objectives neighbours are the adjacent
-    values; with more, at most :data:`MOST_POINTS` values that lie apart are looked at.
+    values; with more, at most ``MOST_POINTS`` values that lie apart are looked at.
 
     Args:
         values: ``(p >= 1, m)``, return units.

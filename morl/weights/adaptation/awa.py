@@ -12,7 +12,7 @@ from morl.errors import CapabilityError, ConfigurationError
 from morl.fields import CheckedFields, Count
 from morl.functional.dominance import non_dominated
 from morl.scalarizations import AugmentedChebyshev, Chebyshev, Scalarization, SmoothChebyshev
-from morl.weights.adaptation.briefing import Briefing, at_corners, checked
+from morl.weights.adaptation.briefing import Briefing, checked, corner_keepers
 from morl.weights.adaptation.population import Population
 from morl.weights.front_gaps import Gaps, chebyshev_gaps, chebyshev_weights, linear_gaps, ranges, vicinity_sparsity
 from morl.weights.linear_support import nearest_distances
@@ -29,20 +29,20 @@ _SAME = 1e-3
 class AWA(CheckedFields):
     r"""Adaptive weight adjustment (MOEA/D-AWA): the most crowded members move to the widest gaps of the front.
 
-    1. Of the members that are not at a corner of the simplex, the ``nus`` with the smallest vicinity sparsity are taken out,
-       one after the other: the product of the distances to the ``m`` nearest other members' values.
+    1. The ``nus`` members with the smallest vicinity sparsity are taken out, one after the other: the product of the distances
+       to the ``m`` nearest other members' values. The first member at each corner of the simplex stays.
     2. Each gets the weights at which the two ends of a gap of the archive's front are worth the same, and becomes a copy of
        the member whose value is nearest to the gap. Gaps where somebody works already are left out; the width of one that has
        been looked into ``k`` times counts ``1 / (1 + k)``.
 
     What "worth the same" means depends on the utility, which MORL/D tells: for weighted sums these are the corner weights of
     the hull, for Chebyshev utilities the transform :math:`w_j \propto 1 / (z_j - v_j)` of the corner below both ends
-    (:mod:`morl.weights.front_gaps`). The population should begin with members at the corners, as Riesz and lattices do.
+    (``morl.weights.front_gaps``). The population should begin with members at the corners, as Riesz and lattices do.
 
     Source:
         Qi et al. 2014. Deviations: gaps and not archived points are looked for, since an archive of trained policies holds
         nothing that was not a member's own (``place="sparsest_point"`` is the rule as published, for Chebyshev utilities);
-        distances are measured in units of the front's range (``normalise=False``: return units); members at the corners stay.
+        distances are measured in units of the front's range (``normalise=False``: return units); a member at each corner stays.
 
     Example:
         >>> weights = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
@@ -61,7 +61,7 @@ class AWA(CheckedFields):
     """How many of the latest changes to remember: which gaps were looked into."""
 
     def check_scalarization(self, scalarization: Scalarization) -> None:
-        """Raise CapabilityError for a utility whose gaps it does not know; see :class:`ChecksScalarization`."""
+        """Raise CapabilityError for other utilities; see :class:`~morl.weights.adaptation.ChecksScalarization`."""
         if scalarization.is_linear and self.place == "sparsest_point":
             raise CapabilityError(
                 "AWA(place='sparsest_point') finds the weights of a point by the Chebyshev transform, which means nothing for "
@@ -74,7 +74,7 @@ class AWA(CheckedFields):
             )
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
-        """Raise ConfigurationError for a population it cannot move; see :class:`ChecksPopulation`."""
+        """Raise ConfigurationError for a population it cannot move; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
         if num_members <= num_objectives:
             raise ConfigurationError(
                 f"AWA keeps a member at each of the {num_objectives} corners of the simplex and moves others, found "
@@ -100,7 +100,7 @@ class AWA(CheckedFields):
         every = np.concatenate([archive, v])
         front = every[non_dominated(every)]
         unit = ranges(front) if self.normalise else np.ones(m)
-        crowded = self._crowded(v / unit, ~at_corners(w))
+        crowded = self._crowded(v / unit, ~corner_keepers(w))
         if self.place == "widest_gap":
             found, middles = _widest(_gaps(front, told, unit), w, told, len(crowded))
         else:

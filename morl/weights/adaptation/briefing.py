@@ -99,7 +99,9 @@ def checked(weights: npt.ArrayLike, values: npt.ArrayLike, archive_values: npt.A
     return w, v, archive
 
 
-def at_corners(weights: Array) -> npt.NDArray[np.bool_]:
-    """Which members ``(n,)`` work for one objective only; weights ``(n, m)``."""
-    corners: npt.NDArray[np.bool_] = weights.max(axis=1) >= 1.0 - RESOLUTION
-    return corners
+def corner_keepers(weights: Array) -> npt.NDArray[np.bool_]:
+    """Of the members that work for one objective only, the first for each ``(n,)``; weights ``(n, m)``."""
+    keepers = np.zeros(len(weights), dtype=np.bool_)
+    at_corners = np.flatnonzero(weights.max(axis=1) >= 1.0 - RESOLUTION)
+    keepers[at_corners[np.unique(weights[at_corners].argmax(axis=1), return_index=True)[1]]] = True
+    return keepers

@@ -26,7 +26,7 @@ def greedy_choice(front: Array, predictions: Array, count: int, *, alpha: float)
     .. math:: \arg\max_x \; HV(F \cup \{x\}) - \alpha \, \mathrm{sparsity}(F \cup \{x\})
 
     Everything is measured in units of the front's range. Of a front of more than
-    :data:`~morl.weights.front_gaps.MOST_POINTS` values those count that lie apart most.
+    ``morl.weights.front_gaps.MOST_POINTS`` values those count that lie apart most.
 
     Args:
         front: Non-dominated values ``(p >= 1, m)``, return units.

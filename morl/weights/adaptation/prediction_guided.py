@@ -11,7 +11,7 @@ import numpy.typing as npt
 from morl.errors import ConfigurationError
 from morl.fields import CheckedFields, Count, NonNegative, Range
 from morl.functional.dominance import non_dominated
-from morl.weights.adaptation.briefing import Briefing, Changes, at_corners, checked
+from morl.weights.adaptation.briefing import Briefing, Changes, checked, corner_keepers
 from morl.weights.adaptation.hyperbola import fit_hyperbola, hyperbola
 from morl.weights.adaptation.population import Population
 from morl.weights.adaptation.predicted_front import greedy_choice, reassigned
@@ -34,11 +34,11 @@ class PredictionGuided(CheckedFields):
     r"""Prediction-guided choice of members and weights (PGMORL).
 
     1. What a further period with weights :math:`w` would do to a member is predicted from what training did to members of
-       nearly the same value: for each objective a curve :math:`\Delta_j(w_j)` is fitted (:mod:`.hyperbola`) to the changes in
+       nearly the same value: for each objective a curve :math:`\Delta_j(w_j)` is fitted (``hyperbola.py``) to the changes in
        a neighbourhood, 10 % of the front's range wide and doubled until it holds changes with four different weights.
     2. Candidates are all members with ``num_candidates`` weights within ``cone`` degrees of their own.
     3. Those are chosen, one after the other, whose predicted values together maximise
-       :math:`HV - \alpha \, \mathrm{sparsity}` of the front (:func:`~.predicted_front.greedy_choice`). A member that is chosen
+       :math:`HV - \alpha \, \mathrm{sparsity}` of the front (``predicted_front.py``). A member that is chosen
        several times is copied.
 
     Nothing moves before members were trained with four different weights.
@@ -47,7 +47,7 @@ class PredictionGuided(CheckedFields):
         Xu et al. 2020, and the authors' code. Deviations: values are measured in units of the front's range throughout (there
         in returns, and neighbourhoods in shares of the value, so that a component at 0 has none); copies are made of the
         members of the moment and not of a buffer of earlier policies; nobody is moved for what is predicted to be dominated;
-        members at the corners of the simplex stay (``keep_corners=False``: they do not).
+        a member at each corner of the simplex stays (``keep_corners=False``: none does).
 
     Example:
         >>> weights, values = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), np.array([[1.0, 0.0], [0.7, 0.7], [0.0, 1.0]])
@@ -63,12 +63,12 @@ class PredictionGuided(CheckedFields):
     alpha: NonNegative = 1.0
     """Price of sparsity, both in units of the front's range."""
     keep_corners: bool = True
-    """Whether members that work for one objective only keep doing so."""
+    """Whether, for each objective, one of the members that work for it alone keeps doing so."""
     memory: Count = 1_000
     """How many of the latest changes to learn from."""
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
-        """Raise ConfigurationError for a population it cannot move; see :class:`ChecksPopulation`."""
+        """Raise ConfigurationError for a population it cannot move; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
         require_movable(self, num_members, num_objectives, keep_corners=self.keep_corners)
 
     def __call__(
@@ -86,7 +86,7 @@ class PredictionGuided(CheckedFields):
         told = Briefing.none(w.shape[1]) if briefing is None else briefing
         every = np.concatenate([archive, v])
         front = every[non_dominated(every)]
-        stays = at_corners(w) & self.keep_corners
+        stays = corner_keepers(w) & self.keep_corners
         if stays.all() or _distinct(told.changes.weights) < ENOUGH:
             return reassigned(w, stays, [], w[:0])
         lattice = largest_lattice(_LATTICE, w.shape[1]) if w.shape[1] > 2 else w[:0]
@@ -129,7 +129,7 @@ def predicted_values(changes: Changes, value: Array, weights: Array, *, unit: Ar
     """What a member's value should be after one more period.
 
     Args:
-        changes: Of members so far, with at least :data:`ENOUGH` different weights.
+        changes: Of members so far, with at least ``ENOUGH`` different weights.
         value: Of the member now, ``(m,)``, return units.
         weights: That it may be trained with, ``(c, m)``.
         unit: Range of each objective, ``(m,)``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from morl.weights.adaptation.briefing import at_corners, checked
+from morl.weights.adaptation.briefing import checked, corner_keepers
 
 Array = npt.NDArray[np.float64]
 
@@ -20,17 +20,17 @@ class RandomWeights:
     ``episode_weights: dirichlet``.
 
     Source:
-        Felten et al. 2024, weight adaptation; the baseline of UCB-MOPPO (arXiv 2405.00410). Deviations: members at the corners
-        of the simplex stay (``keep_corners=False``: nobody does), which keeps the ends of the front.
+        Felten et al. 2024, weight adaptation; the baseline of UCB-MOPPO (arXiv 2405.00410). Deviations: a member at each corner
+        of the simplex stays (``keep_corners=False``: none does), which keeps the ends of the front.
 
     Example:
         >>> weights, values = np.array([[1.0, 0.0], [0.5, 0.5]]), np.zeros((2, 2))
         >>> RandomWeights()(weights, values, values, rng=np.random.default_rng(0)).round(2).tolist()
-        [[1.0, 0.0], [0.4, 0.6]]
+        [[1.0, 0.0], [0.9, 0.1]]
     """
 
     keep_corners: bool = True
-    """Whether members that work for one objective only keep doing so."""
+    """Whether, for each objective, one of the members that work for it alone keeps doing so."""
 
     def __call__(
         self,
@@ -44,4 +44,4 @@ class RandomWeights:
         """Draw weights, whatever the values; see :class:`~morl.weights.adaptation.WeightAdaptation`."""
         w, _, _ = checked(weights, values, archive_values)
         drawn = rng.dirichlet(np.ones(w.shape[1]), size=len(w))
-        return np.where((at_corners(w) & self.keep_corners)[:, None], w, drawn)
+        return np.where((corner_keepers(w) & self.keep_corners)[:, None], w, drawn)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from morl.fields import CheckedFields, Count, NonNegative, Positive, Range
 from morl.functional.dominance import non_dominated
-from morl.weights.adaptation.briefing import Briefing, Changes, at_corners, checked
+from morl.weights.adaptation.briefing import Briefing, Changes, checked, corner_keepers
 from morl.weights.adaptation.population import Population
 from morl.weights.adaptation.predicted_front import greedy_choice, reassigned
 from morl.weights.adaptation.prediction_guided import require_movable
@@ -43,8 +43,8 @@ class UCB(CheckedFields):
         UCB-MOPPO (arXiv 2405.00410). Deviations: one network, or one per member, and not one for each of ten parts of the
         simplex; ridge regressions in closed form and not elastic nets whose penalties are searched for at every step; changes
         are measured in units of the front's range for fitting and in returns again before they are added to values (the
-        published code adds standardised changes to returns); members at the corners of the simplex stay
-        (``keep_corners=False``: they do not).
+        published code adds standardised changes to returns); a member at each corner of the simplex stays
+        (``keep_corners=False``: none does).
 
     Example:
         >>> weights, values = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), np.array([[1.0, 0.0], [0.7, 0.7], [0.0, 1.0]])
@@ -61,12 +61,12 @@ class UCB(CheckedFields):
     ridge: Positive = 0.01
     """Penalty of the regressions' squared coefficients, in units of the front's range."""
     keep_corners: bool = True
-    """Whether members that work for one objective only keep doing so."""
+    """Whether, for each objective, one of the members that work for it alone keeps doing so."""
     memory: Count = 30
     """How many of the latest changes to learn from: what training adds becomes less with time."""
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
-        """Raise ConfigurationError for a population it cannot move; see :class:`ChecksPopulation`."""
+        """Raise ConfigurationError for a population it cannot move; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
         require_movable(self, num_members, num_objectives, keep_corners=self.keep_corners)
 
     def __call__(
@@ -83,7 +83,7 @@ class UCB(CheckedFields):
         w, v, archive = checked(weights, values, archive_values)
         n, m = w.shape
         told = Briefing.none(m) if briefing is None else briefing
-        stays = at_corners(w) & self.keep_corners
+        stays = corner_keepers(w) & self.keep_corners
         if stays.all() or len(told.changes.weights) <= m:
             return reassigned(w, stays, [], w[:0])
         lattice = largest_lattice(self.num_candidates, m)
@@ -113,8 +113,8 @@ def promised_changes(
         changes: Of members so far, at least one.
         weights: Where to look, ``(c, m)``.
         unit: Range of each objective, ``(m,)``.
-        ridge: See :class:`UCB`.
-        num_models: See :class:`UCB`.
+        ridge: See :class:`~morl.weights.adaptation.UCB`.
+        num_models: See :class:`~morl.weights.adaptation.UCB`.
         factor: Of the deviation, see ``exploration``.
         rng: Draws the changes of every regression.
 

@@ -132,7 +132,7 @@ def test_it_goes_on_exactly_from_the_middle_of_a_period(name: str) -> None:
     assert difference(straight.state(), again.state()) is None
     assert straight.exchanges >= 3
     corners = straight.utility.weights.max(1).values == 1.0
-    assert corners.sum() == 2 or not getattr(rule, "keep_corners", True)
+    assert corners.sum() >= 2 or not getattr(rule, "keep_corners", True)
 
 
 @pytest.mark.parametrize(
