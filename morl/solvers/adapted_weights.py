@@ -42,8 +42,9 @@ def require_utility(adaptation: WeightAdaptation | None, scalarization: Scalariz
             f"{type(adaptation).__name__} bounds what weighted sums may gain, in return units: set scalarization to "
             f"weighted_sum and normalisation to none, not {type(scalarization).__name__} and {normalisation}"
         )
-    if isinstance(adaptation, ChecksScalarization):
-        adaptation.check_scalarization(scalarization)
+    rule: object = adaptation
+    if isinstance(rule, ChecksScalarization):
+        rule.check_scalarization(scalarization)
 
 
 def require_network(adaptation: WeightAdaptation | None, solver: Solver) -> None:
@@ -65,9 +66,10 @@ def require_start(
     judging_gamma: float | None,
 ) -> None:
     """Raise ConfigurationError if an adaptation cannot begin with these numbers."""
+    rule: object = adaptation
+    if isinstance(rule, ChecksPopulation):
+        rule.check_population(num_members, num_objectives)
     if not isinstance(adaptation, UsesSolvedWeights):
-        if isinstance(adaptation, ChecksPopulation):
-            adaptation.check_population(num_members, num_objectives)
         return
     name = type(adaptation).__name__
     require(

@@ -16,6 +16,11 @@ Array = npt.NDArray[np.float64]
 def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3, seed: int = 0) -> None:
     """Check that a rule keeps the contract of :class:`morl.weights.adaptation.WeightAdaptation`.
 
+    Rows stay on the simplex, nothing is changed in place, the same arguments and randomness give the same weights, and bad
+    shapes are refused. A rule that does not count solved weights (:class:`morl.weights.adaptation.UsesSolvedWeights`) also keeps
+    a member at each corner of the simplex, unless it has a field ``keep_corners`` that is false, and does not depend on the
+    objectives' units, unless it has a field ``normalise`` that is false.
+
     Args:
         adapt: What to check.
         num_objectives: ``m``.
@@ -92,7 +97,8 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
         # Whoever bounds what weighted sums gain in return units may not ignore them.
         archive = rng.normal(size=(7, m))
         plain = apply(values, archive, np.ones(m), np.zeros(m))
-        other = apply(values, archive, 4.0 ** rng.integers(-3, 4, size=m), rng.integers(-9, 9, size=m).astype(np.float64))
+        scale, shift = np.asarray(4.0 ** rng.integers(-3, 4, size=m), np.float64), rng.uniform(-9.0, 9.0, size=m)
+        other = apply(values, archive, scale, shift)
         require(
             np.allclose(plain, other, atol=1e-6), "other units of the objectives gave other weights; measure them by a range"
         )
