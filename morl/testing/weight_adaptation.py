@@ -17,9 +17,9 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
     """Check that a rule keeps the contract of :class:`morl.weights.adaptation.WeightAdaptation`.
 
     Rows stay on the simplex, nothing is changed in place, the same arguments and randomness give the same weights, and bad
-    shapes are refused. A rule that does not count solved weights (:class:`morl.weights.adaptation.UsesSolvedWeights`) also keeps
-    a member at each corner of the simplex, unless it has a field ``keep_corners`` that is false, and does not depend on the
-    objectives' units, unless it has a field ``normalise`` that is false.
+    shapes are refused. A rule that does not count solved weights (:class:`morl.weights.adaptation.UsesSolvedWeights`) also
+    keeps a member at each corner of the simplex, unless it has a field ``keep_corners`` that is false, and does not depend on
+    the objectives' units, unless it has a field ``normalise`` that is false.
 
     Args:
         adapt: What to check.
