@@ -81,6 +81,10 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest",
         "everyone": "morl.cooperation.neighbourhood.everyone:Everyone",
         "no_neighbours": "morl.cooperation.neighbourhood.no_neighbours:NoNeighbours",
+        "awa": "morl.weights.adaptation.awa:AWA",
+        "prediction_guided": "morl.weights.adaptation.prediction_guided:PredictionGuided",
+        "ucb": "morl.weights.adaptation.ucb:UCB",
+        "random": "morl.weights.adaptation.random:RandomWeights",
     },
     "cooperation": {
         "hard_transfer": "morl.cooperation.hard_transfer:HardTransfer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,33 +19,29 @@ from morl.solvers.base import require
 from morl.task import Utility
 from morl.weights.adaptation import (
     Attained,
-    ConstrainedExtension,
+    Briefing,
+    Changes,
+    ChecksPopulation,
+    ChecksUtility,
     Memory,
     Outlook,
     Population,
     SolvedWeights,
+    UsesBriefing,
     UsesReferents,
     UsesSolvedWeights,
     WeightAdaptation,
 )
+from morl.weights.adaptation.solved import RESOLUTION, on_simplex
 
 Array = npt.NDArray[np.float64]
 
 
 def require_utility(adaptation: WeightAdaptation | None, scalarization: Scalarization, normalisation: str) -> None:
-    """Raise CapabilityError if an adaptation for one kind of utility, in return units, meets another."""
-    if isinstance(adaptation, UsesSolvedWeights) and not (scalarization.is_linear and normalisation == "none"):
-        raise CapabilityError(
-            f"{type(adaptation).__name__} bounds what weighted sums may gain, in return units: set scalarization to "
-            f"weighted_sum and normalisation to none, not {type(scalarization).__name__} and {normalisation}"
-        )
-    if isinstance(adaptation, UsesReferents) and not (scalarization.needs_ideal_point and normalisation == "none"):
-        raise CapabilityError(
-            f"{type(adaptation).__name__} gives every member a reference point, in return units: set scalarization to "
-            f"achievement and normalisation to none, not {type(scalarization).__name__} and {normalisation}"
-        )
-    if isinstance(adaptation, ConstrainedExtension):
-        adaptation.check_utility(scalarization, normalisation)
+    """Raise CapabilityError if an adaptation does not go with a utility."""
+    rule: object = adaptation
+    if isinstance(rule, ChecksUtility):
+        rule.check_utility(scalarization, normalisation)
 
 
 def require_network(adaptation: WeightAdaptation | None, solver: Solver) -> None:
@@ -65,27 +62,41 @@ def require_start(
     gamma: float,
     judging_gamma: float | None,
 ) -> None:
-    """Raise ConfigurationError if an adaptation that bounds what is left cannot begin with these numbers."""
+    """Raise ConfigurationError if an adaptation cannot begin with these numbers."""
+    rule: object = adaptation
+    if isinstance(rule, ChecksPopulation):
+        rule.check_population(num_members, num_objectives)
     if not isinstance(adaptation, UsesSolvedWeights | UsesReferents):
         return
     name = type(adaptation).__name__
-    if isinstance(adaptation, UsesReferents):
-        require(
-            adaptation.max_members >= num_objectives,
-            f"{name} begins with a member for each of the {num_objectives} objectives, found max_members "
-            f"{adaptation.max_members}; raise it",
-        )
-    else:
-        require(
-            num_members >= num_objectives,
-            f"{name} begins with a member for each of the {num_objectives} objectives, found num_members {num_members}; "
-            f"set num_members to {num_objectives} and weights to extrema",
-        )
     require(
         judging_gamma in (None, gamma),
         f"{name} compares members by what they maximise: evaluation.gamma is {judging_gamma} but the members' gamma is "
         f"{gamma}; leave evaluation.gamma out, or make them equal",
     )
+
+
+_CHANGES = ("weights", "before", "after", "period")
+
+
+class _Asked:
+    """What one network attains at weights, remembered."""
+
+    def __init__(self, attained: Attained) -> None:
+        self.attained = attained
+        self.weights = self.values = np.zeros((0, 1))
+
+    def __call__(self, weights: Array) -> Array:
+        self.weights, self.values = weights, self.attained(weights)
+        return self.values
+
+    def answers(self, weights: Array, otherwise: Array) -> Array:
+        """Its values at weights ``(n, m)`` where it was asked, others where not, ``(n, m)``."""
+        if not len(self.weights):
+            return otherwise
+        apart = np.abs(weights[:, None] - self.weights[None]).max(-1)
+        asked = apart.min(axis=1) <= RESOLUTION
+        return np.where(asked[:, None], self.values[apart.argmin(axis=1)], otherwise)
 
 
 class AdaptedWeights:
@@ -103,6 +114,12 @@ class AdaptedWeights:
         """Where members were trained for a whole exchange period, if the rule wants to know."""
         self.memory: Memory | None = None
         """What a rule with referents left at the exchange before."""
+        self.changes = Changes.none(num_objectives)
+        """What training did to members in the latest periods, if the rule wants to know."""
+        self.before: Array | None = None
+        """Value of each member at the beginning of the period, ``(n, m)``; None before anybody was evaluated."""
+        self.periods = 0
+        """How many ended."""
         self.outlook: Outlook | None = None
         """What the rule said last of what is left to gain."""
         self.quiet = 0
@@ -115,6 +132,12 @@ class AdaptedWeights:
             return self.quiet > 0
         return isinstance(self.adaptation, UsesSolvedWeights) and self.quiet >= self.adaptation.patience
 
+    def begun(self, values: Array) -> Self:
+        """Itself, knowing what members were worth before any training, ``(n, m)``; later evaluations say nothing new."""
+        if self.before is None:
+            self.before = values
+        return self
+
     def __call__(
         self,
         weights: Array,
@@ -124,6 +147,7 @@ class AdaptedWeights:
         trained: Sequence[int],
         gains: Array,
         rng: np.random.Generator,
+        utility: Utility,
         attained: Attained | None,
     ) -> Array | Population:
         """Apply the rule; see :class:`morl.weights.adaptation.WeightAdaptation`.
@@ -135,19 +159,54 @@ class AdaptedWeights:
             trained: Members that were trained at these weights since the exchange before.
             gains: See there.
             rng: See there.
+            utility: What the members maximise.
             attained: See :class:`morl.weights.adaptation.UsesSolvedWeights`.
         """
         if isinstance(self.adaptation, UsesReferents):
             return self._looked(
                 self.adaptation(weights, values, archive_values, gains=gains, rng=rng, trained=trained, memory=self.memory)
             )
+        here = list(trained)
+        if isinstance(self.adaptation, UsesBriefing):
+            return self._looked(
+                self._briefed(self.adaptation, (weights, values, archive_values), here, gains, rng, utility, attained)
+            )
         if not isinstance(self.adaptation, UsesSolvedWeights):
             return self._looked(self.adaptation(weights, values, archive_values, gains=gains, rng=rng))
-        here = list(trained)
         self.solved = self.solved.including(weights[here], values[here])
         return self._looked(
             self.adaptation(weights, values, archive_values, gains=gains, rng=rng, solved=self.solved, attained=attained)
         )
+
+    def _briefed(
+        self,
+        rule: UsesBriefing,
+        found: tuple[Array, Array, Array],
+        trained: list[int],
+        gains: Array,
+        rng: np.random.Generator,
+        utility: Utility,
+        attained: Attained | None,
+    ) -> Array | Population:
+        """Tell the rule what it asks for, and remember what the next change is measured from."""
+        weights, values, _ = found
+        if self.before is not None:
+            self.changes = self.changes.including(
+                on_simplex(weights[trained]), self.before[trained], values[trained], period=self.periods, most=rule.memory
+            )
+        self.periods += 1
+        asked = None if attained is None else _Asked(attained)
+        ideal, scale = (None if x is None else x.cpu().numpy().astype(np.float64) for x in (utility.ideal_point, utility.scale))
+        briefing = Briefing(
+            changes=self.changes, ideal_point=ideal, scale=np.ones(weights.shape[1]) if scale is None else scale, attained=asked
+        )
+        adapted = rule(*found, gains=gains, rng=rng, briefing=briefing)
+        self.before = values[list(adapted.parents)]
+        if asked is None:
+            return adapted
+        # One network is all members at once: nobody can be copied, and what it is worth at new weights it may have been asked.
+        self.before = asked.answers(adapted.weights, self.before)
+        return adapted.weights
 
     def _looked(self, adapted: Array | Population) -> Array | Population:
         self.outlook = adapted.outlook if isinstance(adapted, Population) else None
@@ -180,8 +239,12 @@ class AdaptedWeights:
     def state(self) -> State:
         """The memory; nothing where there is none."""
         solved = {name: torch.from_numpy(getattr(self.solved, name)) for name in ("weights", "values")}
+        changes = {name: torch.from_numpy(getattr(self.changes, name)) for name in _CHANGES}
         return {
             "quiet": self.quiet,
+            "periods": self.periods,
+            **({} if self.before is None else {"before": torch.from_numpy(self.before.copy())}),
+            **(prefixed("changes", changes) if len(self.changes.weights) else {}),
             **(prefixed("solved", solved) if len(self.solved.weights) else {}),
             **prefixed("memory", {name: torch.from_numpy(kept) for name, kept in (self.memory or {}).items()}),
             **prefixed("outlook", {} if self.outlook is None else asdict(self.outlook)),
@@ -195,6 +258,12 @@ class AdaptedWeights:
             self.solved = SolvedWeights(**{name: value.numpy().copy() for name, value in solved.items()})
         memory = {name: kept.numpy().copy() for name, kept in unprefixed("memory", state).items()}
         self.memory = memory or None
+        changes = unprefixed("changes", state)
+        self.changes = Changes.none(self.changes.weights.shape[1])
+        if changes:
+            self.changes = Changes(**{name: changes[name].numpy().copy() for name in _CHANGES})
+        self.before = state["before"].numpy().copy() if "before" in state else None
+        self.periods = int(state.get("periods", 0))
         self.outlook = Outlook(**outlook) if outlook else None
         self.quiet = int(state.get("quiet", 0))  # runs written before rules had a memory
 

@@ -301,7 +301,8 @@ class MORLDLearner:
             self.exchange.note(self.utility, found, before, self.active())
             self._move_reference()
             # Growth is measured in the units that hold from now on.
-            self.utilities = own_utilities(self.utility, found).double().numpy()
+            self.exchange.utilities = own_utilities(self.utility, found).double().numpy()
+            self.adapted = self.adapted and self.adapted.begun(found.values)
         return found
 
     def _exchange(self) -> None:
@@ -326,6 +327,7 @@ class MORLDLearner:
             self.record.archive.values,
             trained=turn if self.solver.schedule == "turn_by_turn" else range(self.n),
             gains=self.exchange.gains,
+            utility=self.utility,
             rng=stream(self.seed, "weight adaptation", 0, self.exchanges - 1),
             attained=self._attained if isinstance(self.inner, ServesAnyWeights) else None,
         )

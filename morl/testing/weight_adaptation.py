@@ -8,11 +8,28 @@ import numpy.typing as npt
 from morl.errors import ShapeError
 from morl.seeding import stream
 from morl.testing.requirement import require, require_error
-from morl.weights.adaptation import Memory, Population, UsesReferents, WeightAdaptation
+from morl.weights.adaptation import (
+    Briefing,
+    Changes,
+    Memory,
+    Population,
+    UsesBriefing,
+    UsesReferents,
+    UsesSolvedWeights,
+    WeightAdaptation,
+)
+
+Array = npt.NDArray[np.float64]
 
 
 def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3, seed: int = 0) -> None:
     """Check that a rule keeps the contract of :class:`morl.weights.adaptation.WeightAdaptation`.
+
+    Rows stay on the simplex, nothing is changed in place, the same arguments and randomness give the same weights, and bad
+    shapes are refused. A rule that neither counts solved weights (:class:`morl.weights.adaptation.UsesSolvedWeights`) nor
+    gives reference points (:class:`morl.weights.adaptation.UsesReferents`) also keeps a member at each corner of the simplex,
+    unless it has a field ``keep_corners`` that is false, and does not depend on the objectives' units, unless it has a field
+    ``normalise`` that is false.
 
     Args:
         adapt: What to check.
@@ -30,6 +47,30 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
     n, m = 6, num_objectives
     weights = np.concatenate([np.eye(m), rng.dirichlet(np.ones(m), size=n)])
     values, gains = rng.normal(size=weights.shape), rng.normal(size=len(weights))
+    training = rng.dirichlet(np.ones(m), size=12)
+    start, change = rng.normal(size=training.shape), 0.3 * training**2
+
+    def apply(values: Array, archive: Array, scale: Array, shift: Array) -> Array:
+        """Weights that follow if every objective is measured in other units."""
+        more = {}
+        if isinstance(adapt, UsesBriefing):
+            changes = Changes(
+                weights=training,
+                before=start * scale + shift,
+                after=(start + change) * scale + shift,
+                period=np.arange(len(training)),
+            )
+            more = {"briefing": Briefing(changes=changes, scale=scale)}
+        few = slice(m + 2)
+        found = adapt(
+            weights[few],
+            values[few] * scale + shift,
+            archive * scale + shift,
+            gains=gains[few],
+            rng=stream(seed, "adapt"),
+            **more,
+        )
+        return found.weights if isinstance(found, Population) else found
 
     def weights_of(found: npt.NDArray[np.float64] | Population) -> npt.NDArray[np.float64]:
         if not isinstance(found, Population):
@@ -44,6 +85,7 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
         )
         return found.weights
 
+    has_preferences = not isinstance(adapt, UsesSolvedWeights | UsesReferents)
     for archive in (np.zeros((0, m)), values[:1], rng.normal(size=(7, m))):
         before = [x.copy() for x in (weights, values, archive)]
         moved = weights_of(adapt(weights, values, archive, gains=gains, rng=stream(seed, "adapt")))
@@ -59,6 +101,20 @@ def check_weight_adaptation(adapt: WeightAdaptation, *, num_objectives: int = 3,
         require(np.array_equal(again, moved), f"{case}: the same arguments gave other weights; it must keep no state")
         if isinstance(adapt, UsesReferents):
             _check_memory(adapt, weights, values, archive)
+        if has_preferences:
+            kept = np.abs(moved[:, None] - np.eye(m)[None]).max(-1).min(axis=0) < 1e-9
+            require(
+                kept.all() or not getattr(adapt, "keep_corners", True), f"{case}: members at corners of the simplex must stay"
+            )
+    if has_preferences and getattr(adapt, "normalise", True):
+        # Whoever bounds what weighted sums gain in return units may not ignore them.
+        archive = rng.normal(size=(7, m))
+        plain = apply(values, archive, np.ones(m), np.zeros(m))
+        scale, shift = np.asarray(4.0 ** rng.integers(-3, 4, size=m), np.float64), rng.uniform(-9.0, 9.0, size=m)
+        other = apply(values, archive, scale, shift)
+        require(
+            np.allclose(plain, other, atol=1e-6), "other units of the objectives gave other weights; measure them by a range"
+        )
     require_error(
         ShapeError,
         lambda: adapt(weights, values[:, :-1], values, gains=gains, rng=stream(seed, "adapt")),

@@ -8,12 +8,18 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from morl.scalarizations import Scalarization
+from morl.weights.adaptation.awa import AWA
+from morl.weights.adaptation.briefing import Briefing, Changes
 from morl.weights.adaptation.constrained_extension import ConstrainedExtension
 from morl.weights.adaptation.ipro import IPRO
 from morl.weights.adaptation.linear_support import LinearSupport
 from morl.weights.adaptation.population import Attained, Memory, Outlook, Population
+from morl.weights.adaptation.prediction_guided import PredictionGuided
 from morl.weights.adaptation.psa import PSA
+from morl.weights.adaptation.random import RandomWeights
 from morl.weights.adaptation.solved import SolvedWeights
+from morl.weights.adaptation.ucb import UCB
 
 
 @runtime_checkable
@@ -131,8 +137,71 @@ class UsesReferents(Protocol):
         ...
 
 
+@runtime_checkable
+class UsesBriefing(Protocol):
+    """An adaptation that also wants to know what training changed so far, and what the utility is. MORL/D keeps the record."""
+
+    def __call__(
+        self,
+        weights: npt.NDArray[np.float64],
+        values: npt.NDArray[np.float64],
+        archive_values: npt.NDArray[np.float64],
+        *,
+        gains: npt.NDArray[np.float64],
+        rng: np.random.Generator,
+        briefing: Briefing | None = None,
+    ) -> Population:
+        """See :class:`WeightAdaptation`.
+
+        Args:
+            weights: See there.
+            values: See there.
+            archive_values: See there.
+            gains: See there.
+            rng: See there.
+            briefing: What else is known; None: weighted sums in return units, and nobody was trained yet.
+        """
+        ...
+
+    @property
+    def memory(self) -> int:
+        """How many of the latest changes to keep."""
+        ...
+
+
+@runtime_checkable
+class ChecksUtility(Protocol):
+    """An adaptation that does not go with every utility."""
+
+    def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
+        """Raise CapabilityError if it does not go with this one.
+
+        Args:
+            scalarization: Of the members.
+            normalisation: Of MORL/D; with ``none`` utilities are in return units.
+
+        Raises:
+            CapabilityError: Says what to set.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksPopulation(Protocol):
+    """An adaptation that cannot begin with every population."""
+
+    def check_population(self, num_members: int, num_objectives: int) -> None:
+        """Raise ConfigurationError if it cannot begin with so many members; says with how many."""
+        ...
+
+
 __all__ = [
+    "AWA",
     "Attained",
+    "Briefing",
+    "Changes",
+    "ChecksPopulation",
+    "ChecksUtility",
     "ConstrainedExtension",
     "IPRO",
     "LinearSupport",
@@ -140,7 +209,11 @@ __all__ = [
     "Outlook",
     "PSA",
     "Population",
+    "PredictionGuided",
+    "RandomWeights",
     "SolvedWeights",
+    "UCB",
+    "UsesBriefing",
     "UsesReferents",
     "UsesSolvedWeights",
     "WeightAdaptation",

@@ -52,10 +52,8 @@ class ConstrainedExtension(CheckedFields):
     front; tuned by us."""
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
-        """Refuse utilities that know no bounds, or have other units than the front's ranges.
-
-        Raises:
-            CapabilityError: Says what to set.
+        """Refuse utilities that know no bounds, or have other units than the front's ranges; see
+        :class:`~morl.weights.adaptation.ChecksUtility`.
         """
         if not isinstance(scalarization, Constrained) or normalisation != "running":
             raise CapabilityError(

@@ -9,10 +9,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ConfigurationError, ShapeError
+from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.fields import CheckedFields, Count, NonNegative, Number, Positive, Range
 from morl.functional.dominance import non_dominated
 from morl.oracles import ReferentSearch
+from morl.scalarizations import Scalarization
 from morl.weights.adaptation.population import Memory, Outlook, Population
 
 Array = npt.NDArray[np.float64]
@@ -85,6 +86,22 @@ class IPRO(CheckedFields):
             raise ConfigurationError(
                 f"IPRO.offset is {self.offset:g} and tolerance {self.tolerance:g}; the offset must be the larger one, or the "
                 "worst values of the front are on the edge of the box"
+            )
+
+    def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
+        """Refuse what has no reference point in return units; see :class:`~morl.weights.adaptation.ChecksUtility`."""
+        if not (scalarization.needs_ideal_point and normalisation == "none"):
+            raise CapabilityError(
+                "IPRO gives every member a reference point, in return units: set scalarization to achievement and "
+                f"normalisation to none, not {type(scalarization).__name__} and {normalisation}"
+            )
+
+    def check_population(self, num_members: int, num_objectives: int) -> None:
+        """Refuse room for fewer members than objectives; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
+        if self.max_members < num_objectives:
+            raise ConfigurationError(
+                f"IPRO begins with a member for each of the {num_objectives} objectives, found max_members {self.max_members}; "
+                "raise it"
             )
 
     def __call__(

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ShapeError
+from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.fields import CheckedFields, Count, NonNegative
 from morl.functional.dominance import convex_non_dominated
+from morl.scalarizations import Scalarization
 from morl.weights.adaptation.population import Attained, Outlook, Population
 from morl.weights.adaptation.solved import RESOLUTION, SolvedWeights, on_simplex
 from morl.weights.linear_support import corner_weights, improvement_gains, nearest_distances, optimistic_gains
@@ -60,6 +61,22 @@ class LinearSupport(CheckedFields):
     latter tries the :data:`MOST_TRIED` that may gain most."""
     patience: Count = 5
     """Exchanges in a row at which there was nothing to do before the run ends by itself: who has not gained lately may yet."""
+
+    def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
+        """Refuse what is no weighted sum in return units; see :class:`~morl.weights.adaptation.ChecksUtility`."""
+        if not (scalarization.is_linear and normalisation == "none"):
+            raise CapabilityError(
+                "LinearSupport bounds what weighted sums may gain, in return units: set scalarization to weighted_sum and "
+                f"normalisation to none, not {type(scalarization).__name__} and {normalisation}"
+            )
+
+    def check_population(self, num_members: int, num_objectives: int) -> None:
+        """Refuse fewer members than corners; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
+        if num_members < num_objectives:
+            raise ConfigurationError(
+                f"LinearSupport begins with a member for each of the {num_objectives} objectives, found num_members "
+                f"{num_members}; set num_members to {num_objectives} and weights to extrema"
+            )
 
     @property
     def uses_network(self) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from morl.archives import Archive
 from morl.scalarizations import PBI, WeightedSum
 from morl.testing import check_archive, check_scalarization, check_weight_adaptation, check_weight_generation
+from morl.weights.adaptation import PSA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,22 @@ def test_weight_adaptation_checker() -> None:
     def in_place(weights: Any, values: Any, archive_values: Any, *, gains: Any, rng: np.random.Generator) -> Any:
         return weights
 
-    with pytest.raises(AssertionError, match="returned one of them"):
-        check_weight_adaptation(in_place)
+    def forgets_corners(weights: Any, values: Any, archive_values: Any, *, gains: Any, rng: np.random.Generator) -> Any:
+        PSA()(weights, values, archive_values)
+        return np.full(weights.shape, 1 / weights.shape[1])
+
+    def in_return_units(weights: Any, values: Any, archive_values: Any, *, gains: Any, rng: np.random.Generator) -> Any:
+        moved = PSA()(weights, values, archive_values)
+        moved[-1] = np.abs(values[-1]) / np.abs(values[-1]).sum()
+        return moved
+
+    for broken, message in (
+        (in_place, "returned one of them"),
+        (forgets_corners, "members at corners"),
+        (in_return_units, "other units of the objectives"),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            check_weight_adaptation(broken)
 
 
 def test_archive_checker() -> None:
