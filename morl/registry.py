@@ -36,6 +36,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "sequoia": "morl.solvers.sequoia:SEQUOIA",
         "subpo": "morl.solvers.subpo:SubPO",
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
+        "pcn": "morl.solvers.pcn:PCN",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -67,6 +68,10 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "acting": {
         "own_policy": "morl.acting.own_policy:OwnPolicy",
         "policy_improvement": "morl.acting.policy_improvement:PolicyImprovement",
+    },
+    "dominance": {
+        "pareto": "morl.dominance.pareto:Pareto",
+        "lorenz": "morl.dominance.lorenz:Lorenz",
     },
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",

@@ -7,7 +7,8 @@ from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.pareto_q import ParetoQLearning
+from morl.solvers.pcn import PCN
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 
-__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "ParetoQLearning", "SEQUOIA", "SubPO"]
+__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "PCN", "ParetoQLearning", "SEQUOIA", "SubPO"]
