@@ -38,6 +38,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "subpo": "morl.solvers.subpo:SubPO",
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
         "reward_aware": "morl.solvers.reward_aware:RewardAwareLearning",
+        "pcn": "morl.solvers.pcn:PCN",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -71,20 +72,24 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "own_policy": "morl.acting.own_policy:OwnPolicy",
         "policy_improvement": "morl.acting.policy_improvement:PolicyImprovement",
     },
+    "dominance": {
+        "pareto": "morl.dominance.pareto:Pareto",
+        "lorenz": "morl.dominance.lorenz:Lorenz",
+    },
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",
         "constrained_extension": "morl.weights.adaptation.constrained_extension:ConstrainedExtension",
         "linear_support": "morl.weights.adaptation.linear_support:LinearSupport",
         "ipro": "morl.weights.adaptation.ipro:IPRO",
+        "awa": "morl.weights.adaptation.awa:AWA",
+        "prediction_guided": "morl.weights.adaptation.prediction_guided:PredictionGuided",
+        "ucb": "morl.weights.adaptation.ucb:UCB",
+        "random": "morl.weights.adaptation.random:RandomWeights",
     },
     "neighbourhood": {
         "k_nearest": "morl.cooperation.neighbourhood.k_nearest:KNearest",
         "everyone": "morl.cooperation.neighbourhood.everyone:Everyone",
         "no_neighbours": "morl.cooperation.neighbourhood.no_neighbours:NoNeighbours",
-        "awa": "morl.weights.adaptation.awa:AWA",
-        "prediction_guided": "morl.weights.adaptation.prediction_guided:PredictionGuided",
-        "ucb": "morl.weights.adaptation.ucb:UCB",
-        "random": "morl.weights.adaptation.random:RandomWeights",
     },
     "cooperation": {
         "hard_transfer": "morl.cooperation.hard_transfer:HardTransfer",
@@ -131,6 +136,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "conditioned": "morl.policies.conditioned:ConditionedPolicy",
         "tracking": "morl.policies.tracking:TrackingPolicy",
         "reward_aware": "morl.policies.reward_aware:RewardAwarePolicy",
+        "return_conditioned": "morl.policies.return_conditioned:ReturnConditionedPolicy",
     },
     "critic": {
         "twin": "morl.critics.twin:TwinCritic",

@@ -4,6 +4,7 @@ from morl.policies.base import load_policy, policy_from
 from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
 from morl.policies.network import NetworkPolicy
+from morl.policies.return_conditioned import ReturnConditionedPolicy
 from morl.policies.reward_aware import RewardAwarePolicy
 from morl.policies.tabular import TabularPolicy
 from morl.policies.tracking import TrackingPolicy
@@ -13,6 +14,7 @@ __all__ = [
     "MLPPolicy",
     "NetworkPolicy",
     "RewardAwarePolicy",
+    "ReturnConditionedPolicy",
     "TabularPolicy",
     "TrackingPolicy",
     "load_policy",

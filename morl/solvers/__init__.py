@@ -8,6 +8,7 @@ from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.nlmoppo import NLMOPPO
 from morl.solvers.pareto_q import ParetoQLearning
+from morl.solvers.pcn import PCN
 from morl.solvers.reward_aware import RewardAwareLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
@@ -20,6 +21,7 @@ __all__ = [
     "MOQLearning",
     "MOSAC",
     "NLMOPPO",
+    "PCN",
     "ParetoQLearning",
     "RewardAwareLearning",
     "SEQUOIA",
