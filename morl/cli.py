@@ -151,13 +151,14 @@ def _free(path: Path) -> Path:
 def resume(
     run: RunPath,
     env_steps: Annotated[int | None, typer.Option(help="New total of environment steps; extends a finished run.")] = None,
+    updates: Annotated[int | None, typer.Option(help="The same for a run that learns from data: new total of updates.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Go on with an interrupted run, to the very result it would have had; or extend a finished one."""
     from morl.experiments.runner import resume
 
-    print_run(resume(run, env_steps=env_steps, progress=Watcher(quiet or as_json)), quiet, as_json)
+    print_run(resume(run, env_steps=env_steps, updates=updates, progress=Watcher(quiet or as_json)), quiet, as_json)
 
 
 @app.command(epilog="Example: morl evaluate runs/quickstart/20260101-120000-0 --episodes 50")

@@ -7,17 +7,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from morl.data import DataProblem, Dataset
 from morl.errors import CheckpointError, ConfigurationError
 from morl.evaluation import Evaluation
 from morl.experiments.checkpoint import load_checkpoint
-from morl.experiments.config import from_yaml
-from morl.experiments.files import remove
+from morl.experiments.config import NOT_YAML, from_yaml
 from morl.experiments.progress import Progress, Silent
 from morl.experiments.result import RunResult
 from morl.experiments.run_config import RunConfig, TaskConfig
 from morl.experiments.run_directory import MISSING, RunDirectory
-from morl.experiments.session import NOT_YAML, Session
-from morl.problem import EnvLike, make_problem
+from morl.experiments.session import Session
+from morl.experiments.shipped import find_data
+from morl.experiments.units import SHORT, WORDS, option
+from morl.files import remove
+from morl.problem import EnvLike, Problem, make_problem
 from morl.protocols import Solver, State
 from morl.registry import plugins_of
 from morl.scalarizations import Scalarization
@@ -29,11 +32,14 @@ def run(
     solver: Solver,
     env: EnvLike,
     *,
-    env_steps: int,
+    env_steps: int | None = None,
+    updates: int | None = None,
+    data: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     evaluation: Evaluation | None = None,
     out: str | Path | None = None,
+    record: bool = False,
     weights: Sequence[float] | None = None,
     scalarization: Scalarization | None = None,
     ideal_point: Sequence[float] | None = None,
@@ -49,12 +55,15 @@ def run(
     config = RunConfig(
         env=env if isinstance(env, (str, Mapping)) else {"id": f"custom/{getattr(env, '__name__', type(env).__name__)}"},
         solver=solver,
+        data=None if data is None else str(data),
         env_steps=env_steps,
+        updates=updates,
         seed=seed,
         device=device,
         evaluation=Evaluation() if evaluation is None else evaluation,
         plugins=plugins_of((solver, task)),
         task=task,
+        record=record,
     )
     return run_config(config, env=env, out=out)
 
@@ -78,7 +87,7 @@ def run_config(
         Interrupted: Ctrl-C, after the run has saved itself (only with ``out``).
     """
     # Everything that can be wrong with the configuration is found before a file is written.
-    session = Session(config, make_problem(config.env if env is None else env))
+    session = Session(config, _problem(config, env))
     if out is None:
         return session.train(progress or Silent())
     session.directory = directory = RunDirectory.create(Path(out))
@@ -87,7 +96,15 @@ def run_config(
         return session.train(progress or Silent())
 
 
-def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress | None = None) -> RunResult:
+def _problem(config: RunConfig, env: EnvLike | None = None) -> Problem:
+    """What a run is about: an environment, or a data set that one judges."""
+    problem = make_problem(config.env if env is None else env)
+    return problem if config.data is None else DataProblem.of(problem, Dataset.open(find_data(config.data)))
+
+
+def resume(
+    path: str | Path, *, env_steps: int | None = None, updates: int | None = None, progress: Progress | None = None
+) -> RunResult:
     """Continue a run; see :meth:`morl.experiments.result.Run.resume`."""
     directory = RunDirectory.open(Path(path))
     directory.check_version()
@@ -98,11 +115,14 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
         directory.load_plugins(text)
         state = load_checkpoint(directory.checkpoint)
         config = _config_to_resume(directory, text, state)
-        if env_steps is not None:
-            config = dataclasses.replace(config, env_steps=env_steps)
-        if state is not None and config.env_steps < state["env_steps"]:
-            raise ConfigurationError(f"env_steps {config.env_steps} is less than the {state['env_steps']} steps already done")
-        session = Session(config, make_problem(config.env))
+        budgets = {"env_steps": env_steps, "updates": updates}
+        if (budget := budgets.pop(config.unit)) is not None:
+            config = config.with_budget(budget)
+        if any(other is not None for other in budgets.values()):
+            raise ConfigurationError(f"this run counts {WORDS[config.unit]}; give a new total by {option(config.unit)}")
+        if state is not None and config.budget < state["done"]:
+            raise ConfigurationError(f"{config.unit} {config.budget} is less than the {state['done']} {SHORT[config.unit]} already done")
+        session = Session(config, _problem(config))
         session.directory = directory
         if state is not None:
             session.load_state(state)
@@ -134,9 +154,9 @@ def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -
         if intact is False:
             raise ConfigurationError(directory.changed)
     else:
-        if missing := {"config", "env_steps"} - state.keys():
+        if missing := {"config", "done"} - state.keys():
             raise CheckpointError(f"the checkpoint lacks {min(missing)}: it was written by another version; start a new run")
-        if type(state["env_steps"]) is not int or not isinstance(state["config"], str):
+        if type(state["done"]) is not int or not isinstance(state["config"], str):
             raise CheckpointError(f"the checkpoint in {directory.checkpoint} was changed: delete that folder to start over")
         intact = text == state["config"]
     try:
@@ -148,13 +168,11 @@ def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -
     if state is None:
         return config
     saved = from_yaml(state["config"])
-    if dataclasses.replace(saved, env_steps=config.env_steps) != config:
+    if dataclasses.replace(saved, env_steps=config.env_steps, updates=config.updates) != config:
         raise ConfigurationError(directory.changed)
-    if saved.env_steps != config.env_steps:
+    if saved.budget != config.budget:
         _log.warning(
-            "%s was changed to env_steps %d; that is not followed, the run goes to %d: only --env-steps changes it",
-            path,
-            config.env_steps,
-            saved.env_steps,
-        )
+            "%s was changed to %s %d; that is not followed, the run goes to %d: only %s changes it",
+            path, saved.unit, config.budget, saved.budget, option(saved.unit),
+        )  # fmt: skip
     return saved
