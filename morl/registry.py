@@ -103,6 +103,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "network": "morl.policies.network:NetworkPolicy",
         "conditioned": "morl.policies.conditioned:ConditionedPolicy",
         "tracking": "morl.policies.tracking:TrackingPolicy",
+        "return_conditioned": "morl.policies.return_conditioned:ReturnConditionedPolicy",
     },
     "critic": {
         "twin": "morl.critics.twin:TwinCritic",
