@@ -129,6 +129,13 @@ class WrapsSolver(Protocol):
 
 
 @runtime_checkable
+class LearnsFromData(Protocol):
+    """A solver that learns from a data set (:class:`morl.data.DataProblem`) and never acts; its budget counts updates."""
+
+    learns_from: Literal["data"]
+
+
+@runtime_checkable
 class HasCriterion(Protocol):
     """A solver with a criterion of its own."""
 

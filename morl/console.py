@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from morl.experiments.units import SHORT, WORDS, Unit
@@ -255,3 +256,21 @@ def print_fresh_evaluation(
     for name, value in indicators.items():
         console.print(f"{name.replace('_', ' ')}: {_number(value)} (in the run: {_number(result.indicators.get(name))})")
     console.print(f"table: {path}")
+
+
+def print_data(summary: Mapping[str, Any]) -> None:
+    """Print what :func:`morl.data.summary_of` found."""
+    console = _console()
+    d = summary
+    console.print(f"{d['episodes']:,} episodes of {d['env']}, {d['steps']:,} steps, the longest {d['longest']:,}")
+    kind = "return" if d["gamma"] == 1.0 else f"return discounted by {d['gamma']:g}"
+    table = Table(title=f"Returns ({kind})", title_justify="left")
+    for column in ("objective", "lowest", "mean", "highest"):
+        table.add_column(column, justify="left" if column == "objective" else "right")
+    for name, found in d["objectives"].items():
+        unit = f" [sum of {found['unit']}]" if found["unit"] else ""
+        table.add_row(name + escape(unit), *(_number(float(found[column])) for column in ("lowest", "mean", "highest")))
+    console.print(table)
+    cut = d["episodes"] - d["terminated"]
+    console.print(f"{d['front']:,} returns on the front; {d['terminated']:,} episodes terminated, {cut:,} were cut")
+    console.print(f"{d['weights']:,} episodes with recorded weights, by {d['policies']:,} policies")

@@ -36,6 +36,8 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "sequoia": "morl.solvers.sequoia:SEQUOIA",
         "subpo": "morl.solvers.subpo:SubPO",
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
+        "behaviour_cloning": "morl.solvers.offline.behaviour_cloning:BehaviourCloning",
+        "morvs": "morl.solvers.offline.morvs:MORvS",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",

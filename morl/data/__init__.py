@@ -5,6 +5,7 @@ from morl.data.dataset import Dataset
 from morl.data.episode import Episode, Header
 from morl.data.problem import DataProblem
 from morl.data.recorder import Recorder
+from morl.data.summary import summary_of
 from morl.data.writer import DatasetWriter
 
-__all__ = ["DataProblem", "Dataset", "DatasetWriter", "Episode", "Header", "Recorder", "record"]
+__all__ = ["DataProblem", "Dataset", "DatasetWriter", "Episode", "Header", "Recorder", "record", "summary_of"]

@@ -48,7 +48,7 @@ class Episode:
 
     def total(self, gamma: float = 1.0) -> npt.NDArray[np.float64]:
         """Its discounted return, ``(m,)``."""
-        discounts = gamma ** np.arange(len(self))
+        discounts = np.power(gamma, np.arange(len(self)), dtype=np.float64)
         total: npt.NDArray[np.float64] = discounts @ self.rewards.astype(np.float64)
         return total
 

@@ -71,7 +71,7 @@ class Shard:
                     f"{', '.join(header.objectives)}"
                 )
 
-        def joined(arrays: list[Array], empty: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        def joined(arrays: list[Array], empty: tuple[int, ...], dtype: npt.DTypeLike | None) -> Array:
             return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.zeros(empty, dtype)
 
         space = header.action_space
@@ -158,9 +158,9 @@ class Shard:
         lengths = self.lengths
         if self.starts.dtype != np.int64 or (count and self.starts[0] != 0) or (lengths < 1).any() or (steps and not count):
             raise DataError(f"{where} has starts that do not cut its {steps} steps into whole episodes; it was changed")
-        self._require(np.isfinite(self.rewards).all(1), where, "rewards", "a reward that is not finite")
+        self._require(np.asarray(np.isfinite(self.rewards).all(1)), where, "rewards", "a reward that is not finite")
         flat = self.observations.reshape(steps, -1)
-        self._require(np.isfinite(flat).all(1), where, "observations", "an observation that is not finite")
+        self._require(np.asarray(np.isfinite(flat).all(1)), where, "observations", "an observation that is not finite")
         inside = _in_space(header.action_space, self.actions)
         self._require(inside, where, "actions", f"an action outside {header.action_space}")
         known = ~np.isnan(self.weights).any(1)
@@ -190,7 +190,7 @@ def _in_space(space: object, actions: Array) -> npt.NDArray[np.bool_]:
         good = np.isfinite(actions) & (actions >= space.low - slack) & (actions <= space.high + slack)
     else:
         good = (actions == 0) | (actions == 1)
-    return good.reshape(len(actions), -1).all(1)
+    return np.asarray(good.reshape(len(actions), -1).all(1))
 
 
 def read_shard(path: Path, checksum: object, header: Header) -> Shard:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from morl.data.episode import Episode, Header
@@ -23,7 +24,7 @@ from morl.protocols import State, prefixed, unprefixed
 FORMAT_VERSION = 1
 """Version of the layout described above."""
 SHARD_BYTES = 4 << 20
-"""Of a file, before compression; what a crash may cost, and what a writer keeps in memory."""
+"""Of a file, before compression and with what an episode takes in memory beside its numbers."""
 INDEX = "dataset.json"
 
 
@@ -47,12 +48,16 @@ class DatasetWriter:
         """Add an episode.
 
         Raises:
-            DataError: It is not of the kind that the header says.
+            DataError: It is not of the kind that the header says; what cannot be seen at a glance is found when its file is
+                written.
             OSError: The disk refuses; what was written before is kept.
         """
-        Shard.of([episode], self.header).check(self.header, "the episode")
+        steps, m = episode.rewards.shape if episode.rewards.ndim == 2 else (0, 0)
+        glance = steps and m == self.header.num_objectives and len(episode.observations) == len(episode.actions) == steps
+        if not (glance and np.isfinite(episode.rewards).all()):
+            Shard.of([episode], self.header).check(self.header, "the episode")
         self._pending.append(episode)
-        self._bytes += episode.observations.nbytes + episode.actions.nbytes + episode.rewards.nbytes
+        self._bytes += _size(episode)
         if self._bytes >= SHARD_BYTES:
             self._shards = [*self._shards, self._write()]
             self._pending, self._bytes = [], 0
@@ -76,6 +81,7 @@ class DatasetWriter:
             # The index must not name a file by the sum of another content, not even for a moment.
             self._list()
         shard = Shard.of(self._pending, self.header)
+        shard.check(self.header, "what is to be written")
         path = self.path / self._next_name
         write_atomically(path, shard.to_bytes())
         return {"file": path.name, "episodes": len(self._pending), "steps": len(shard.rewards), "sha256": sha256(path)}
@@ -104,5 +110,10 @@ class DatasetWriter:
         self._shards = list(state["shards"])
         arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in unprefixed("pending", state).items()}
         self._pending = list(Shard(**arrays).episodes())
-        self._bytes = sum(e.observations.nbytes + e.actions.nbytes + e.rewards.nbytes for e in self._pending)
+        self._bytes = sum(map(_size, self._pending))
         self.publish()
+
+
+def _size(episode: Episode) -> int:
+    """Bytes that an episode takes in memory, about."""
+    return 300 + episode.observations.nbytes + episode.actions.nbytes + episode.rewards.nbytes

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from morl.capabilities import LearnsFromData, solver_name
 from morl.data import DataProblem, Dataset
-from morl.errors import CheckpointError, ConfigurationError
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.evaluation import Evaluation
 from morl.experiments.checkpoint import load_checkpoint
 from morl.experiments.config import NOT_YAML, from_yaml
@@ -87,7 +88,7 @@ def run_config(
         Interrupted: Ctrl-C, after the run has saved itself (only with ``out``).
     """
     # Everything that can be wrong with the configuration is found before a file is written.
-    session = Session(config, _problem(config, env))
+    session = Session(config, problem_of(config, env))
     if out is None:
         return session.train(progress or Silent())
     session.directory = directory = RunDirectory.create(Path(out))
@@ -96,10 +97,29 @@ def run_config(
         return session.train(progress or Silent())
 
 
-def _problem(config: RunConfig, env: EnvLike | None = None) -> Problem:
-    """What a run is about: an environment, or a data set that one judges."""
-    problem = make_problem(config.env if env is None else env)
-    return problem if config.data is None else DataProblem.of(problem, Dataset.open(find_data(config.data)))
+def problem_of(config: RunConfig, env: EnvLike | None = None) -> Problem:
+    """What a run is about.
+
+    Args:
+        config: Of the run.
+        env: See :func:`run_config`.
+
+    Returns:
+        An environment, or a data set with one that judges.
+
+    Raises:
+        CapabilityError: There is a data set, but the solver does not learn from any.
+        DataError: The data set is missing, damaged, empty or of another problem.
+    """
+    if config.data is None:
+        return make_problem(config.env if env is None else env)
+    if not isinstance(config.solver, LearnsFromData):
+        raise CapabilityError(
+            f"data: {solver_name(config.solver)} learns from what it does in an environment; remove data and write env_steps, "
+            "or choose a solver that learns from data, such as morvs or behaviour_cloning"
+        )
+    data = Dataset.open(find_data(config.data))
+    return DataProblem.of(make_problem(config.env if env is None else env), data)
 
 
 def resume(
@@ -121,8 +141,9 @@ def resume(
         if any(other is not None for other in budgets.values()):
             raise ConfigurationError(f"this run counts {WORDS[config.unit]}; give a new total by {option(config.unit)}")
         if state is not None and config.budget < state["done"]:
-            raise ConfigurationError(f"{config.unit} {config.budget} is less than the {state['done']} {SHORT[config.unit]} already done")
-        session = Session(config, _problem(config))
+            already = f"{state['done']} {SHORT[config.unit]} already done"
+            raise ConfigurationError(f"{config.unit} {config.budget} is less than the {already}")
+        session = Session(config, problem_of(config))
         session.directory = directory
         if state is not None:
             session.load_state(state)

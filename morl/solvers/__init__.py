@@ -6,8 +6,12 @@ from morl.solvers.moppo import MOPPO
 from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
+from morl.solvers.offline import BehaviourCloning, MORvS
 from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 
-__all__ = ["EUPG", "MODQN", "MOPPO", "MORLD", "MOQLearning", "MOSAC", "ParetoQLearning", "SEQUOIA", "SubPO"]
+__all__ = [
+    "BehaviourCloning", "EUPG", "MODQN", "MOPPO", "MORLD", "MORvS", "MOQLearning", "MOSAC", "ParetoQLearning", "SEQUOIA",
+    "SubPO",
+]  # fmt: skip
