@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ class Shard:
     @property
     def ends(self) -> npt.NDArray[np.int64]:
         """Behind the last step of each episode, ``(E,)``."""
-        return np.append(self.starts[1:], len(self.rewards))
+        return np.append(self.starts, len(self.rewards))[1:]
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -159,7 +160,7 @@ class Shard:
         if self.starts.dtype != np.int64 or (count and self.starts[0] != 0) or (lengths < 1).any() or (steps and not count):
             raise DataError(f"{where} has starts that do not cut its {steps} steps into whole episodes; it was changed")
         self._require(np.asarray(np.isfinite(self.rewards).all(1)), where, "rewards", "a reward that is not finite")
-        flat = self.observations.reshape(steps, -1)
+        flat = self.observations.reshape(steps, math.prod(header.observation_shape))
         self._require(np.asarray(np.isfinite(flat).all(1)), where, "observations", "an observation that is not finite")
         inside = _in_space(header.action_space, self.actions)
         self._require(inside, where, "actions", f"an action outside {header.action_space}")
@@ -190,7 +191,7 @@ def _in_space(space: object, actions: Array) -> npt.NDArray[np.bool_]:
         good = np.isfinite(actions) & (actions >= space.low - slack) & (actions <= space.high + slack)
     else:
         good = (actions == 0) | (actions == 1)
-    return np.asarray(good.reshape(len(actions), -1).all(1))
+    return np.asarray(good.reshape(len(actions), math.prod(good.shape[1:])).all(1))
 
 
 def read_shard(path: Path, checksum: object, header: Header) -> Shard:
