@@ -143,8 +143,12 @@ class Dataset:
         Returns:
             ``(E, m)``.
         """
-        totals = [episode.total(gamma) for episode in self.episodes()]
-        return np.array(totals, np.float64).reshape(-1, self.header.num_objectives)
+        found = [np.zeros((0, self.header.num_objectives))]
+        for shard in self._shards():
+            steps = np.arange(len(shard.rewards)) - np.repeat(shard.starts, shard.lengths)
+            discounts = np.power(gamma, steps, dtype=np.float64)
+            found.append(np.add.reduceat(shard.rewards * discounts[:, None], shard.starts, axis=0))
+        return np.concatenate(found)
 
     def front(self, gamma: float = 1.0) -> Array:
         """Returns that no other episode dominates, each once.

@@ -39,9 +39,10 @@ def hindsight_weights(returns: Array, front: Array) -> Array:
 
     .. math:: w_j \propto \frac{1}{u_j - v_j}
 
-    with distances in units of the front's range. Under these weights all objectives of :math:`v` are equally far from the
-    utopian point :math:`u`: no return is nearer (weighted Chebyshev distance) unless it dominates :math:`v`. So every return of
-    a front, concave or not, is the best one under its own weights, and more of an objective means more weight on it.
+    with distances in units of the front's range, or of all returns' where it has none. Under these weights all objectives of
+    :math:`v` are equally far from the utopian point :math:`u`: no return is nearer (weighted Chebyshev distance) unless it
+    dominates :math:`v`. So every return of a front, concave or not, is the best one under its own weights, and more of an
+    objective means more weight on it.
 
     Args:
         returns: ``(E, m)``; none is better than the front.
@@ -60,6 +61,7 @@ def hindsight_weights(returns: Array, front: Array) -> Array:
         [[0.08, 0.92], [0.5, 0.5], [0.5, 0.5]]
     """
     span = np.ptp(front, axis=0)
+    span = np.where(span > 0, span, np.ptp(returns, axis=0))
     distances = (front.max(0) - returns) / np.where(span > 0, span, 1.0) + _MARGIN
     inverse = 1.0 / distances
     weights: Array = inverse / inverse.sum(1, keepdims=True)
