@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,8 @@ class PopulationLearner(Declared, ABC):
     owns_under = ""
     is_finished = False
     """There is always more to learn."""
+    serves_preferences: ClassVar[bool] = True
+    """Whether episodes are played for the members' weights."""
 
     def __init__(
         self, *, env: EnvFactory, task: Task, gamma: float, rows_per_member: int, seed: int, device: torch.device
@@ -205,7 +208,9 @@ class PopulationLearner(Declared, ABC):
             self.listener.begin(ended, self._preferences_of(ended), [self.uids[i] for i in self.row_member[ended]])
 
     def _preferences_of(self, rows: Rows) -> Tensor:
-        """Preferences that the episodes of some rows serve, ``(r, m)``: those of their own, else their member's."""
+        """Preferences that the episodes of some rows serve, ``(r, m)``: their own or their member's; NaN where they serve none."""
+        if not self.serves_preferences:
+            return torch.full((len(rows), self.m), float("nan"))
         index = torch.from_numpy(rows)
         if self.row_weights is not None:
             return self.row_weights[index]

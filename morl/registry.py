@@ -38,6 +38,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
         "behaviour_cloning": "morl.solvers.offline.behaviour_cloning:BehaviourCloning",
         "morvs": "morl.solvers.offline.morvs:MORvS",
+        "pcn": "morl.solvers.pcn:PCN",
     },
     "scalarization": {
         "weighted_sum": "morl.scalarizations.weighted_sum:WeightedSum",
@@ -69,6 +70,10 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "acting": {
         "own_policy": "morl.acting.own_policy:OwnPolicy",
         "policy_improvement": "morl.acting.policy_improvement:PolicyImprovement",
+    },
+    "dominance": {
+        "pareto": "morl.dominance.pareto:Pareto",
+        "lorenz": "morl.dominance.lorenz:Lorenz",
     },
     "weight_adaptation": {
         "psa": "morl.weights.adaptation.psa:PSA",

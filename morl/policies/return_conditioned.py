@@ -114,7 +114,7 @@ class ReturnConditionedPolicy(HeadPolicy):
 
     def at(self, weights: npt.NDArray[np.float64]) -> ReturnConditionedPolicy:
         """The policy that begins with the command of the menu whose name is nearest to weights ``(m,)``."""
-        asked = torch.as_tensor(np.asarray(weights, dtype=np.float64), device=self.parameters[0].device)
+        asked = torch.tensor(np.asarray(weights, dtype=np.float64), device=self.parameters[0].device)
         if asked.shape != (self.num_objectives,):
             raise ShapeError(f"weights have shape {tuple(asked.shape)}; expected ({self.num_objectives},), one per objective")
         bound = {"own_weights": asked.unsqueeze(0)}
@@ -136,7 +136,7 @@ class ReturnConditionedPolicy(HeadPolicy):
             ShapeError: Another number of objectives.
         """
         device = self.parameters[0].device
-        desired = torch.as_tensor(np.asarray(returns, dtype=np.float64), device=device)
+        desired = torch.tensor(np.asarray(returns, dtype=np.float64), device=device)
         if desired.shape != (self.num_objectives,):
             raise ShapeError(
                 f"the desired return has shape {tuple(desired.shape)}; expected ({self.num_objectives},), one per objective"

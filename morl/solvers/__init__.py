@@ -8,10 +8,11 @@ from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.offline import BehaviourCloning, MORvS
 from morl.solvers.pareto_q import ParetoQLearning
+from morl.solvers.pcn import PCN
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 
 __all__ = [
-    "BehaviourCloning", "EUPG", "MODQN", "MOPPO", "MORLD", "MORvS", "MOQLearning", "MOSAC", "ParetoQLearning", "SEQUOIA",
-    "SubPO",
+    "BehaviourCloning", "EUPG", "MODQN", "MOPPO", "MORLD", "MORvS", "MOQLearning", "MOSAC", "PCN", "ParetoQLearning",
+    "SEQUOIA", "SubPO",
 ]  # fmt: skip

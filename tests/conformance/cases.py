@@ -12,6 +12,7 @@ from morl.acting import PolicyImprovement
 from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
 from morl.cooperation import HardTransfer, SharedReplay
 from morl.data import DataProblem, Dataset, Header, record
+from morl.dominance import Lorenz
 from morl.problem import Problem, make_problem
 from morl.protocols import Policy
 from morl.scalarizations import Chebyshev
@@ -23,6 +24,7 @@ from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.offline import BehaviourCloning, MORvS
 from morl.solvers.pareto_q import ParetoQLearning
+from morl.solvers.pcn import PCN
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
@@ -49,6 +51,9 @@ _sequoia: dict[str, Any] = {
     "target_period": 4,
     "epsilon_decay_steps": 50,
 }
+_pcn: dict[str, Any] = {
+    "hidden": (8,), "batch_size": 8, "updates_per_batch": 2, "rows_per_member": 2, "warm_up_episodes": 12, "archive_size": 15
+}  # fmt: skip
 _subpo: dict[str, Any] = {"hidden": (8, 6), "rows_per_member": 4, "entropy_steps": 200}
 
 
@@ -215,8 +220,10 @@ SHARED = {
     "pareto_q_pruned_random": Case(
         "pareto_q", ParetoQLearning(exploration="random", score="pareto", max_vectors=3), CORRIDOR, native=False
     ),
+    "pcn": Case("pcn", PCN(**_pcn), CORRIDOR),
+    "pcn_lorenz_continuous": Case("pcn", PCN(**_pcn, dominance=Lorenz(), stochastic="warn"), TARGETS),
 }
-"""Solvers whose members fill one table together."""
+"""Solvers whose members fill one table, or one memory, together."""
 
 _offline: dict[str, Any] = {"hidden": (8,), "batch_size": 16, "max_candidates": 4}
 
@@ -244,6 +251,7 @@ FORMS = {
         "mosac", MOSAC(**_one, n_step=2, updates_per_step=0.4, learning_weights=OwnWeights(), temperature=0.1), DST
     ),
     "moppo_conditioned_own": Case("moppo", replace(_ppo, network="conditioned", episode_weights=OwnWeights()), DST),
+    "pcn_components": Case("pcn", PCN(**_pcn, stochastic="warn"), SmallPanel),
     "modqn_conditioned_components": Case("modqn", MODQN(**_all_weights, prioritised=True), Panel),
 }
 """What changes how batches are stored and heads are read, which the checker and one device show: actions of several components,

@@ -1,17 +1,15 @@
-"""Whether a world is deterministic, as far as a few steps can tell: the same actions in rows with different seeds."""
+"""Worlds that are not deterministic are refused, as far as a few steps can tell."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from morl.action_spaces import FiniteActions
+from morl.determinism import found_chance
 from morl.errors import CapabilityError
 from morl.protocols import EnvFactory
-from morl.seeding import stream_seed, torch_stream
 from morl.solvers.pareto_q.sets import refusal
 
-_ROWS = 4
 _STEPS = 32
 
 
@@ -26,29 +24,7 @@ def require_deterministic(env: EnvFactory, finite: FiniteActions, *, seed: int) 
     Raises:
         CapabilityError: Rows with other seeds began elsewhere, or the same actions led them elsewhere or paid otherwise.
     """
-    rows, everybody = env.rows(_ROWS, device=torch.device("cpu")), np.arange(_ROWS)
-    generator = torch_stream(seed, "determinism")
-
-    def begin(episode: int) -> torch.Tensor:
-        seeds = [stream_seed(seed, "determinism", row, episode) for row in range(_ROWS)]
-        observations = rows.reset(everybody, seeds)
-        _require_equal(observations, f"{env.spec.env_id} begins elsewhere with every seed")
-        return observations
-
-    observations = begin(0)
-    for step in range(1, _STEPS + 1):
-        actions = finite.actions(finite.random(1, generator, torch.device("cpu")))
-        before = observations
-        observations, rewards, terminated, truncated = rows.step(actions.expand(_ROWS, *actions.shape[1:]), everybody)
-        what = f"action {actions[0].tolist()} at observation {before[0].tolist()}"
-        _require_equal(rewards, f"{what} pays otherwise with every seed")
-        _require_equal(terminated, f"{what} ends episodes by chance")
-        if not bool(terminated[0]):
-            _require_equal(observations, f"{what} leads elsewhere with every seed")
-        if bool((terminated | truncated)[0]):
-            observations = begin(step)
-
-
-def _require_equal(found: torch.Tensor, otherwise: str) -> None:
-    if bool((found != found[:1]).any()):
-        raise CapabilityError(refusal(otherwise))
+    device = torch.device("cpu")
+    found = found_chance(env, lambda generator: finite.actions(finite.random(1, generator, device)), seed=seed, steps=_STEPS)
+    if found:
+        raise CapabilityError(refusal(found))
