@@ -208,7 +208,7 @@ class PopulationLearner(Declared, ABC):
             self.listener.begin(ended, self._preferences_of(ended), [self.uids[i] for i in self.row_member[ended]])
 
     def _preferences_of(self, rows: Rows) -> Tensor:
-        """Preferences that the episodes of some rows serve, ``(r, m)``: their own or their member's; NaN where they serve none."""
+        """Preferences that the episodes of some rows serve, ``(r, m)``: own ones or their member's; NaN for none."""
         if not self.serves_preferences:
             return torch.full((len(rows), self.m), float("nan"))
         index = torch.from_numpy(rows)

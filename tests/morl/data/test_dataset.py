@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morl import files
-from morl.data import DataProblem, Dataset, DatasetWriter, Episode, Header, record, summary_of
+from morl.data import DataProblem, Dataset, DatasetWriter, Episode, Header, from_minari, record, summary_of
 from morl.data import writer as writer_module
 from morl.errors import DataError
 from morl.problem import make_problem
@@ -173,3 +174,24 @@ def test_recorded_episodes_are_those_of_the_policy(tmp_path: Path) -> None:
         assert each.weights.tolist() == pytest.approx([0.3, 0.7])
         assert each.terminated or each.truncated
     assert found.table() == record(CASES["moppo"].problem(), policy, **given).table()
+
+
+def test_episodes_of_minari_are_taken_over() -> None:
+    """As ``minari.load_dataset`` (0.5.4, HDF5) gives them; tried with the real one when this was written."""
+    ours = OFFLINE["morvs"].problem().data
+    theirs = [
+        SimpleNamespace(
+            observations=np.concatenate([each.observations, each.final_observation[None]]),
+            actions=each.actions,
+            rewards=each.rewards,
+            terminations=np.arange(len(each)) == (len(each) - 1 if each.terminated else -1),
+            truncations=np.arange(len(each)) == (len(each) - 1 if each.truncated else -1),
+        )
+        for each in ours.episodes()
+    ]
+    found = from_minari(SimpleNamespace(iterate_episodes=lambda: iter(theirs)), DST, gamma=0.9)
+    unknown = [replace(each, weights=None, policy=-1) for each in ours.episodes()]
+    assert all(same(a, b) for a, b in zip(found.episodes(), unknown, strict=True))
+    theirs[3].rewards = theirs[3].rewards[:, 0]
+    with pytest.raises(DataError, match=r"episode 3 .* rewards of shape .*one column for each of treasure, time: .* in HDF5"):
+        from_minari(SimpleNamespace(iterate_episodes=lambda: iter(theirs)), DST)
