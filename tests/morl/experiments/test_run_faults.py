@@ -155,9 +155,9 @@ def test_an_extension_that_was_killed_goes_on(path, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("env_steps", float("nan")),
-        ("env_steps", -1),
-        ("env_steps", "400"),
+        ("done", float("nan")),
+        ("done", -1),
+        ("done", "400"),
         ("period", 0),
         ("checkpoint_period", -5),
         ("next_evaluation", None),
