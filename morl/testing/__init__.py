@@ -4,6 +4,7 @@ from morl.testing.acting import check_acting
 from morl.testing.archive import check_archive
 from morl.testing.bootstrap import check_bootstrap
 from morl.testing.cooperation import check_cooperation
+from morl.testing.dominance import check_dominance
 from morl.testing.neighbourhood import check_neighbourhood
 from morl.testing.one_device import one_device
 from morl.testing.policy import check_policy
@@ -19,6 +20,7 @@ __all__ = [
     "check_archive",
     "check_bootstrap",
     "check_cooperation",
+    "check_dominance",
     "check_neighbourhood",
     "check_policy",
     "check_scalarization",

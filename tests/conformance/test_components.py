@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from morl.acting import OwnPolicy, PolicyImprovement
 from morl.bootstrapping import DoubleQ, Envelope
 from morl.capabilities import SharesParameters
+from morl.dominance import Pareto
 from morl.errors import ConfigurationError
 from morl.registry import component, kinds, names
 from morl.testing import (
@@ -21,6 +22,7 @@ from morl.testing import (
     check_archive,
     check_bootstrap,
     check_cooperation,
+    check_dominance,
     check_neighbourhood,
     check_scalarization,
     check_selection,
@@ -42,7 +44,7 @@ def each(kind: str) -> Any:
 def test_every_kind_has_a_checker() -> None:
     here = {
         "scalarization", "weights", "weight_adaptation", "archive", "neighbourhood", "selection", "cooperation",
-        "weight_source", "bootstrap", "acting",
+        "weight_source", "bootstrap", "acting", "dominance",
     }  # fmt: skip
     elsewhere = {"solver", "policy", "critic"}  # tests/conformance/test_solvers.py
     assert here | elsewhere <= set(kinds())
@@ -112,6 +114,13 @@ def test_weight_source(name: str, seed: int, m: int) -> None:
 @given(seed=seeds, m=st.integers(1, 5))
 def test_bootstrap(name: str, seed: int, m: int) -> None:
     check_bootstrap(component("bootstrap", name)(), num_objectives=m, seed=seed)
+
+
+@each("dominance")
+@settings(max_examples=20)
+@given(seed=seeds, m=st.integers(1, 5))
+def test_dominance(name: str, seed: int, m: int) -> None:
+    check_dominance(component("dominance", name)(), num_objectives=m, seed=seed)
 
 
 @each("acting")
@@ -219,3 +228,18 @@ def test_a_broken_way_of_acting_is_named() -> None:
     for broken, message in ((_SecretImprovement(), "uses_support"), (_Unweighed(), "it must weigh these values")):
         with pytest.raises(AssertionError, match=message):
             check_acting(broken)
+
+
+def test_a_broken_dominance_is_named() -> None:
+    class Everything(Pareto):
+        def __call__(self, returns: Any, low: Any, high: Any) -> Any:
+            return np.ones(len(returns), dtype=np.bool_)
+
+    class TheFirst(Pareto):
+        def __call__(self, returns: Any, low: Any, high: Any) -> Any:
+            best = super().__call__(returns, low, high)
+            return best & (best.cumsum() == 1)
+
+    for broken, message in ((Everything(), "Pareto-dominates|equal returns"), (TheFirst(), "another order|equal returns")):
+        with pytest.raises(AssertionError, match=message):
+            check_dominance(broken)

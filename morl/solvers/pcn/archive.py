@@ -105,6 +105,7 @@ class EpisodeArchive:
         """Steps of each, ``(N,)``."""
         self.best = self.dominance(self.returns, self.low, self.high) if len(starts) else np.zeros(0, dtype=np.bool_)
         """Which are not dominated, ``(N,)``; of equal returns the first."""
+        self._front = torch.from_numpy(np.flatnonzero(self.best)).to(self.device)
 
     def add(self, episodes: Episodes) -> None:
         """Add episodes, and drop those with the lowest scores that are too many; of equal ones the newest."""
@@ -135,17 +136,23 @@ class EpisodeArchive:
         """Standard deviation of each objective in the archive, ``(m,)``."""
         return np.asarray(self.returns.std(0))
 
-    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def sample(
+        self, count: int, generator: torch.Generator, *, front_share: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw steps: an episode, each equally often, and a step of it.
 
         Args:
             count: ``B``.
+            front_share: Share of them from the best episodes only.
             generator: On the archive's device.
 
         Returns:
             Inputs ``(B, d)``, actions ``(B, a)``, returns to go ``(B, m)`` and steps to go ``(B, 1)`` float64.
         """
         episode = torch.randint(len(self), (count,), generator=generator, device=self.device)
+        place_of_best = torch.randint(len(self._front), (count,), generator=generator, device=self.device)
+        from_front = torch.arange(count, device=self.device) < front_share * count
+        episode = torch.where(from_front, self._front[place_of_best], episode)
         uniform = torch.rand(count, generator=generator, device=self.device)
         # Rounding may reach the next episode's first step.
         place = torch.minimum((uniform * self.counts[episode]).long(), self.counts[episode] - 1)

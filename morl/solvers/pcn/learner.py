@@ -241,7 +241,9 @@ class PCNLearner(WholeEpisodes):
         """
         loss = torch.zeros((), device=self.device)
         for _ in range(updates):
-            inputs, actions, desired, left = self.archive.sample(self.solver.batch_size, self.learning)
+            inputs, actions, desired, left = self.archive.sample(
+                self.solver.batch_size, self.learning, front_share=self.solver.front_share
+            )
             leaves = [p.detach().requires_grad_() for p in self.network_parameters]
             outputs = self.evaluate_network(leaves, inputs, desired, left)
             errors = squared_errors(outputs, actions) if self.finite is None else choice_errors(outputs, actions, self.finite)

@@ -37,10 +37,12 @@ class PCN(LeafSolver):
     """Width of the layers behind the gate (ReLU); the first is the gate's, too."""
     learning_rate: Positive = 5e-3
     """Adam's step size."""
-    batch_size: BatchSize = 256
+    batch_size: BatchSize = 128
     """Steps of one update."""
     updates_per_batch: Repeats = 30
     """Gradient updates after each batch of episodes."""
+    front_share: Share = 0.5
+    """Share of an update's steps that are of episodes whose returns are not dominated: what will be asked for."""
     rows_per_member: Count = 10
     """Environment rows: the episodes of one batch, all played with the same network."""
     warm_up_episodes: Count = 20
