@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from morl.protocols import Candidate, Critic, Experience, Learner, Payload, Solver
+from morl.protocols import Candidate, Critic, EpisodeListener, Experience, Learner, Payload, Solver
 
 
 @runtime_checkable
@@ -53,6 +53,19 @@ class CountsSteps(Protocol):
 
     member_steps: npt.NDArray[np.int64]
     """Environment steps of each member, ``(n,)``."""
+
+
+@runtime_checkable
+class TellsEpisodes(Protocol):
+    """A learner that lets somebody know of every training step."""
+
+    def tell(self, listener: EpisodeListener) -> None:
+        """Tell of every step from now on; to be called before the first one, or before a saved state is loaded.
+
+        Raises:
+            CapabilityError: What it wraps cannot.
+        """
+        ...
 
 
 @runtime_checkable
@@ -140,6 +153,13 @@ class WrapsSolver(Protocol):
 
 
 @runtime_checkable
+class LearnsFromData(Protocol):
+    """A solver that learns from a data set (:class:`morl.data.DataProblem`) and never acts; its budget counts updates."""
+
+    learns_from: Literal["data"]
+
+
+@runtime_checkable
 class HasCriterion(Protocol):
     """A solver with a criterion of its own."""
 
@@ -178,3 +198,9 @@ class HasComparableCritics(Protocol):
 def criterion_of(solver: Solver) -> Literal["ser", "esr"]:
     """A solver's own criterion; the utility of the expected return (SER) where it names none."""
     return solver.criterion if isinstance(solver, HasCriterion) else "ser"
+
+
+def solver_name(solver: Solver) -> str:
+    """How a solver is called in titles: ``MORLD(MOSAC)``."""
+    name = type(solver).__name__
+    return f"{name}({solver_name(solver.solver)})" if isinstance(solver, WrapsSolver) else name

@@ -16,7 +16,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from morl import __version__
-from morl.console import Watcher, print_fresh_evaluation, print_json, print_run
+from morl.console import Watcher, print_data, print_fresh_evaluation, print_json, print_run
 from morl.errors import MorlError, one_line
 
 P = ParamSpec("P")
@@ -151,13 +151,14 @@ def _free(path: Path) -> Path:
 def resume(
     run: RunPath,
     env_steps: Annotated[int | None, typer.Option(help="New total of environment steps; extends a finished run.")] = None,
+    updates: Annotated[int | None, typer.Option(help="The same for a run that learns from data: new total of updates.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Go on with an interrupted run, to the very result it would have had; or extend a finished one."""
     from morl.experiments.runner import resume
 
-    print_run(resume(run, env_steps=env_steps, progress=Watcher(quiet or as_json)), quiet, as_json)
+    print_run(resume(run, env_steps=env_steps, updates=updates, progress=Watcher(quiet or as_json)), quiet, as_json)
 
 
 @app.command(epilog="Example: morl evaluate runs/quickstart/20260101-120000-0 --episodes 50")
@@ -210,6 +211,32 @@ def plot(run: RunPath) -> None:
 
     for path in RunDirectory(run).write_plots(Run.load(run)):
         typer.echo(path)
+
+
+@app.command(epilog="Example: morl data runs/first/data --csv returns.csv")
+@_reported
+def data(
+    path: Annotated[Path, typer.Argument(metavar="DATA", help="A data set, or a run directory that has one.")],
+    gamma: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Discount of the returns; by default that of the recording run, or 1."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write one row per episode to this file, too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Sum up a data set of episodes: how many, how long, which returns. Every file is read and checked."""
+    from morl.data import Dataset, summary_of
+    from morl.experiments.shipped import find_data
+    from morl.experiments.tables import write_table
+
+    found = Dataset.open(find_data(str(path)))
+    summary = summary_of(found, gamma)
+    if csv is not None:
+        write_table(csv, found.table(summary["gamma"]))
+    if as_json:
+        print_json(summary)
+        return
+    print_data(summary)
 
 
 @app.command("list", epilog="Example: morl list solvers")

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from morl.experiments.units import SHORT, WORDS, Unit
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -76,6 +79,7 @@ class Watcher:
         self._bar: Bar | None = None
         self._shown = -1
         self._total = 0
+        self._unit: Unit = "env_steps"
         self._started = perf_counter()
 
     def start(self, description: Mapping[str, Any]) -> None:
@@ -87,11 +91,12 @@ class Watcher:
         if d.get("one_network"):
             members = f"one network for all weights ({d['members']} in training)"
         self._console.print(f"Training {d['solver']} on {d['env']} (objectives: {', '.join(d['objectives'])})")
-        begin = f"from step {d['done']:,} to {d['env_steps']:,}" if d["done"] else f"{d['env_steps']:,} environment steps"
+        self._unit, self._total = d["unit"], d[d["unit"]]
+        word = WORDS[d["unit"]]
+        begin = f"from {d['done']:,} to {self._total:,} {word}" if d["done"] else f"{self._total:,} {word}"
         threads = "1 thread" if d["threads"] == 1 else f"{d['threads']} threads"
         self._console.print(f"{members}, {begin}, seed {d['seed']}, device {d['device']}, {threads}")
         self._console.print(f"Run directory: {d['out']}")
-        self._total = d["env_steps"]
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -107,21 +112,21 @@ class Watcher:
             self._bar.start()
         self._started, self._begin = perf_counter(), d["done"]
 
-    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
+    def update(self, done: int, metrics: Mapping[str, Any]) -> None:
         """Show how far it is and the latest indicators."""
         if self._quiet:
             return
         seconds = max(perf_counter() - self._started, 1e-9)
-        speed = f"{(env_steps - self._begin) / seconds:,.0f} steps/s" if env_steps > self._begin else ""
+        speed = f"{(done - self._begin) / seconds:,.0f} {SHORT[self._unit]}/s" if done > self._begin else ""
         name = "hypervolume" if "hypervolume" in metrics else "expected_utility"
         shown = f"{name.replace('_', ' ')} {_number(metrics[name])}"
         if "cardinality" in metrics:
             shown += f", {metrics['cardinality']} on the front"
         if self._bar is not None:
-            self._bar.update(self._task, completed=env_steps, indicators=shown, speed=speed)
-        elif metrics["env_steps"] != self._shown:
-            self._console.print(f"{metrics['env_steps']:>11,} / {self._total:,}  {shown}  {speed}".rstrip())
-        self._shown = metrics["env_steps"]
+            self._bar.update(self._task, completed=done, indicators=shown, speed=speed)
+        elif metrics[self._unit] != self._shown:
+            self._console.print(f"{metrics[self._unit]:>11,} / {self._total:,}  {shown}  {speed}".rstrip())
+        self._shown = metrics[self._unit]
 
     def stop(self) -> None:
         """Leave the bar as it is."""
@@ -131,7 +136,7 @@ class Watcher:
 
 def print_json(content: Any) -> None:
     """Print one JSON object and nothing else."""
-    from morl.experiments.files import json_text
+    from morl.files import json_text
 
     typer.echo(json_text(content), nl=False)
 
@@ -251,3 +256,21 @@ def print_fresh_evaluation(
     for name, value in indicators.items():
         console.print(f"{name.replace('_', ' ')}: {_number(value)} (in the run: {_number(result.indicators.get(name))})")
     console.print(f"table: {path}")
+
+
+def print_data(summary: Mapping[str, Any]) -> None:
+    """Print what :func:`morl.data.summary_of` found."""
+    console = _console()
+    d = summary
+    console.print(f"{d['episodes']:,} episodes of {d['env']}, {d['steps']:,} steps, the longest {d['longest']:,}")
+    kind = "return" if d["gamma"] == 1.0 else f"return discounted by {d['gamma']:g}"
+    table = Table(title=f"Returns ({kind})", title_justify="left")
+    for column in ("objective", "lowest", "mean", "highest"):
+        table.add_column(column, justify="left" if column == "objective" else "right")
+    for name, found in d["objectives"].items():
+        unit = f" [sum of {found['unit']}]" if found["unit"] else ""
+        table.add_row(name + escape(unit), *(_number(float(found[column])) for column in ("lowest", "mean", "highest")))
+    console.print(table)
+    cut = d["episodes"] - d["terminated"]
+    console.print(f"{d['front']:,} returns on the front; {d['terminated']:,} episodes terminated, {cut:,} were cut")
+    console.print(f"{d['weights']:,} episodes with recorded weights, by {d['policies']:,} policies")

@@ -37,6 +37,10 @@ class CheckpointError(MorlError):
     """A run directory, checkpoint or policy file is missing, truncated, tampered with or of another version."""
 
 
+class DataError(MorlError):
+    """A data set of episodes is missing, damaged, of another version, or of another problem than it is used for."""
+
+
 class TrainingDiverged(MorlError):
     """A loss, parameter or observation became non-finite; the last good checkpoint is kept."""
 

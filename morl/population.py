@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +16,14 @@ from torch import Tensor
 from morl.errors import CheckpointError, ConfigurationError, ShapeError, TrainingDiverged
 from morl.members import Change, Counter, Declared, Owns, PerMember, PerRow, Stream
 from morl.nn.stacked import Selection, member_slice
-from morl.protocols import EnvFactory, Policy, Rows, State, Transition, prefixed, unprefixed
+from morl.protocols import EnvFactory, EpisodeListener, Policy, Rows, State, Transition, prefixed, unprefixed
 from morl.seeding import stream_seeds, torch_stream
 from morl.spaces import ObservationEncoder
-from morl.spending import spend
-from morl.task import Task, Utility
+from morl.spending import checked_members, spend
+from morl.task import Task, merged_ideal_point
 from morl.transfer import Transfers
 
-__all__ = ["RETURN_SMOOTHING", "PopulationLearner", "Transfers", "checked_members"]
+__all__ = ["RETURN_SMOOTHING", "PopulationLearner", "Transfers"]
 
 RETURN_SMOOTHING = 0.1
 """Rate of the moving average of episode returns at which non-linear scalarizations are linearised."""
@@ -58,6 +59,8 @@ class PopulationLearner(Declared, ABC):
     owns_under = ""
     is_finished = False
     """There is always more to learn."""
+    serves_preferences: ClassVar[bool] = True
+    """Whether episodes are played for the members' weights."""
 
     def __init__(
         self, *, env: EnvFactory, task: Task, gamma: float, rows_per_member: int, seed: int, device: torch.device
@@ -92,6 +95,7 @@ class PopulationLearner(Declared, ABC):
         self.returns = np.zeros((count, self.m))
         self.discounts = np.ones(count)
         draws = type(self)._weights_at_reset is not PopulationLearner._weights_at_reset
+        self.listener: EpisodeListener | None = None
         self.row_weights = torch.zeros(count, self.m, device=device) if draws else None
         """Weights of each row's episode, ``(R, m)``, where rows have weights of their own."""
         self.start_returns = torch.zeros(self.n, self.m, device=device)
@@ -207,6 +211,21 @@ class PopulationLearner(Declared, ABC):
         self.discounts[ended] = 1.0
         if self.row_weights is not None:
             self.row_weights[torch.from_numpy(ended)] = self._weights_at_reset(ended)
+        if self.listener is not None:
+            self.listener.begin(ended, self._preferences_of(ended), [self.uids[i] for i in self.row_member[ended]])
+
+    def _preferences_of(self, rows: Rows) -> Tensor:
+        """Preferences that the episodes of some rows serve, ``(r, m)``: own ones or their member's; NaN for none."""
+        if not self.serves_preferences:
+            return torch.full((len(rows), self.m), float("nan"))
+        index = torch.from_numpy(rows)
+        if self.row_weights is not None:
+            return self.row_weights[index]
+        return self.task.utility.weights[torch.from_numpy(self.row_member[rows])]
+
+    def tell(self, listener: EpisodeListener) -> None:
+        """See :class:`morl.capabilities.TellsEpisodes`."""
+        self.listener = listener
 
     def _episode_seeds(self, rows: Rows) -> Rows:
         """Seeds of the next episode of some rows, ``(r,)``."""
@@ -248,6 +267,8 @@ class PopulationLearner(Declared, ABC):
         t_learning = time.perf_counter()
         step = Transition(rows, observations, actions, rewards, next_observations, terminated, truncated)
         self._remember(step)
+        if self.listener is not None:
+            self.listener.step(step)
         if index is None:
             self.observations = next_observations
         else:
@@ -309,7 +330,7 @@ class PopulationLearner(Declared, ABC):
                 ).clone()
                 dynamics[index] = task.dynamics
             self.task = Task(
-                utility=replace(utility, weights=weights, ideal_point=_merged_ideal(self.task.utility, utility, index)),
+                utility=replace(utility, weights=weights, ideal_point=merged_ideal_point(self.task.utility, utility, index)),
                 dynamics=dynamics,
             )
         self._refresh_weights()
@@ -331,6 +352,8 @@ class PopulationLearner(Declared, ABC):
         self.rows.load_state(state)
         self.observations = None if self.observations is None else self.observations[pick]
         self.reindex_owned(change)
+        if self.listener is not None:
+            self.listener.reindex(change.rows, change.fresh_rows)
         self._noted = {name: noted[change.members.numpy()] for name, noted in self._noted.items()}
         utility, dynamics = self.task.utility.select(change.members), self.task.dynamics
         self.task = Task(utility=utility, dynamics=None if dynamics is None else dynamics[change.members])
@@ -411,32 +434,3 @@ class PopulationLearner(Declared, ABC):
         # A statistic that was noted is finite, or the run had ended.
         self._noted = {name: (~value.isnan()).cpu().numpy() for name, value in self.stats.items()}
         self._refresh_weights()
-
-
-def _merged_ideal(old: Utility, new: Utility, members: Tensor) -> Tensor | None:
-    """Ideal points after some members received theirs."""
-    if new.ideal_point is None or old.ideal_point is None:
-        return new.ideal_point
-    if old.ideal_point.dim() == new.ideal_point.dim() == 1 and torch.equal(old.ideal_point, new.ideal_point):
-        return new.ideal_point
-    merged = old.ideal_point.expand_as(old.weights).clone()
-    merged[members] = new.ideal_point
-    return merged
-
-
-def checked_members(members: Sequence[int] | None, n: int) -> list[int] | None:
-    """Members in increasing order, each once; None for all.
-
-    Args:
-        members: Indices; None for all.
-        n: Number of members.
-
-    Raises:
-        ConfigurationError: There is no such member.
-    """
-    if members is None:
-        return None
-    chosen = sorted({int(i) for i in members})
-    if not chosen or chosen[0] < 0 or chosen[-1] >= n:
-        raise ConfigurationError(f"members must name some of the {n} members, 0 to {n - 1}; found {list(members)}")
-    return chosen

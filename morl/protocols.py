@@ -58,6 +58,29 @@ class Transition(NamedTuple):
         return self.terminated | self.truncated
 
 
+@runtime_checkable
+class EpisodeListener(Protocol):
+    """Whoever is told of every training step, row by row."""
+
+    def begin(self, rows: Rows, weights: Tensor, policies: Sequence[int]) -> None:
+        """Episodes begin; what these rows had not finished is given up.
+
+        Args:
+            rows: In which rows, ``(r,)``.
+            weights: Preferences that they act by, ``(r, m)``.
+            policies: Identities of the members that act, ``(r,)``.
+        """
+        ...
+
+    def step(self, transition: Transition) -> None:
+        """A step was taken in some rows."""
+        ...
+
+    def reindex(self, rows: Rows, fresh: npt.NDArray[np.bool_]) -> None:
+        """The rows changed: each is a copy of an old one, ``(R',)``, and those of new individuals, ``(R',)``, begin anew."""
+        ...
+
+
 @dataclass(frozen=True)
 class Experience:
     """What a member went through, encoded as its networks see it."""

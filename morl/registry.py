@@ -38,6 +38,8 @@ _COMPONENTS: dict[str, dict[str, str]] = {
         "subpo": "morl.solvers.subpo:SubPO",
         "pareto_q": "morl.solvers.pareto_q:ParetoQLearning",
         "reward_aware": "morl.solvers.reward_aware:RewardAwareLearning",
+        "behaviour_cloning": "morl.solvers.offline.behaviour_cloning:BehaviourCloning",
+        "morvs": "morl.solvers.offline.morvs:MORvS",
         "pcn": "morl.solvers.pcn:PCN",
     },
     "scalarization": {

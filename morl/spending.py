@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from morl.errors import ConfigurationError
+
 
 class TakesRounds(Protocol):
     """Something that works in indivisible rounds."""
@@ -50,3 +52,21 @@ def spend(learner: TakesRounds, budget: int, members: Sequence[int] | None = Non
             break
         left -= used
     return account
+
+
+def checked_members(members: Sequence[int] | None, n: int) -> list[int] | None:
+    """Members in increasing order, each once; None for all.
+
+    Args:
+        members: Indices; None for all.
+        n: Number of members.
+
+    Raises:
+        ConfigurationError: There is no such member.
+    """
+    if members is None:
+        return None
+    chosen = sorted({int(i) for i in members})
+    if not chosen or chosen[0] < 0 or chosen[-1] >= n:
+        raise ConfigurationError(f"members must name some of the {n} members, 0 to {n - 1}; found {list(members)}")
+    return chosen

@@ -129,6 +129,26 @@ class Utility:
         return replace(self, weights=self.weights.to(device), ideal_point=ideal, scale=scale)
 
 
+def merged_ideal_point(old: Utility, new: Utility, members: Tensor) -> Tensor | None:
+    """Ideal points after some members received theirs.
+
+    Args:
+        old: Utility of all members.
+        new: Utility of some of them.
+        members: Which, ``(n',)``.
+
+    Returns:
+        ``(m,)`` where all have the same, else ``(n, m)``; None if the new ones have none.
+    """
+    if new.ideal_point is None or old.ideal_point is None:
+        return new.ideal_point
+    if old.ideal_point.dim() == new.ideal_point.dim() == 1 and torch.equal(old.ideal_point, new.ideal_point):
+        return new.ideal_point
+    merged = old.ideal_point.expand_as(old.weights).clone()
+    merged[members] = new.ideal_point
+    return merged
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """What the members of a population work on. MORL/D and IWOCS move it."""

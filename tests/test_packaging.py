@@ -48,7 +48,7 @@ def test_ships_type_markers(shipped: set[str], packages: list[str]) -> None:
 
 
 def test_ships_every_configuration(shipped: set[str]) -> None:
-    expected = {f"morl/configs/{path.relative_to(ROOT / 'configs').as_posix()}" for path in (ROOT / "configs").rglob("*.yaml")}
+    expected = {f"morl/configs/{path.relative_to(ROOT / 'configs').as_posix()}" for path in (ROOT / "configs").rglob("*.*")}
     assert "morl/configs/quickstart.yaml" in expected
     assert {name for name in shipped if name.startswith("morl/configs/")} == expected
 

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from morl.errors import CheckpointError
-from morl.experiments.files import create, flush, own_folder, read_json, read_verified, remove, sha256
+from morl.files import create, flush, own_folder, read_json, read_verified, remove, sha256
 from morl.protocols import State
 
 FORMAT_VERSION = 1

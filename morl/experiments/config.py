@@ -26,6 +26,9 @@ from morl.registry import KIND, component, load_plugins, name_of, names
 
 T = TypeVar("T")
 
+NOT_YAML = "# This run cannot be written as YAML"
+"""How the text begins that stands for a configuration that YAML cannot hold."""
+
 _MOST_KEYS = 20
 """Of an override, one below the other."""
 _SHOWN_KEY = 80
@@ -350,6 +353,24 @@ def to_yaml(obj: Any) -> str:
     """
     plain = to_plain(obj)
     return yaml_text.dump(plain if isinstance(plain, dict) else {"name": plain})
+
+
+def config_text(config: RunConfig, env_id: str) -> str:
+    """What ``config.yaml`` of a run holds.
+
+    Args:
+        config: Of the run.
+        env_id: Of its problem.
+
+    Returns:
+        YAML, or after :data:`NOT_YAML` why there is none.
+    """
+    try:
+        if env_id.startswith("custom/"):
+            raise ConfigurationError("env is a Python callable")
+        return to_yaml(config)
+    except ConfigurationError as error:
+        return f"{NOT_YAML}: {error}.\n# Run it again from Python with the same objects.\n"
 
 
 def to_plain(obj: Any, path: tuple[str, ...] = ()) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 import numpy.typing as npt
 
+from morl.experiments.units import WORDS, unit_of
 from morl.objectives import return_label
 
 if TYPE_CHECKING:
@@ -327,7 +328,7 @@ def indicator_figure(metrics: Sequence[dict[str, Any]], labels: Labels) -> Figur
     """Draw the indicators over training.
 
     Args:
-        metrics: Rows of the metrics table, in order of ``env_steps``.
+        metrics: Rows of the metrics table, in order of time.
         labels: Title.
 
     Returns:
@@ -343,7 +344,7 @@ def indicator_figure(metrics: Sequence[dict[str, Any]], labels: Labels) -> Figur
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     for axes, (key, name) in zip(panels, shown, strict=False):
         for column, style, label in ((key, "-", "archive"), (f"population_{key}", "--", "population")):
-            points = [(row["env_steps"], row[column]) for row in metrics if _finite(row.get(column))]
+            points = [(row[unit_of(row)], row[column]) for row in metrics if _finite(row.get(column))]
             if points:
                 steps, values = zip(*points, strict=True)
                 colour = PALETTE[0] if style == "-" else PALETTE[1]
@@ -359,7 +360,7 @@ def indicator_figure(metrics: Sequence[dict[str, Any]], labels: Labels) -> Figur
     for k, axes in enumerate(panels):
         axes.set_visible(k < len(shown))
         if k < len(shown) and k + columns >= len(shown):
-            axes.set_xlabel("environment steps")
+            axes.set_xlabel(WORDS[unit_of(metrics[0])])
             axes.tick_params(labelbottom=True)
     if labels.title:
         figure.suptitle(labels.title, x=0.01, ha="left", fontsize=11, fontweight="bold")

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from morl.experiments.units import WORDS, Unit
+
 _log = logging.getLogger(__name__)
 
 
@@ -18,10 +20,13 @@ class Progress(Protocol):
     """Who watches a run; the command line has one."""
 
     def start(self, description: Mapping[str, Any]) -> None:
-        """Called once, before training: ``env, solver, members, objectives, device, threads, env_steps, seed, done, out``."""
+        """Called once, before training: ``env, solver, members, objectives, device, threads, seed, done, out, unit``.
+
+        What the unit names (``env_steps`` or ``updates``) has the budget.
+        """
         ...
 
-    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
+    def update(self, done: int, metrics: Mapping[str, Any]) -> None:
         """Called after every slice, with the latest row of the metrics table."""
         ...
 
@@ -35,7 +40,7 @@ class Silent(Progress):
 
     def start(self, description: Mapping[str, Any]) -> None: ...
 
-    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None: ...
+    def update(self, done: int, metrics: Mapping[str, Any]) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -49,8 +54,8 @@ class Unheard(Progress):
     def start(self, description: Mapping[str, Any]) -> None:
         self._tell(lambda: self._watcher.start(description))
 
-    def update(self, env_steps: int, metrics: Mapping[str, Any]) -> None:
-        self._tell(lambda: self._watcher.update(env_steps, metrics))
+    def update(self, done: int, metrics: Mapping[str, Any]) -> None:
+        self._tell(lambda: self._watcher.update(done, metrics))
 
     def stop(self) -> None:
         self._tell(self._watcher.stop)
@@ -70,12 +75,12 @@ class Unheard(Progress):
 class Interrupted(KeyboardInterrupt):
     """A run was interrupted and has saved itself."""
 
-    def __init__(self, path: Path, env_steps: int) -> None:
-        super().__init__(f"interrupted at {env_steps:,} environment steps; go on with: morl resume {path}")
+    def __init__(self, path: Path, done: int, unit: Unit = "env_steps") -> None:
+        super().__init__(f"interrupted at {done:,} {WORDS[unit]}; go on with: morl resume {path}")
         self.path = path
         """The run directory."""
-        self.env_steps = env_steps
-        """Environment steps done."""
+        self.done = done
+        """How far it is, in the run's unit."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,11 @@ from morl.scalarizations import Scalarization, WeightedSum
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
     from morl.experiments.interpolation import Interpolation
     from morl.protocols import Policy
+    from morl.task import Utility
 
 Array = npt.NDArray[np.float64]
 
@@ -41,6 +43,15 @@ class Preference:
     """The run's final ideal point ``(m,)``, return units; None: the best archived value of each objective."""
     scale: tuple[float, ...] | None = None
     """Unit of each objective ``(m,)``, return units; None means 1."""
+
+    @classmethod
+    def of(cls, utility: Utility) -> Self:
+        """That of a population's utility."""
+
+        def vector(tensor: Tensor | None) -> tuple[float, ...] | None:
+            return None if tensor is None else tuple(tensor.reshape(-1, tensor.shape[-1])[0].tolist())
+
+        return cls(scalarization=utility.scalarization, ideal_point=vector(utility.ideal_point), scale=vector(utility.scale))
 
     def __call__(self, values: Array, weights: Array) -> Array:
         """Utility of values ``(p, m)`` under weights ``(m,)``: ``(p,)``, larger is better."""
@@ -83,9 +94,9 @@ class RunResult:
     summary: Mapping[str, Any]
     """Reference point, discount, episodes and seeds behind the indicators; status of the run."""
     metrics: Table
-    """One row per evaluation: ``env_steps``, indicators, training statistics."""
+    """One row per evaluation: ``env_steps`` (or ``updates``), indicators, training statistics."""
     timing: Table
-    """One row per evaluation: ``env_steps`` and seconds by purpose."""
+    """One row per evaluation: ``env_steps`` (or ``updates``) and seconds by purpose."""
     preference: Preference
     """The run's own utility."""
     config: str
@@ -301,7 +312,7 @@ class Run:
         return RunDirectory.open(Path(path)).read_result()
 
     @staticmethod
-    def resume(path: str | Path, *, env_steps: int | None = None) -> RunResult:
+    def resume(path: str | Path, *, env_steps: int | None = None, updates: int | None = None) -> RunResult:
         """Continue an interrupted run to the result it would have had, or extend a finished one.
 
         One process at a time; what ``config.yaml`` says of ``env_steps`` is not followed if it was changed.
@@ -309,6 +320,7 @@ class Run:
         Args:
             path: The run directory.
             env_steps: New total of environment steps; None keeps the run's own.
+            updates: New total of updates, of a run that learns from data; None keeps its own.
 
         Returns:
             The result.
@@ -321,4 +333,4 @@ class Run:
         """
         from morl.experiments.runner import resume
 
-        return resume(path, env_steps=env_steps)
+        return resume(path, env_steps=env_steps, updates=updates)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from morl.errors import ConfigurationError
 from morl.evaluation import Evaluation
+from morl.experiments.units import Unit
 from morl.fields import Count, NonNegative, Positive, Range, Seed, check_fields
 from morl.protocols import Solver
 from morl.registry import component_field
@@ -85,11 +86,15 @@ class RunConfig:
     """Everything that decides the result of a run, and the top level of a configuration file."""
 
     env: str | Mapping[str, Any]
-    """Environment: a gymnasium id, or a mapping with ``id`` and the arguments to make it with."""
+    """Environment: a gymnasium id, or a mapping with ``id`` and the arguments to make it with. With ``data`` it only judges."""
+    data: str | None = None
+    """Data set to learn from, for solvers that do: a folder, or the name of a shipped one; None for the environment."""
     solver: Solver = component_field("solver")
     """What trains."""
-    env_steps: Count
-    """Environment steps to train for, summed over the members; searches count, evaluation does not."""
+    env_steps: Count | None = None
+    """Environment steps to train for, summed over the members; searches count, evaluation does not. None with ``data``."""
+    updates: Count | None = None
+    """Gradient updates to train for, with ``data``; None without."""
     seed: Seed = 0
     """Every random stream of the run derives from it."""
     device: str = "auto"
@@ -102,8 +107,41 @@ class RunConfig:
     """Modules to import for their components."""
     task: TaskConfig | None = None
     """What the members work on, for solvers that leave the choice to the user."""
+    record: bool = False
+    """Whether every training episode is written to ``data/`` in the run directory, as a data set."""
+
+    @property
+    def unit(self) -> Unit:
+        """What the budget counts."""
+        return "env_steps" if self.data is None else "updates"
+
+    @property
+    def budget(self) -> int:
+        """How much of it there is."""
+        found = self.env_steps if self.data is None else self.updates
+        assert found is not None
+        return found
+
+    def with_budget(self, budget: int) -> RunConfig:
+        """The same run with another budget, in its unit."""
+        return replace(self, env_steps=budget) if self.data is None else replace(self, updates=budget)
 
     def __post_init__(self) -> None:
         check_fields(self, "")
+        self._check_budget()
         if isinstance(self.env, Mapping) and not isinstance(self.env.get("id"), str):
             raise ConfigurationError("env: a mapping needs the key 'id' (the environment's id) beside its arguments")
+
+    def _check_budget(self) -> None:
+        if self.data is None:
+            if self.updates is not None:
+                raise ConfigurationError("updates: a run counts them only with data; write env_steps, or name a data set")
+            if self.env_steps is None:
+                raise ConfigurationError("env_steps: missing; expected int")
+            return
+        if self.env_steps is not None:
+            raise ConfigurationError("env_steps: nothing is done in the environment where data is given; write updates instead")
+        if self.updates is None:
+            raise ConfigurationError("updates: missing; expected int, the budget of a run that learns from data")
+        if self.record:
+            raise ConfigurationError("record: a run that learns from data has no episodes of its own; set record: false")

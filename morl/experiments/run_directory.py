@@ -3,7 +3,7 @@
 ::
 
     config.yaml  manifest.json  metrics.csv  timing.csv  front.csv  summary.json
-    policies/    checkpoint/    plots/       tables/
+    policies/    checkpoint/    plots/       tables/       data/
 
 Every file is replaced at once, so that a crash never leaves half of one. ``manifest.json`` has the SHA-256 of what
 :meth:`RunDirectory.read_result` reads, and of itself. Nothing is written where a link leads.
@@ -29,7 +29,10 @@ from morl.archives import ArchiveEntry, ParetoArchive
 from morl.errors import CheckpointError, ConfigurationError, MorlError
 from morl.evaluation.report import Certificate, Table
 from morl.experiments.config import from_yaml, to_plain
-from morl.experiments.files import (
+from morl.experiments.result import Preference, RunResult
+from morl.experiments.tables import parse_table, write_table
+from morl.experiments.units import unit_of
+from morl.files import (
     create,
     finite,
     in_use,
@@ -43,8 +46,6 @@ from morl.experiments.files import (
     sha256,
     write_atomically,
 )
-from morl.experiments.result import Preference, RunResult
-from morl.experiments.tables import parse_table, write_table
 from morl.policies import load_policy
 from morl.policies.base import BasePolicy
 from morl.registry import load_plugins, name_of
@@ -141,7 +142,7 @@ class RunDirectory:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Write here and nobody else; see :func:`~morl.experiments.files.in_use` and :meth:`writing`."""
+        """Write here and nobody else; see :func:`~morl.files.in_use` and :meth:`writing`."""
         with self.writing(), in_use(self.path):
             yield
 
@@ -392,14 +393,14 @@ def _entry(row: dict[str, Any], objectives: list[str], policy: BasePolicy) -> Ar
     }
     if np.isnan(vectors["weights"]).any():
         vectors["weights"] = None
-    numbers = {name: row[name] for name in ("env_steps", "member", "episodes", "deterministic")}
-    return ArchiveEntry(policy=policy, gamma=float(row["gamma"]), **vectors, **numbers)
+    numbers = {name: row[name] for name in ("member", "episodes", "deterministic")}
+    return ArchiveEntry(policy=policy, env_steps=row[unit_of(row)], gamma=float(row["gamma"]), **vectors, **numbers)
 
 
 def _front_table(result: RunResult, names: list[str]) -> Table:
     rows: Table = []
     for name, entry in zip(names, result.entries, strict=True):
-        row: dict[str, Any] = {"policy": name, "member": entry.member, "env_steps": entry.env_steps}
+        row: dict[str, Any] = {"policy": name, "member": entry.member, unit_of(result.summary): entry.env_steps}
         for field, column in _VECTORS.items():
             vector = getattr(entry, field)
             numbers = [None] * len(result.objectives) if vector is None else vector.tolist()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from morl.experiments.files import write_atomically
 from morl.experiments.plots import Labels, front_figure, indicator_figure, weights_figure
+from morl.experiments.units import WORDS, unit_of
+from morl.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,8 @@ def result_figures(result: RunResult) -> dict[str, Figure]:
     if hypervolume is not None:
         point = ", ".join(f"{x:g}" for x in summary["reference_point"])
         detail += f" · hypervolume {f'{hypervolume:,.0f}' if hypervolume >= 1e4 else f'{hypervolume:.4g}'} from ({point})"
-    detail += f" · {summary['env_steps']:,} environment steps · discount {summary['gamma']:g}"
+    unit = unit_of(summary)
+    detail += f" · {summary[unit]:,} {WORDS[unit]} · discount {summary['gamma']:g}"
     labels = Labels(
         objectives=result.objectives, units=result.units, gamma=summary["gamma"],
         title=f"{summary['env']} · {summary['solver']}", detail=detail,
@@ -68,7 +70,7 @@ def result_figures(result: RunResult) -> dict[str, Figure]:
         ),
     }
     # A single evaluation is no curve.
-    if len({row["env_steps"] for row in result.metrics}) > 1:
+    if len({row[unit_of(row)] for row in result.metrics}) > 1:
         figures["indicators"] = indicator_figure(result.metrics, labels)
     weights = [[row[f"weight_{o}"] for o in result.objectives] for row in population]
     if weights and len(result.objectives) > 1 and all(None not in row for row in weights):

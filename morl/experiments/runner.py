@@ -7,17 +7,21 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from morl.errors import CheckpointError, ConfigurationError
+from morl.capabilities import LearnsFromData, solver_name
+from morl.data import DataProblem, Dataset
+from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.evaluation import Evaluation
 from morl.experiments.checkpoint import load_checkpoint
-from morl.experiments.config import from_yaml
-from morl.experiments.files import remove
+from morl.experiments.config import NOT_YAML, from_yaml
 from morl.experiments.progress import Progress, Silent
 from morl.experiments.result import RunResult
 from morl.experiments.run_config import RunConfig, TaskConfig
 from morl.experiments.run_directory import MISSING, RunDirectory
-from morl.experiments.session import NOT_YAML, Session
-from morl.problem import EnvLike, make_problem
+from morl.experiments.session import Session
+from morl.experiments.shipped import find_data
+from morl.experiments.units import SHORT, WORDS, option
+from morl.files import remove
+from morl.problem import EnvLike, Problem, make_problem
 from morl.protocols import Solver, State
 from morl.registry import plugins_of
 from morl.scalarizations import Scalarization
@@ -29,11 +33,14 @@ def run(
     solver: Solver,
     env: EnvLike,
     *,
-    env_steps: int,
+    env_steps: int | None = None,
+    updates: int | None = None,
+    data: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     evaluation: Evaluation | None = None,
     out: str | Path | None = None,
+    record: bool = False,
     weights: Sequence[float] | None = None,
     scalarization: Scalarization | None = None,
     ideal_point: Sequence[float] | None = None,
@@ -49,12 +56,15 @@ def run(
     config = RunConfig(
         env=env if isinstance(env, (str, Mapping)) else {"id": f"custom/{getattr(env, '__name__', type(env).__name__)}"},
         solver=solver,
+        data=None if data is None else str(data),
         env_steps=env_steps,
+        updates=updates,
         seed=seed,
         device=device,
         evaluation=Evaluation() if evaluation is None else evaluation,
         plugins=plugins_of((solver, task)),
         task=task,
+        record=record,
     )
     return run_config(config, env=env, out=out)
 
@@ -78,7 +88,7 @@ def run_config(
         Interrupted: Ctrl-C, after the run has saved itself (only with ``out``).
     """
     # Everything that can be wrong with the configuration is found before a file is written.
-    session = Session(config, make_problem(config.env if env is None else env))
+    session = Session(config, problem_of(config, env))
     if out is None:
         return session.train(progress or Silent())
     session.directory = directory = RunDirectory.create(Path(out))
@@ -87,7 +97,34 @@ def run_config(
         return session.train(progress or Silent())
 
 
-def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress | None = None) -> RunResult:
+def problem_of(config: RunConfig, env: EnvLike | None = None) -> Problem:
+    """What a run is about.
+
+    Args:
+        config: Of the run.
+        env: See :func:`run_config`.
+
+    Returns:
+        An environment, or a data set with one that judges.
+
+    Raises:
+        CapabilityError: There is a data set, but the solver does not learn from any.
+        DataError: The data set is missing, damaged, empty or of another problem.
+    """
+    if config.data is None:
+        return make_problem(config.env if env is None else env)
+    if not isinstance(config.solver, LearnsFromData):
+        raise CapabilityError(
+            f"data: {solver_name(config.solver)} learns from what it does in an environment; remove data and write env_steps, "
+            "or choose a solver that learns from data, such as morvs or behaviour_cloning"
+        )
+    data = Dataset.open(find_data(config.data))
+    return DataProblem.of(make_problem(config.env if env is None else env), data)
+
+
+def resume(
+    path: str | Path, *, env_steps: int | None = None, updates: int | None = None, progress: Progress | None = None
+) -> RunResult:
     """Continue a run; see :meth:`morl.experiments.result.Run.resume`."""
     directory = RunDirectory.open(Path(path))
     directory.check_version()
@@ -98,11 +135,15 @@ def resume(path: str | Path, *, env_steps: int | None = None, progress: Progress
         directory.load_plugins(text)
         state = load_checkpoint(directory.checkpoint)
         config = _config_to_resume(directory, text, state)
-        if env_steps is not None:
-            config = dataclasses.replace(config, env_steps=env_steps)
-        if state is not None and config.env_steps < state["env_steps"]:
-            raise ConfigurationError(f"env_steps {config.env_steps} is less than the {state['env_steps']} steps already done")
-        session = Session(config, make_problem(config.env))
+        budgets = {"env_steps": env_steps, "updates": updates}
+        if (budget := budgets.pop(config.unit)) is not None:
+            config = config.with_budget(budget)
+        if any(other is not None for other in budgets.values()):
+            raise ConfigurationError(f"this run counts {WORDS[config.unit]}; give a new total by {option(config.unit)}")
+        if state is not None and config.budget < state["done"]:
+            already = f"{state['done']} {SHORT[config.unit]} already done"
+            raise ConfigurationError(f"{config.unit} {config.budget} is less than the {already}")
+        session = Session(config, problem_of(config))
         session.directory = directory
         if state is not None:
             session.load_state(state)
@@ -134,9 +175,9 @@ def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -
         if intact is False:
             raise ConfigurationError(directory.changed)
     else:
-        if missing := {"config", "env_steps"} - state.keys():
+        if missing := {"config", "done"} - state.keys():
             raise CheckpointError(f"the checkpoint lacks {min(missing)}: it was written by another version; start a new run")
-        if type(state["env_steps"]) is not int or not isinstance(state["config"], str):
+        if type(state["done"]) is not int or not isinstance(state["config"], str):
             raise CheckpointError(f"the checkpoint in {directory.checkpoint} was changed: delete that folder to start over")
         intact = text == state["config"]
     try:
@@ -148,13 +189,11 @@ def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -
     if state is None:
         return config
     saved = from_yaml(state["config"])
-    if dataclasses.replace(saved, env_steps=config.env_steps) != config:
+    if dataclasses.replace(saved, env_steps=config.env_steps, updates=config.updates) != config:
         raise ConfigurationError(directory.changed)
-    if saved.env_steps != config.env_steps:
+    if saved.budget != config.budget:
         _log.warning(
-            "%s was changed to env_steps %d; that is not followed, the run goes to %d: only --env-steps changes it",
-            path,
-            config.env_steps,
-            saved.env_steps,
-        )
+            "%s was changed to %s %d; that is not followed, the run goes to %d: only %s changes it",
+            path, saved.unit, config.budget, saved.budget, option(saved.unit),
+        )  # fmt: skip
     return saved

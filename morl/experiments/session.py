@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from morl.archives import ParetoArchive
-from morl.capabilities import ChoosesTasks, HasFirstUpdate, ServesAnyWeights, WrapsSolver, criterion_of
+from morl.capabilities import ChoosesTasks, HasFirstUpdate, ServesAnyWeights, criterion_of, solver_name
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError, MorlError
 from morl.evaluation import (
     Evaluated,
@@ -33,17 +33,19 @@ from morl.evaluation.record import own_utilities
 from morl.experiments import machine
 from morl.experiments.checkpoint import save_checkpoint
 from morl.experiments.checks import ANOTHER, check_counters, check_finite
-from morl.experiments.config import to_yaml
-from morl.experiments.files import naming
+from morl.experiments.config import NOT_YAML, config_text
 from morl.experiments.fresh_evaluation import evaluate_afresh
 from morl.experiments.progress import Interrupted, Progress, Unheard, interruptible
+from morl.experiments.recording import Recording, require_recordable
 from morl.experiments.result import Preference, RunResult
 from morl.experiments.run_config import RunConfig
 from morl.experiments.run_directory import FORMAT_VERSION, RunDirectory
 from morl.experiments.run_indicators import RunIndicators, expected_utilities
+from morl.experiments.units import WORDS, option
+from morl.files import naming
 from morl.policies.base import BasePolicy
 from morl.problem import Problem
-from morl.protocols import Solver, State, prefixed, unprefixed
+from morl.protocols import State, prefixed, unprefixed
 from morl.weights import largest_lattice
 
 _log = logging.getLogger(__name__)
@@ -56,21 +58,10 @@ _PROGRESS_SHARE = 0.03
 _PURPOSES = ("acting", "environment", "learning", "search", "evaluating")
 
 _COUNTERS = (
-    "env_steps", "spent", "period", "checkpoint_period", "next_evaluation", "next_checkpoint",
+    "done", "spent", "period", "checkpoint_period", "next_evaluation", "next_checkpoint",
     "metrics", "timing", "started_at",
 )  # fmt: skip
 """Attributes of a session that a checkpoint holds as they are."""
-
-NOT_YAML = "# This run cannot be written as YAML"
-
-
-def _config_text(config: RunConfig, problem: Problem) -> str:
-    try:
-        if problem.spec.env_id.startswith("custom/"):
-            raise ConfigurationError("env is a Python callable")
-        return to_yaml(config)
-    except ConfigurationError as error:
-        return f"{NOT_YAML}: {error}.\n# Run it again from Python with the same objects.\n"
 
 
 class Session:
@@ -78,7 +69,7 @@ class Session:
 
     def __init__(self, config: RunConfig, problem: Problem) -> None:
         self.config, self.problem = config, problem
-        self.text = _config_text(config, problem)
+        self.text = config_text(config, problem.spec.env_id)
         self.device = machine.resolve_device(config.device)
         self.threads = config.threads or machine.computing_threads(config.solver)
         solver, evaluation = config.solver, config.evaluation
@@ -96,14 +87,14 @@ class Session:
         if own is not None:
             self.record = own.record
         self.evaluates_itself = own is not None
-        usual = own.evaluation_period if own is not None else max(1, round(config.env_steps / _EVALUATIONS))
+        usual = own.evaluation_period if own is not None else max(1, round(config.budget / _EVALUATIONS))
         period = evaluation.period or usual
-        self.period, self.checkpoint_period = int(period), max(1, round(config.env_steps / _CHECKPOINTS))
+        self.period, self.checkpoint_period = int(period), max(1, round(config.budget / _CHECKPOINTS))
         self.next_evaluation, self.next_checkpoint = 0, 0
         self.saved, self.saving, self.saved_steps = 0.0, 0.0, 0
         self.written, self.writing = 0.0, 0.0
         self.warned = False
-        self.env_steps = 0
+        self.done = 0
         self.spent: dict[str, int] = {}
         self.report = Report()
         self.metrics: Table = []
@@ -111,7 +102,18 @@ class Session:
         self.earlier_seconds: dict[str, float] = {}
         self.started, self.started_at = time.perf_counter(), machine.now()
         self.directory: RunDirectory | None = None
+        if config.record:
+            require_recordable(config, self.learner)
+        self.recording: Recording | None = None
         self.network: BasePolicy | None = None
+
+    def _recording(self) -> Recording | None:
+        """Who writes the training episodes, if somebody is to."""
+        if self.config.record and self.recording is None:
+            if self.directory is None:
+                raise ConfigurationError("record: true writes to the run directory; say where it is (out=...)")
+            self.recording = Recording(self.config, self.problem, self.learner, self.directory.path)
+        return self.recording
 
     # --- training ----------------------------------------------------------------------------------------------------
 
@@ -123,6 +125,7 @@ class Session:
     def _train(self, progress: Progress) -> RunResult:
         with interruptible(self.directory is not None) as interrupted:
             self._write_manifest("running")
+            self._recording()
             progress.start(self._description())
             try:
                 self._loop(progress, interrupted)
@@ -144,22 +147,22 @@ class Session:
                 self.directory.write_result(result)
                 result = dataclasses.replace(result, path=self.directory.path)
                 if status == "interrupted":
-                    raise Interrupted(self.directory.path, self.env_steps)
+                    raise Interrupted(self.directory.path, self.done, self.config.unit)
         return result
 
     def _loop(self, progress: Progress, interrupted: Callable[[], bool]) -> None:
-        total, budget = self.config.env_steps, 1
+        total, budget = self.config.budget, 1
         if not self.metrics:
             self._evaluate()
             self._checkpoint(always=True)
-        progress.update(self.env_steps, self.metrics[-1])
-        while self.env_steps < total and not interrupted() and not self.learner.is_finished:
+        progress.update(self.done, self.metrics[-1])
+        while self.done < total and not interrupted() and not self.learner.is_finished:
             round_steps = self.learner.next_round()
             # What happens at a given time happens at the last round boundary before it, so that the length of the slices,
             # which follows the clock, decides nothing. The end of the budget is met exactly.
             target = min(self.next_evaluation, self.next_checkpoint, total)
             start = time.perf_counter()
-            spent = self.learner.learn(min(max(budget, round_steps), target - self.env_steps))
+            spent = self.learner.learn(min(max(budget, round_steps), target - self.done))
             seconds = time.perf_counter() - start
             if seconds < _SLICE_SECONDS / 2:
                 budget = 2 * max(budget, round_steps)
@@ -167,41 +170,42 @@ class Session:
                 budget //= 2
             for purpose, count in spent.items():
                 self.spent[purpose] = self.spent.get(purpose, 0) + count
-            self.env_steps = self.spent.get("training", 0) + self.spent.get("search", 0)
+            self.done = self.spent.get("training", 0) + self.spent.get("search", 0)
             self.learner.statistics()
             self._warn_without_update()
             if self._is_due(self.next_evaluation):
                 self._evaluate()
             if self._is_due(self.next_checkpoint):
-                self._checkpoint(always=self.env_steps >= total)
-            progress.update(self.env_steps, self.metrics[-1])
-        if self.learner.is_finished and self.metrics[-1]["env_steps"] != self.env_steps:
+                self._checkpoint(always=self.done >= total)
+            progress.update(self.done, self.metrics[-1])
+        if self.learner.is_finished and self.metrics[-1][self.config.unit] != self.done:
             self._evaluate()
         if interrupted() or self.learner.is_finished:
             self._checkpoint(always=True)
 
     def _warn_without_update(self) -> None:
         """Say once, while there is time, that half of the budget has taught nothing."""
-        if self.warned or 2 * self.env_steps < self.config.env_steps:
+        if self.warned or 2 * self.done < self.config.budget:
             return
         self.warned = True
         if isinstance(self.learner, HasFirstUpdate) and (reason := self.learner.waits_for()):
             _log.warning(
-                "nothing was learned in %s of %s environment steps: %s",
-                f"{self.env_steps:,}", f"{self.config.env_steps:,}", reason,
+                "nothing was learned in %s of %s %s: %s",
+                f"{self.done:,}", f"{self.config.budget:,}", WORDS[self.config.unit], reason,
             )  # fmt: skip
 
     def _remedy(self) -> str:
         """How to get at what a failed run had found, if there is a way."""
         if self.directory is None or not self.saved_steps or self.text.startswith(NOT_YAML):
             return ""
-        return f"; 'morl resume {self.directory.path} --env-steps {self.saved_steps}' ends the run at its last good checkpoint"
+        again = f"morl resume {self.directory.path} {option(self.config.unit)} {self.saved_steps}"
+        return f"; '{again}' ends the run at its last good checkpoint"
 
     def _is_due(self, time: int) -> bool:
-        """Whether no further round fits before a time, in environment steps; at the end of the budget everything is due."""
-        if time >= self.config.env_steps:
-            return self.env_steps >= self.config.env_steps
-        return time - self.env_steps < self.learner.next_round()
+        """Whether no further round fits before a time, in the run's unit; at the end of the budget everything is due."""
+        if time >= self.config.budget:
+            return self.done >= self.config.budget
+        return time - self.done < self.learner.next_round()
 
     def _evaluate(self) -> None:
         """Judge the policies of the moment and add a row to the metrics table."""
@@ -209,15 +213,15 @@ class Session:
         if isinstance(self.learner, EvaluatesItself):
             self.learner.evaluate()
         else:
-            self.record.evaluate(candidates_of(self.learner), env_steps=self.env_steps)
+            self.record.evaluate(candidates_of(self.learner), env_steps=self.done)
         indicators = self.indicators(self.record.archive.values, self._latest().values)
         if (utilities := self._utilities()) is not None:
             indicators["mean_utility"] = float(utilities.mean())
         # NaN is how a learner says that it has not learned anything yet: the cell stays empty.
         statistics = {name: None if math.isnan(x) else x for name, x in self.learner.statistics().items()}
-        self.metrics.append({"env_steps": self.env_steps, **indicators, **statistics})
-        self.timing.append({"env_steps": self.env_steps, **self._seconds()})
-        while self.next_evaluation - self.env_steps < self.learner.next_round():
+        self.metrics.append({self.config.unit: self.done, **indicators, **statistics})
+        self.timing.append({self.config.unit: self.done, **self._seconds()})
+        while self.next_evaluation - self.done < self.learner.next_round():
             self.next_evaluation += self.period
         self._write_progress()
 
@@ -231,7 +235,7 @@ class Session:
 
     def _checkpoint(self, *, always: bool = False) -> None:
         """Save the run, unless that would take more than a small share of the time; a checkpoint changes nothing."""
-        while self.next_checkpoint - self.env_steps < self.learner.next_round():
+        while self.next_checkpoint - self.done < self.learner.next_round():
             self.next_checkpoint += self.checkpoint_period
         start = time.perf_counter()
         if self.directory is not None and (always or (start - self.saved) * _CHECKPOINT_SHARE >= self.saving):
@@ -239,10 +243,12 @@ class Session:
             self.saving = self.saved - start
 
     def save(self, directory: RunDirectory) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, and make readable what was recorded."""
+        if self.recording is not None:
+            self.recording.publish()
         with naming(directory.checkpoint):
             save_checkpoint(directory.checkpoint, self.state())
-        self.saved, self.saved_steps = time.perf_counter(), self.env_steps
+        self.saved, self.saved_steps = time.perf_counter(), self.done
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -255,6 +261,7 @@ class Session:
             "threads": self.threads,
         }
         own |= prefixed("learner", self.learner.state()) | prefixed("measures", self.indicators.state())
+        own |= {} if self.recording is None else prefixed("recording", self.recording.state())
         return own if self.evaluates_itself else own | prefixed("assessor", self.record.state())
 
     def load_state(self, state: State) -> None:
@@ -264,12 +271,12 @@ class Session:
             CheckpointError: Something is missing, or its parts do not belong together.
         """
         try:
-            check_counters(state)
+            check_counters(state, self.config.unit)
             # Its range is declared where a configuration names it.
             dataclasses.replace(self.config, threads=state["threads"])
             for name in _COUNTERS:
                 setattr(self, name, state[name])
-            self.saved_steps = self.env_steps
+            self.saved_steps = self.done
             self.earlier_seconds = state["seconds"]
             # The last bits of sums depend on the number of threads, so a run keeps the one it began with.
             self.threads = state["threads"]
@@ -277,6 +284,8 @@ class Session:
             self.learner.load_state(unprefixed("learner", state))
             if not self.evaluates_itself:
                 self.record.load_state(unprefixed("assessor", state))
+            if (recording := self._recording()) is not None:
+                recording.load_state(unprefixed("recording", state))
         except CheckpointError:
             raise
         except KeyError as error:
@@ -309,9 +318,10 @@ class Session:
             "objectives": self.indicators.objectives,
             "device": machine.describe_device(self.device),
             "threads": self.threads,
-            "env_steps": self.config.env_steps,
+            self.config.unit: self.config.budget,
+            "unit": self.config.unit,
             "seed": self.config.seed,
-            "done": self.env_steps,
+            "done": self.done,
             "out": None if self.directory is None else self.directory.path,
         }
 
@@ -324,13 +334,16 @@ class Session:
             "seed": self.config.seed,
             "started": self.started_at,
             "ended": None if status == "running" else machine.now(),
-            "env_steps": {"training": 0, "search": 0, **self.spent, "evaluation": self._evaluation_steps()},
+            **self._accounts(),
             "wall_time": self._seconds(),
         }
 
-    def _evaluation_steps(self) -> int:
-        """Environment steps of the evaluations here, of those that the learner makes for itself, and of its report."""
-        return self.record.evaluator.env_steps + self.spent.get("evaluation", 0) + self.report.env_steps
+    def _accounts(self) -> dict[str, Any]:
+        """What was spent, environment steps by purpose: evaluations here, the learner's own and its report's count together."""
+        evaluation = self.record.evaluator.env_steps + self.spent.get("evaluation", 0) + self.report.env_steps
+        if self.config.unit == "updates":
+            return {"updates": self.done, "env_steps": {"training": 0, "search": 0, "evaluation": evaluation}}
+        return {"env_steps": {"training": 0, "search": 0, **self.spent, "evaluation": evaluation}}
 
     def _write_manifest(self, status: str, **more: Any) -> None:
         if self.directory is not None:
@@ -339,9 +352,8 @@ class Session:
     def _result(self, status: str) -> RunResult:
         """Collect what the run leaves behind."""
         evaluation = self.config.evaluation
-        indicators = {
-            name: value for name, value in self.metrics[-1].items() if name not in {"env_steps", *self.learner.statistics()}
-        }
+        others = {self.config.unit, *self.learner.statistics()}
+        indicators = {name: value for name, value in self.metrics[-1].items() if name not in others}
         surveyed = self._survey() if status == "finished" else None
         if surveyed is not None:
             indicators |= self.indicators(self.record.archive.values, self._latest().values)
@@ -352,7 +364,7 @@ class Session:
             "status": status,
             "env": self.problem.spec.env_id,
             "solver": solver_name(self.config.solver),
-            "env_steps": self.env_steps,
+            self.config.unit: self.done,
             "seed": self.config.seed,
             "gamma": self.gamma,
             "episodes": evaluation.episodes,
@@ -373,7 +385,7 @@ class Session:
             summary=summary,
             metrics=self.metrics,
             timing=self.timing,
-            preference=self._preference(),
+            preference=Preference.of(self.learner.task.utility),
             config=self.text,
             certificate=report.certificate,
             tables=tables,
@@ -400,10 +412,10 @@ class Session:
         network = final[0].policy
         assert isinstance(network, BasePolicy)
         # The last evaluation took a snapshot of it, too: if that is archived, one of them is enough.
-        latest = (entry.policy for entry in self.record.archive if entry.env_steps == self.env_steps)
+        latest = (entry.policy for entry in self.record.archive if entry.env_steps == self.done)
         self.network = next((policy for policy in latest if network.is_same(policy)), network)
         final = [dataclasses.replace(each, policy=self.network) if each.policy is network else each for each in final]
-        return self.record.survey(final, env_steps=self.env_steps)
+        return self.record.survey(final, env_steps=self.done)
 
     def _latest(self) -> Evaluated:
         assert self.record.latest is not None  # the first evaluation takes place before training
@@ -431,19 +443,3 @@ class Session:
         """Each member's own utility at its latest evaluation, ``(n,)``."""
         task, latest = self.learner.task, self._latest()
         return None if task.num_members != len(latest.values) else own_utilities(task.utility, latest)
-
-    def _preference(self) -> Preference:
-        utility = self.learner.task.utility
-
-        def vector(tensor: torch.Tensor | None) -> tuple[float, ...] | None:
-            return None if tensor is None else tuple(tensor.reshape(-1, tensor.shape[-1])[0].tolist())
-
-        return Preference(
-            scalarization=utility.scalarization, ideal_point=vector(utility.ideal_point), scale=vector(utility.scale)
-        )
-
-
-def solver_name(solver: Solver) -> str:
-    """How a solver is called in titles: ``MORLD(MOSAC)``."""
-    name = type(solver).__name__
-    return f"{name}({solver_name(solver.solver)})" if isinstance(solver, WrapsSolver) else name

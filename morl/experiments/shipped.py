@@ -8,18 +8,37 @@ from pathlib import Path
 from morl.errors import ConfigurationError, closest
 
 
+def _folder() -> Path | None:
+    package = Path(__file__).parents[1]
+    # In a wheel they lie inside the package, in a source checkout beside it.
+    return next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None)
+
+
 def shipped_configs() -> dict[str, Path]:
     """Names and paths of the configurations that come with the package.
 
     Returns:
         Path by name; the name is the path below ``configs/`` without its suffix, such as ``quickstart``.
     """
-    package = Path(__file__).parents[1]
-    # In a wheel they lie inside the package, in a source checkout beside it.
-    folder = next((f for f in (package / "configs", package.parent / "configs") if f.is_dir()), None)
+    folder = _folder()
     if folder is None:
         return {}
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def find_data(data: str) -> Path:
+    """Find a data set.
+
+    Args:
+        data: An existing folder, else the name of a shipped data set, such as ``data/deep-sea-treasure``.
+
+    Returns:
+        The folder; the given path where there is neither.
+    """
+    path, folder = Path(data), _folder()
+    if not path.is_dir() and folder is not None and (folder / data / "dataset.json").is_file():
+        return folder / data
+    return path
 
 
 def describe_config(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from morl.errors import CheckpointError
 from morl.evaluation.report import Table
-from morl.experiments.files import read_file, write_atomically
+from morl.files import read_file, write_atomically
 
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -31,7 +31,7 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], *, durable: bool = True) -> None:
-    """Write rows to a CSV file; see :func:`format_table` and :func:`~morl.experiments.files.write_atomically`."""
+    """Write rows to a CSV file; see :func:`format_table` and :func:`~morl.files.write_atomically`."""
     write_atomically(path, format_table(rows), durable=durable)
 
 

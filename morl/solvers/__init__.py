@@ -7,6 +7,7 @@ from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.nlmoppo import NLMOPPO
+from morl.solvers.offline import BehaviourCloning, MORvS
 from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.pcn import PCN
 from morl.solvers.reward_aware import RewardAwareLearning
@@ -14,16 +15,6 @@ from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 
 __all__ = [
-    "EUPG",
-    "MODQN",
-    "MOPPO",
-    "MORLD",
-    "MOQLearning",
-    "MOSAC",
-    "NLMOPPO",
-    "PCN",
-    "ParetoQLearning",
-    "RewardAwareLearning",
-    "SEQUOIA",
-    "SubPO",
-]
+    "BehaviourCloning", "EUPG", "MODQN", "MOPPO", "MORLD", "MORvS", "MOQLearning", "MOSAC", "NLMOPPO", "PCN", "ParetoQLearning",
+    "RewardAwareLearning", "SEQUOIA", "SubPO",
+]  # fmt: skip

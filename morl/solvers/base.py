@@ -30,11 +30,14 @@ class RunnableSolver(CheckedFields):
         self,
         env: EnvLike,
         *,
-        env_steps: int,
+        env_steps: int | None = None,
+        updates: int | None = None,
+        data: str | Path | None = None,
         seed: int = 0,
         device: str = "auto",
         evaluation: Evaluation | None = None,
         out: str | Path | None = None,
+        record: bool = False,
         weights: Sequence[float] | None = None,
         scalarization: Scalarization | None = None,
         ideal_point: Sequence[float] | None = None,
@@ -43,11 +46,14 @@ class RunnableSolver(CheckedFields):
 
         Args:
             env: A gymnasium id, a mapping with ``id`` and arguments, or a callable that makes an environment.
-            env_steps: Budget in environment steps, summed over members; evaluation is counted apart.
+            env_steps: Budget in environment steps, summed over members; evaluation is counted apart. None with ``data``.
+            updates: Budget in gradient updates, with ``data``.
+            data: Data set to learn from (a folder), for solvers that do; the environment only judges.
             seed: Seed of the run.
             device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
             evaluation: How policies are judged; the defaults of :class:`~morl.evaluation.Evaluation` if None.
             out: Directory to write the run to; None keeps everything in memory.
+            record: Whether to write every training episode to a data set, ``data/`` in that directory.
             weights: Preference of a single-member solver, ``(m,)`` on the simplex; equal weights if None.
             scalarization: Utility of a single-member solver; a weighted sum if None.
             ideal_point: Ideal point ``(m,)`` for scalarizations that need one, return units.
@@ -62,8 +68,8 @@ class RunnableSolver(CheckedFields):
 
         solver: Any = self
         return run(
-            solver, env, env_steps=env_steps, seed=seed, device=device, evaluation=evaluation, out=out,
-            weights=weights, scalarization=scalarization, ideal_point=ideal_point,
+            solver, env, env_steps=env_steps, updates=updates, data=data, seed=seed, device=device, evaluation=evaluation,
+            out=out, record=record, weights=weights, scalarization=scalarization, ideal_point=ideal_point,
         )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.evaluation import Evaluated, Evaluation, HasReport, Record, Report, candidates_of, evaluator_of, make_learner
 from morl.evaluation.record import own_utilities
 from morl.fields import Count, NonNegative, Number, Range, RepeatsOrNone
-from morl.protocols import Candidate, EnvFactory, Learner, Policy, Solver, State, prefixed, unprefixed
+from morl.protocols import Candidate, EnvFactory, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
 from morl.scalarizations import Scalarization, WeightedSum
 from morl.seeding import stream
@@ -42,6 +42,7 @@ from morl.solvers.base import RunnableSolver, require
 from morl.solvers.exchange import Exchange, require_selection
 from morl.solvers.mosac import MOSAC
 from morl.solvers.running_reference import first_ideal_point, moved_reference
+from morl.solvers.told_episodes import TellsOfInner
 from morl.spending import spend
 from morl.task import Task, Utility
 from morl.weights.adaptation import Population, WeightAdaptation
@@ -193,10 +194,8 @@ class MORLD(RunnableSolver):
         return weights
 
 
-class MORLDLearner:
+class MORLDLearner(TellsOfInner):
     """A live MORL/D population: an inner learner, an archive, and the exchanges."""
-
-    inner: Learner
 
     def __init__(
         self, solver: MORLD, *, env: EnvFactory, task: Task | None, seed: int, device: torch.device, evaluation: Evaluation

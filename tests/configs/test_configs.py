@@ -9,7 +9,7 @@ import torch
 
 from morl.evaluation import Evaluation
 from morl.experiments.config import from_yaml, load_config, to_yaml
-from morl.experiments.runner import run_config
+from morl.experiments.runner import problem_of, run_config
 from morl.experiments.shipped import shipped_configs
 from morl.problem import make_problem
 from morl.task import Task, Utility
@@ -40,9 +40,9 @@ def test_a_shipped_config_runs_a_few_steps(name):
     solver = config.solver
     rows = getattr(getattr(solver, "solver", solver), "rows_per_member", 1) * getattr(solver, "num_members", 1)
     few = Evaluation(episodes=1, period=config.evaluation.period, gamma=config.evaluation.gamma, max_episode_steps=20)
-    result = run_config(replace(config, env_steps=2 * rows, evaluation=few))
+    result = run_config(replace(config.with_budget(2 * rows), evaluation=few))
     is_exact = getattr(solver, "aggregator", None) in ("hull", "min_q")
-    assert result.metrics[-1]["env_steps"] == (0 if is_exact else 2 * rows)
+    assert result.metrics[-1][config.unit] == (0 if is_exact else 2 * rows)
     assert result.front.shape[1] == len(result.objectives)
     parameters = config.solver.region(make_problem(config.env)).space.names if hasattr(solver, "region") else ()
     tables = {"metrics": result.metrics, "timing": result.timing, **result.tables}
@@ -67,7 +67,8 @@ def documented(column, objectives, parameters):
 
 PRESETS = (
     "vanilla", "sb", "psa", "sb_psa", "ols", "mpmoql", "conditioned_dqn", "envelope", "gpi_ls", "gpi_ls_continuous", "capql",
-    "pd_morl", "conditioned_ppo", "pareto_q", "ipro", "ipro_2d", "awa", "pgmorl", "ucb",
+    "pd_morl", "conditioned_ppo", "pareto_q", "ipro", "ipro_2d", "awa", "pgmorl", "ucb", "nlmoppo", "c_morl", "pcn", "lcn",
+    "offline_bc", "offline_morvs",
 )  # fmt: skip
 """Published algorithms."""
 SMALL = {"hidden": (8,), "batch_size": 8, "learning_starts": 4, "minibatch_size": 16, "horizon": 8, "epsilon_steps": 60}
@@ -93,7 +94,7 @@ def test_a_population_goes_on_exactly(name):
         few = Evaluation(episodes=1, max_episode_steps=10)
         make = solver.make_evaluating if task is None else solver.make
         judged = {"evaluation": few} if task is None else {}
-        learners.append(make(make_problem(config.env), task, seed=1, device=torch.device("cpu"), **judged))
+        learners.append(make(problem_of(config), task, seed=1, device=torch.device("cpu"), **judged))
     straight, again = learners
     straight.learn(12 * rows)
     again.load_state(through_files(straight.state()))

@@ -13,8 +13,10 @@ from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
 from morl.cooperation import HardTransfer, SharedReplay, SoftTransfer
 from morl.cooperation.neighbourhood import KNearest
 from morl.cooperation.trigger import OnImprovement
+from morl.data import DataProblem, Dataset, Header, record
 from morl.dominance import Lorenz
 from morl.problem import Problem, make_problem
+from morl.protocols import Policy
 from morl.scalarizations import Achievement, Chebyshev, SmoothChebyshev
 from morl.selection import Tournament
 from morl.solvers.eupg import EUPG
@@ -24,6 +26,7 @@ from morl.solvers.moq import MOQLearning
 from morl.solvers.morld import MORLD
 from morl.solvers.mosac import MOSAC
 from morl.solvers.nlmoppo import NLMOPPO
+from morl.solvers.offline import BehaviourCloning, MORvS
 from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.pcn import PCN
 from morl.solvers.reward_aware import RewardAwareLearning
@@ -69,9 +72,11 @@ class Case:
     solver: Any
     env: Any
     native: bool = True
+    data: bool = False
+    """Whether it learns from a data set."""
 
     def problem(self) -> Problem:
-        return _problem(self.env, self.native)
+        return _data_problem(self.env) if self.data else _problem(self.env, self.native)
 
     def make(self, n: int = 3, *, seed: int = 0) -> Any:
         """A learner of ``n`` members (of the population's own size for MORL/D)."""
@@ -85,6 +90,26 @@ class Case:
 @cache
 def _problem(env: Any, native: bool) -> Problem:
     return make_problem(dict(env) if isinstance(env, tuple) else env, native=native)
+
+
+@cache
+def _data_problem(env: Any) -> DataProblem:
+    """Random episodes, half of them under each of two preferences."""
+    judge = _problem(env, True)
+    header = Header.of(judge.spec, gamma=0.99)
+    episodes = []
+    for member, weights in enumerate(([0.25, 0.75], [0.75, 0.25])):
+        policy = _random_policy(judge, member)
+        found = record(
+            judge, policy, episodes=8, weights=weights, seed=member, number=member, deterministic=False, max_episode_steps=15
+        )
+        episodes += list(found.episodes())
+    return DataProblem.of(judge, Dataset.of(header, episodes))
+
+
+def _random_policy(problem: Problem, seed: int) -> Policy:
+    solver = MOPPO(hidden=(8,))
+    return solver.make(problem, None, seed=seed, device=CPU).policies()[0]
 
 
 LEAVES = {
@@ -245,6 +270,16 @@ SHARED = {
     "pcn_lorenz_continuous": Case("pcn", PCN(**_pcn, dominance=Lorenz(), stochastic="warn"), TARGETS),
 }
 """Solvers whose members fill one table, or one memory, together."""
+
+_offline: dict[str, Any] = {"hidden": (8,), "batch_size": 16, "max_candidates": 4}
+
+OFFLINE = {
+    "morvs": Case("morvs", MORvS(**_offline), DST, data=True),
+    "behaviour_cloning": Case("behaviour_cloning", BehaviourCloning(**_offline, weights="recorded"), DST, data=True),
+    "morvs_continuous": Case("morvs", MORvS(**_offline, weights="recorded"), TARGETS, data=True),
+    "behaviour_cloning_components": Case("behaviour_cloning", BehaviourCloning(**_offline), Panel, data=True),
+}
+"""Solvers that learn from a data set and have no environment rows."""
 
 CASES = LEAVES | CONDITIONED | WRAPPERS | SHARED
 

@@ -14,14 +14,14 @@ from morl.population import PopulationLearner
 from morl.registry import names
 from morl.solvers.moq import MOQLearner, MOQLearning
 from morl.testing import check_policy, check_solver
-from tests.conformance.cases import CASES, CORRIDOR, ELSEWHERE, FORMS
+from tests.conformance.cases import CASES, CORRIDOR, ELSEWHERE, FORMS, OFFLINE
 
 
 def test_every_registered_solver_is_tried() -> None:
-    assert {case.name for case in CASES.values()} | ELSEWHERE == set(names("solver"))
+    assert {case.name for case in (CASES | OFFLINE).values()} | ELSEWHERE == set(names("solver"))
 
 
-@pytest.mark.parametrize("case", (CASES | FORMS).values(), ids=CASES | FORMS)
+@pytest.mark.parametrize("case", (CASES | FORMS | OFFLINE).values(), ids=CASES | FORMS | OFFLINE)
 def test_solver(case: Any) -> None:
     check_solver(case.solver, env=case.problem(), rounds=24)
 

@@ -27,9 +27,9 @@ import torch
 from morl.evaluation import Table, evaluator_of
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
 from morl.experiments.config import load_config
-from morl.experiments.files import write_atomically
 from morl.experiments.run_config import RunConfig
 from morl.experiments.tables import write_table
+from morl.files import write_atomically
 from morl.policies.base import policy_from
 from morl.problem import make_problem
 from morl.protocols import prefixed, unprefixed

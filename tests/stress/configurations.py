@@ -180,7 +180,7 @@ def shortened(config: RunConfig) -> RunConfig:
         reference_point=config.evaluation.reference_point, period=config.evaluation.period,
         deterministic=config.evaluation.deterministic,
     )  # fmt: skip
-    return dataclasses.replace(config, env_steps=min(config.env_steps, EAGER), threads=1, evaluation=evaluation)
+    return dataclasses.replace(config, **{config.unit: min(config.budget, EAGER)}, threads=1, evaluation=evaluation)
 
 
 def check_message(error: MorlError) -> None:

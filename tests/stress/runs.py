@@ -104,7 +104,7 @@ def outcome(path: Path) -> dict[str, Any]:
     bits: dict[str, Any] = {
         key: value.contiguous().numpy().tobytes() if isinstance(value, torch.Tensor) else json.dumps(value)
         for key, value in state.items()
-        if key.startswith(("learner/", "measures/")) or key in {"env_steps", "spent", "metrics"}
+        if key.startswith(("learner/", "measures/")) or key in {"done", "spent", "metrics"}
     }
     files = [
         "metrics.csv",

@@ -33,6 +33,7 @@ class ParetoQLearner(PopulationLearner):
     """A table of sets, filled by all environment rows; members are groups of rows, and their weights play no part."""
 
     owns: Owns = (Counter("start"), SharedPart("sets"), PerRow("explores"))
+    serves_preferences = False
 
     def __init__(self, solver: ParetoQLearning, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:
         """Begin with empty sets; see :meth:`morl.protocols.Solver.make`.

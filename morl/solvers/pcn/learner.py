@@ -56,6 +56,7 @@ class PCNLearner(WholeEpisodes):
         Shared("network_parameters"),
         SharedPart("adam"),
     )
+    serves_preferences = False
     solver: PCN
 
     def __init__(self, solver: PCN, *, env: EnvFactory, task: Task, seed: int, device: torch.device) -> None:

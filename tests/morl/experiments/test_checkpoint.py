@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from morl.errors import CheckpointError
 from morl.experiments import checkpoint
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
-from morl.experiments.files import write_atomically
+from morl.files import write_atomically
 
 
 def same_bits(a, b):

@@ -19,16 +19,17 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from morl import files
 from morl.errors import CheckpointError, ConfigurationError, MorlError
 from morl.evaluation import Evaluation
-from morl.experiments import files, session
+from morl.experiments import session
 from morl.experiments.checkpoint import load_checkpoint, save_checkpoint
-from morl.experiments.files import in_use
 from morl.experiments.progress import Silent
 from morl.experiments.result import Run
 from morl.experiments.run_config import RunConfig
 from morl.experiments.run_directory import RunDirectory
 from morl.experiments.runner import resume, run, run_config
+from morl.files import in_use
 from morl.problem import make_problem
 from morl.registry import component, load_plugins
 from morl.solvers.eupg import EUPG
@@ -154,9 +155,9 @@ def test_an_extension_that_was_killed_goes_on(path, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("env_steps", float("nan")),
-        ("env_steps", -1),
-        ("env_steps", "400"),
+        ("done", float("nan")),
+        ("done", -1),
+        ("done", "400"),
         ("period", 0),
         ("checkpoint_period", -5),
         ("next_evaluation", None),

@@ -176,7 +176,7 @@ def test_ctrl_c_saves_the_run_and_changes_nothing(tmp_path):
     with pytest.raises(Interrupted, match=r"go on with: morl resume") as caught:
         run_config(config, out=tmp_path / "stopped", progress=Watcher(100, interrupt))
     assert signal.getsignal(signal.SIGINT) is before
-    assert 100 <= caught.value.env_steps < 600
+    assert 100 <= caught.value.done < 600
     partial = Run.load(tmp_path / "stopped")
     assert partial.summary["status"] == "interrupted"
     assert len(partial.front) >= 1
@@ -402,7 +402,7 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     assert "learning_rate" in manifest["cause"]
     state = load_checkpoint(tmp_path / "run" / "checkpoint")
     assert state is not None
-    done = state["env_steps"]
+    done = state["done"]
     assert 0 < done < 400
     with pytest.raises(CheckpointError, match=rf"failed: .*'morl resume .*run --env-steps {done}' ends the run"):
         Run.load(tmp_path / "run")

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from morl.errors import CheckpointError, MorlError
-from morl.experiments.files import create, in_use, own_folder, read_file, remove, write_atomically
+from morl.files import create, in_use, own_folder, read_file, remove, write_atomically
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Files of a run: written whole or not at all, never through a link, and by one process at a time."""
+"""Files: written whole or not at all, never through a link, and by one process at a time."""
 
 from __future__ import annotations
 
