@@ -134,7 +134,7 @@ class AdaptedWeights:
 
     def begun(self, values: Array) -> Self:
         """Itself, knowing what members were worth before any training, ``(n, m)``; later evaluations say nothing new."""
-        if self.before is None:
+        if self.before is None and isinstance(self.adaptation, UsesBriefing):
             self.before = values
         return self
 
