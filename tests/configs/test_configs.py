@@ -66,7 +66,7 @@ def documented(column, objectives, parameters):
 
 PRESETS = (
     "vanilla", "sb", "psa", "sb_psa", "ols", "mpmoql", "conditioned_dqn", "envelope", "gpi_ls", "gpi_ls_continuous", "capql",
-    "pd_morl", "conditioned_ppo", "pareto_q",
+    "pd_morl", "conditioned_ppo", "pareto_q", "nlmoppo", "c_morl",
 )  # fmt: skip
 """Published algorithms."""
 SMALL = {"hidden": (8,), "batch_size": 8, "learning_starts": 4, "minibatch_size": 16, "horizon": 8, "epsilon_steps": 60}

@@ -12,7 +12,7 @@ from morl.acting import PolicyImprovement
 from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
 from morl.cooperation import HardTransfer, SharedReplay
 from morl.problem import Problem, make_problem
-from morl.scalarizations import Chebyshev, SmoothChebyshev
+from morl.scalarizations import Chebyshev, Constrained, SmoothChebyshev
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN
 from morl.solvers.moppo import MOPPO
@@ -24,7 +24,7 @@ from morl.solvers.pareto_q import ParetoQLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
-from morl.weights.adaptation import PSA, LinearSupport
+from morl.weights.adaptation import PSA, ConstrainedExtension, LinearSupport
 from morl.weights.sources import DirichletWeights, Hindsight, OwnWeights, SupportWeights
 from tests.panel import Panel, SmallPanel
 
@@ -177,6 +177,18 @@ WRAPPERS = {
             cooperation=(HardTransfer(),),
         ),
         CORRIDOR,
+    ),
+    "morld_c_morl": Case(
+        "morld",
+        MORLD(
+            solver=NLMOPPO(**_nlmoppo),
+            num_members=3,
+            scalarization=Constrained(),
+            normalisation="running",
+            exchange_period=40,
+            weight_adaptation=ConstrainedExtension(num_select=2, standstill=1e9),
+        ),
+        DST,
     ),
     "morld_subpo": Case(
         "morld",
