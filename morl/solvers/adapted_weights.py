@@ -22,6 +22,7 @@ from morl.weights.adaptation import (
     Memory,
     Outlook,
     Population,
+    Remembers,
     SolvedWeights,
     UsesReferents,
     UsesSolvedWeights,
@@ -138,6 +139,8 @@ class AdaptedWeights:
             return self._looked(
                 self.adaptation(weights, values, archive_values, gains=gains, rng=rng, trained=trained, memory=self.memory)
             )
+        if isinstance(self.adaptation, Remembers):
+            return self._looked(self.adaptation(weights, values, archive_values, gains=gains, rng=rng, memory=self.memory))
         if not isinstance(self.adaptation, UsesSolvedWeights):
             return self._looked(self.adaptation(weights, values, archive_values, gains=gains, rng=rng))
         here = list(trained)

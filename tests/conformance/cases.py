@@ -186,7 +186,7 @@ WRAPPERS = {
             scalarization=Constrained(),
             normalisation="running",
             exchange_period=40,
-            weight_adaptation=ConstrainedExtension(num_select=2, standstill=1e9),
+            weight_adaptation=ConstrainedExtension(num_select=2, warm_up=1),
         ),
         DST,
     ),
