@@ -26,6 +26,7 @@ from morl.weights.adaptation import (
     Memory,
     Outlook,
     Population,
+    Remembers,
     SolvedWeights,
     UsesBriefing,
     UsesReferents,
@@ -166,6 +167,8 @@ class AdaptedWeights:
             return self._looked(
                 self.adaptation(weights, values, archive_values, gains=gains, rng=rng, trained=trained, memory=self.memory)
             )
+        if isinstance(self.adaptation, Remembers):
+            return self._looked(self.adaptation(weights, values, archive_values, gains=gains, rng=rng, memory=self.memory))
         here = list(trained)
         if isinstance(self.adaptation, UsesBriefing):
             return self._looked(

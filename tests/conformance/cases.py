@@ -17,7 +17,7 @@ from morl.data import DataProblem, Dataset, Header, record
 from morl.dominance import Lorenz
 from morl.problem import Problem, make_problem
 from morl.protocols import Policy
-from morl.scalarizations import Achievement, Chebyshev, SmoothChebyshev
+from morl.scalarizations import Achievement, Chebyshev, Constrained, SmoothChebyshev
 from morl.selection import Tournament
 from morl.solvers.eupg import EUPG
 from morl.solvers.modqn import MODQN
@@ -33,7 +33,7 @@ from morl.solvers.reward_aware import RewardAwareLearning
 from morl.solvers.sequoia import SEQUOIA
 from morl.solvers.subpo import SubPO
 from morl.task import Task, Utility
-from morl.weights.adaptation import IPRO, PSA, LinearSupport
+from morl.weights.adaptation import IPRO, PSA, ConstrainedExtension, LinearSupport
 from morl.weights.sources import DirichletWeights, Hindsight, OwnWeights, SupportWeights
 from tests.panel import Panel, SmallPanel
 
@@ -211,6 +211,18 @@ WRAPPERS = {
             cooperation=(HardTransfer(),),
         ),
         CORRIDOR,
+    ),
+    "morld_c_morl": Case(
+        "morld",
+        MORLD(
+            solver=NLMOPPO(**_nlmoppo),
+            num_members=3,
+            scalarization=Constrained(),
+            normalisation="running",
+            exchange_period=40,
+            weight_adaptation=ConstrainedExtension(num_select=2, warm_up=1),
+        ),
+        DST,
     ),
     "morld_subpo": Case(
         "morld",

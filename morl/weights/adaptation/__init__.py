@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,36 @@ class UsesSolvedWeights(Protocol):
     @property
     def patience(self) -> int:
         """Exchanges in a row with a quiet outlook after which there is nothing left to do."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An adaptation that is told at every exchange what it left at the one before. MORL/D keeps it."""
+
+    remembers: ClassVar[bool]
+    """True."""
+
+    def __call__(
+        self,
+        weights: npt.NDArray[np.float64],
+        values: npt.NDArray[np.float64],
+        archive_values: npt.NDArray[np.float64],
+        *,
+        gains: npt.NDArray[np.float64],
+        rng: np.random.Generator,
+        memory: Memory | None = None,
+    ) -> Population:
+        """See :class:`WeightAdaptation`.
+
+        Args:
+            weights: See there.
+            values: See there.
+            archive_values: See there.
+            gains: See there.
+            rng: See there.
+            memory: What the rule left at the exchange before; None at the first one.
+        """
         ...
 
 
@@ -211,6 +241,7 @@ __all__ = [
     "Population",
     "PredictionGuided",
     "RandomWeights",
+    "Remembers",
     "SolvedWeights",
     "UCB",
     "UsesBriefing",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
-from morl.fields import CheckedFields, Count, NonNegative, PositiveShare
+from morl.fields import CheckedFields, Count, PositiveShare
 from morl.functional.crowding import crowding_distances
 from morl.functional.dominance import non_dominated
 from morl.scalarizations import Constrained, Scalarization
-from morl.weights.adaptation.population import Population
+from morl.weights.adaptation.population import Memory, Population
 
 Array = npt.NDArray[np.float64]
 
@@ -21,24 +22,24 @@ Array = npt.NDArray[np.float64]
 class ConstrainedExtension(CheckedFields):
     r"""C-MORL's second stage: extend the front from where it is sparse, objective by objective.
 
-    Members begin with weighted sums (stage 1). When they stand still, the ``num_select`` members with the largest crowding
-    distance among the archive's values are copied once for each objective. The copy for objective ``l`` maximises
-    it subject to
+    Members begin with weighted sums, for ``warm_up`` exchange periods. Then, and after every ``period`` further ones, the
+    ``num_select`` members with the largest crowding distance among the archive's values are copied once for each objective. The
+    copy for objective ``l`` maximises it subject to
 
     .. math:: v_j \ge v_j^0 - \text{slack} \cdot s_j \quad (j \ne l)
 
     from the value :math:`v^0` of the member that it copies, in units of the front's ranges :math:`s`; that is
-    :class:`~morl.scalarizations.Constrained` with weights :math:`e_l` and these bounds. When the copies stand still, it begins
-    again with them. What was found on the way is in the archive.
+    :class:`~morl.scalarizations.Constrained` with weights :math:`e_l` and these bounds. The next extension begins with what the
+    copies have become. What was found on the way is in the archive.
 
     Source:
         Liu et al. 2025 (C-MORL), policy extension. Deviations: a slack in units of the front's ranges, where the paper has
         ``0.9 * v``, which for a negative value is above it; extensions start from present members, not from archived policies,
-        whose critics nobody kept; a stage ends when nobody gains, not after a given number of updates; members that leave are
-        not trained further.
+        whose critics nobody kept, and who is extended is replaced by the copies, so that nobody is twice.
 
     Example:
-        >>> found = ConstrainedExtension(num_select=1)(np.eye(2), np.array([[0.0, 4.0], [4.0, 0.0]]), np.zeros((0, 2)))
+        >>> rule = ConstrainedExtension(num_select=1, warm_up=1)
+        >>> found = rule(np.eye(2), np.array([[0.0, 4.0], [4.0, 0.0]]), np.zeros((0, 2)))
         >>> found.weights.tolist(), list(found.parents), found.reference_points.tolist()
         ([[1.0, 0.0], [0.0, 1.0]], [0, 0], [[-0.4, 3.6], [-0.4, 3.6]])
     """
@@ -47,9 +48,12 @@ class ConstrainedExtension(CheckedFields):
     """Members that are extended, at most; each becomes one for every objective. Default of the reference implementation."""
     slack: PositiveShare = 0.1
     """How far a constrained objective may fall, share of its range on the front. C-MORL's ``1 - beta``."""
-    standstill: NonNegative = 0.02
-    """Members stand still if the median growth of their own utilities between two exchanges is within this, in ranges of the
-    front; tuned by us."""
+    warm_up: Count = 10
+    """Exchange periods of weighted sums before the first extension. Of C-MORL's budget they are two thirds."""
+    period: Count = 1
+    """Exchange periods of an extension."""
+
+    remembers: ClassVar[bool] = True
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
         """Refuse utilities that know no bounds, or have other units than the front's ranges; see
@@ -69,8 +73,9 @@ class ConstrainedExtension(CheckedFields):
         *,
         gains: npt.NDArray[np.float64] | None = None,
         rng: np.random.Generator | None = None,
-    ) -> npt.NDArray[np.float64] | Population:
-        """Extend members that stand still, without chance; see :class:`~morl.weights.adaptation.WeightAdaptation`.
+        memory: Memory | None = None,
+    ) -> Population:
+        """Extend members when it is time, without chance; see :class:`~morl.weights.adaptation.Remembers`.
 
         Raises:
             ConfigurationError: There is one objective.
@@ -87,9 +92,11 @@ class ConstrainedExtension(CheckedFields):
         known = np.concatenate([v, archive])
         front = known[non_dominated(known)]
         span = np.ptp(front, axis=0)
-        # Without ranges there are no units, neither of what is gained nor of what may be given up.
-        if not (span > 0).all() or (gains is not None and not abs(float(np.median(gains))) <= self.standstill):
-            return w.copy()
+        left = (self.warm_up if memory is None else int(memory["periods"][0])) - 1
+        # Without ranges there is no unit for what may be given up: one goes on until there are some.
+        if left > 0 or not (span > 0).all():
+            kept = {"periods": np.array([float(max(left, 1))])}
+            return Population(weights=w.copy(), parents=range(len(w)), fresh=[False] * len(w), memory=kept)
         own = np.flatnonzero(non_dominated(v))
         # The members come first, so that of equal values it is they who are not duplicates.
         others = front[~(front[:, None] == v[own][None]).all(-1).any(1)]
@@ -101,4 +108,5 @@ class ConstrainedExtension(CheckedFields):
             parents=parents.tolist(),
             fresh=[True] * len(parents),
             reference_points=v[parents] - self.slack * span,
+            memory={"periods": np.array([float(self.period)])},
         )

@@ -26,10 +26,12 @@ FRONT = np.array([[0.0, 10.0], [1.0, 9.0], [2.0, 8.5], [6.0, 5.0], [10.0, 0.0]])
 EQUAL = np.full((5, 2), 0.5)
 
 
-def extended(values: Any = FRONT, archive: Any = FRONT, gains: Any = None, **more: Any) -> Population:
-    found = ConstrainedExtension(**more)(np.full_like(values, 1 / values.shape[1]), values, archive, gains=gains)
-    assert isinstance(found, Population)
-    return found
+def rule(**more: Any) -> ConstrainedExtension:
+    return ConstrainedExtension(warm_up=1, **more)
+
+
+def extended(values: Any = FRONT, archive: Any = FRONT, **more: Any) -> Population:
+    return rule(**more)(np.full_like(values, 1 / values.shape[1]), values, archive)
 
 
 def test_who_is_alone_is_extended_along_every_objective() -> None:
@@ -50,15 +52,23 @@ def test_neighbours_in_the_archive_count() -> None:
     assert set(extended(worse, FRONT, num_select=9).parents) == {0, 1, 2}
 
 
-def test_members_that_do_not_stand_still_go_on() -> None:
-    def goes_on(values: Any = FRONT, gains: Any = None) -> bool:
-        same = ConstrainedExtension()(EQUAL, values, values, gains=gains)
-        return isinstance(same, np.ndarray) and bool((same == EQUAL).all())
+def test_weighted_sums_come_first_and_extensions_take_their_time() -> None:
+    patient, memory, fresh = ConstrainedExtension(warm_up=3, period=2, num_select=2), None, []
+    for _ in range(7):
+        found = patient(EQUAL, FRONT, FRONT, memory=memory)
+        memory = found.memory
+        fresh.append(all(found.fresh))
+        if not fresh[-1]:
+            assert (found.weights == EQUAL).all()
+            assert (list(found.parents), any(found.fresh), found.reference_points) == ([*range(5)], False, None)
+    assert fresh == [False, False, True, False, True, False, True]
 
-    for gains in (np.full(5, 0.021), np.full(5, -0.021), np.full(5, np.nan), np.array([1.0, 0.5, 0.1, 0.0, -9.0])):
-        assert goes_on(gains=gains)
-    assert goes_on(values=np.repeat(FRONT[:1], 5, axis=0)), "a single value has no range"
-    extended(gains=np.full(5, 0.019))
+
+def test_without_ranges_there_is_no_extension_yet() -> None:
+    single = np.repeat(FRONT[:1], 5, axis=0)
+    waits = rule()(EQUAL, single, single)
+    assert not any(waits.fresh)
+    assert all(rule()(EQUAL, FRONT, FRONT, memory=waits.memory).fresh)
 
 
 @given(seed=st.integers(0, 2**31), m=st.integers(2, 4))
@@ -165,9 +175,8 @@ def test_exact_extensions_never_lower_a_held_objective_below_its_bound(seed: int
     logits = torch.tensor(rng.normal(size=(5, 3)), requires_grad=True)
     archive = np.stack([value(torch.tensor(rng.normal(size=(5, 3)) * 3.0)).numpy() for _ in range(20)])
     start = value(logits).detach().numpy()
-    found = ConstrainedExtension(num_select=1)(np.full((1, m), 1 / m), start[None], archive)
-    assume(isinstance(found, Population))  # there is a front
-    assert isinstance(found, Population)
+    found = extended(start[None], archive, num_select=1)
+    assume(all(found.fresh))  # there is a front
     assert found.reference_points is not None
     bounds = found.reference_points[l]
     span = (start - bounds) / ConstrainedExtension().slack
