@@ -86,11 +86,13 @@ def small(solver, **more):
 def test_a_population_goes_on_exactly(name):
     """From a checkpoint between two exchanges: what it has learned, who its members are, whose weights, what it bounds."""
     config = load_config(f"morld/{name}")
-    rows = getattr(config.solver, "num_members", 1) * getattr(getattr(config.solver, "solver", None), "rows_per_member", 1)
+    inner = getattr(config.solver, "solver", config.solver)
+    rows = getattr(config.solver, "num_members", 1) * getattr(inner, "rows_per_member", 1)
     solver = small(config.solver, exchange_period=8 * rows)
+    m = make_problem(config.env).spec.num_objectives
     learners = []
     for _ in range(2):
-        task = None if hasattr(solver, "make_evaluating") else Task(utility=Utility(weights=torch.full((1, 2), 0.5)))
+        task = None if hasattr(solver, "make_evaluating") else Task(utility=Utility(weights=torch.full((1, m), 1 / m)))
         few = Evaluation(episodes=1, max_episode_steps=10)
         make = solver.make_evaluating if task is None else solver.make
         judged = {"evaluation": few} if task is None else {}

@@ -223,11 +223,11 @@ def test_bad_input() -> None:
     with pytest.raises(ConfigurationError, match="set num_members to 4 or more"):
         AWA().check_population(3, 3)
     for utility in (WeightedSum(), Chebyshev(), AugmentedChebyshev(), SmoothChebyshev()):
-        AWA().check_scalarization(utility)
+        AWA().check_utility(utility, "none")
     for utility in (PBI(), Achievement()):
         with pytest.raises(CapabilityError, match=f"not of {type(utility).__name__}; set scalarization"):
-            AWA().check_scalarization(utility)
+            AWA().check_utility(utility, "none")
     with pytest.raises(CapabilityError, match="means nothing for a weighted sum"):
-        AWA(place="sparsest_point").check_scalarization(WeightedSum())
+        AWA(place="sparsest_point").check_utility(WeightedSum(), "none")
     with pytest.raises(ShapeError, match="expected \\(k, m\\)"):
         Changes(weights=np.eye(2), before=np.eye(2), after=np.eye(3), period=np.zeros(2, np.int64))
