@@ -57,16 +57,18 @@ def test_a_shipped_config_runs_a_few_steps(name):
 
 
 def documented(column, objectives, parameters):
-    general = re.sub(r"(?<=_)\d+", "[JK]", re.escape(column))
+    general = re.escape(column)
     for names, word in ((objectives, "OBJECTIVE"), (parameters, "PARAMETER")):
         for name in sorted(names, key=len, reverse=True):
             general = re.sub(rf"(?<![a-z]){re.escape(re.escape(name))}(?=$|_)", word, general)
+    # Names may end in numbers, too.
+    general = re.sub(r"(?<=_)\d+", "[JK]", general)
     return re.search(f"`{general}`", FILES_PAGE) is not None
 
 
 PRESETS = (
     "vanilla", "sb", "psa", "sb_psa", "ols", "mpmoql", "conditioned_dqn", "envelope", "gpi_ls", "gpi_ls_continuous", "capql",
-    "pd_morl", "conditioned_ppo", "pareto_q", "offline_bc", "offline_morvs",
+    "pd_morl", "conditioned_ppo", "pareto_q", "offline_bc", "offline_morvs", "pcn", "lcn",
 )  # fmt: skip
 """Published algorithms."""
 SMALL = {"hidden": (8,), "batch_size": 8, "learning_starts": 4, "minibatch_size": 16, "horizon": 8, "epsilon_steps": 60}
@@ -84,11 +86,13 @@ def small(solver, **more):
 def test_a_population_goes_on_exactly(name):
     """From a checkpoint between two exchanges: what it has learned, who its members are, whose weights, what it bounds."""
     config = load_config(f"morld/{name}")
-    rows = getattr(config.solver, "num_members", 1) * getattr(getattr(config.solver, "solver", None), "rows_per_member", 1)
+    inner = getattr(config.solver, "solver", config.solver)
+    rows = getattr(config.solver, "num_members", 1) * getattr(inner, "rows_per_member", 1)
     solver = small(config.solver, exchange_period=8 * rows)
+    m = make_problem(config.env).spec.num_objectives
     learners = []
     for _ in range(2):
-        task = None if hasattr(solver, "make_evaluating") else Task(utility=Utility(weights=torch.full((1, 2), 0.5)))
+        task = None if hasattr(solver, "make_evaluating") else Task(utility=Utility(weights=torch.full((1, m), 1 / m)))
         few = Evaluation(episodes=1, max_episode_steps=10)
         make = solver.make_evaluating if task is None else solver.make
         judged = {"evaluation": few} if task is None else {}
