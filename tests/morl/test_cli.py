@@ -92,7 +92,7 @@ def test_run_evaluate_plot_resume(config):
     assert "first/plots/front.png" in morl("plot", "first").output
     assert (config / "first" / "plots" / "front.png").is_file()
 
-    assert "from step 500 to 750" in morl("resume", "first", "--env-steps", "750").output
+    assert "from 500 to 750 environment steps" in morl("resume", "first", "--env-steps", "750").output
     assert json.loads((config / "first" / "summary.json").read_text())["env_steps"] == 750
 
 
@@ -252,7 +252,7 @@ STAND_INS = {
 
 def test_examples_of_help_and_documentation_work(config):
     """Those that train are built only: their configuration decides whether they work."""
-    morl("run", "small.yaml", "--out", "RUN", "--quiet")
+    morl("run", "small.yaml", "record=true", "--out", "RUN", "--quiet")
     tried = 0
     for example in EXAMPLES:
         text = example

@@ -479,7 +479,7 @@ def test_a_run_of_another_version_is_left_alone(tmp_path):
     assert path.read_text() == text
 
 
-@pytest.mark.parametrize("lost", ["config", "env_steps", "spent", "threads", "measures/", "learner/own/q", "assessor/"])
+@pytest.mark.parametrize("lost", ["config", "done", "spent", "threads", "measures/", "learner/own/q", "assessor/"])
 def test_a_checkpoint_that_lacks_something_says_what(tmp_path, monkeypatch, lost):
     run_config(config_of(SOLVERS["moq"]), out=tmp_path / "run")
     state = load_checkpoint(tmp_path / "run" / "checkpoint")
