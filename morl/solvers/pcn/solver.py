@@ -27,7 +27,7 @@ class PCN(LeafSolver):
     ``dominance`` :class:`~morl.dominance.Lorenz` it is a Lorenz conditioned network (LCN): only fair trade-offs are sought.
 
     Source:
-        M. Reymond, E. Bargiacchi, A. Nowé, "Pareto Conditioned Networks", AAMAS 2022; Lorenz conditioned networks, 2024.
+        M. Reymond, E. Bargiacchi, A. Nowé, "Pareto Conditioned Networks", AAMAS 2022; Lorenz conditioned networks, JAIR 85 (2026).
         Deviations: see the page of PCN in the documentation.
     """
 
@@ -47,7 +47,7 @@ class PCN(LeafSolver):
     """Environment rows: the episodes of one batch, all played with the same network."""
     warm_up_episodes: Count = 20
     """Episodes with random actions at the start."""
-    archive_size: Annotated[int, Range(ge=2, le=1_000_000)] = 100
+    archive_size: Annotated[int, Range(ge=2, le=10_000)] = 100
     """Episodes that are remembered."""
     dominance: Dominance = component_field("dominance", default=Pareto())
     """Which returns are worth asking for."""
@@ -62,7 +62,8 @@ class PCN(LeafSolver):
     """Share of commands that give up some of another objective in return, and take as long: what is not dominated may be there,
     where asking for more alone asks for the impossible."""
     epsilon: Share = 0.05
-    """Probability of a random action while training; an episode is an example of what it returned, however it came about."""
+    """Probability of a random action while training, where actions are finite; an episode is an example of what it returned,
+    however it came about."""
     max_candidates: Annotated[int, Range(ge=1, le=1_000)] = 100
     """Returns of the memory that are evaluated, at most; of more those that the others miss most."""
     stochastic: Literal["refuse", "warn"] = "refuse"
