@@ -15,6 +15,7 @@ from morl.weights.adaptation.briefing import Briefing, Changes, checked, corner_
 from morl.weights.adaptation.hyperbola import fit_hyperbola, hyperbola
 from morl.weights.adaptation.population import Population
 from morl.weights.adaptation.predicted_front import greedy_choice, reassigned
+from morl.weights.adaptation.solved import RESOLUTION, on_simplex
 from morl.weights.front_gaps import ranges
 from morl.weights.simplex_lattice import largest_lattice
 
@@ -106,14 +107,13 @@ class PredictionGuided(CheckedFields):
         if len(own) == 2:
             angles = np.arctan2(own[1], own[0]) + np.linspace(-limit, limit, self.num_candidates)
             directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-            directions = directions[(directions > -_DISTINCT).all(axis=1)].clip(0.0)
+            directions = directions[(directions > -RESOLUTION).all(axis=1)]
         else:
             lattice = lattice[rng.permutation(len(lattice))]
             cosine = lattice @ own / np.linalg.norm(lattice, axis=1) / np.linalg.norm(own)
             near = (cosine > np.cos(limit)) & (np.abs(lattice - own).max(axis=1) > 1e-3)
             directions = np.concatenate([own[None], lattice[near]])[: self.num_candidates]
-        rows: Array = directions / directions.sum(axis=1, keepdims=True)
-        return rows
+        return on_simplex(directions)
 
 
 def require_movable(rule: object, num_members: int, num_objectives: int, *, keep_corners: bool) -> None:
