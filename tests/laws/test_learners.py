@@ -20,9 +20,10 @@ from morl.registry import names
 from morl.solvers.sequoia.cache import SolvedStates
 from morl.task import Task, Utility
 from morl.testing.solver import difference, learn_in_pieces, through_files
-from tests.conformance.cases import CASES, CPU, ELSEWHERE, LEAVES, Case
+from tests.conformance.cases import CASES, CPU, ELSEWHERE, LEAVES, OFFLINE, Case
 
 every_solver = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+also_offline = pytest.mark.parametrize("case", (CASES | OFFLINE).values(), ids=CASES | OFFLINE)
 every_leaf = pytest.mark.parametrize("case", LEAVES.values(), ids=LEAVES)
 FIXED_ROUNDS = {name: case for name, case in LEAVES.items() if case.name not in ("eupg", "subpo")}
 KEPT = {"stats", "start_returns", "has_return", "member_steps", "memory", "owed"}
@@ -63,7 +64,7 @@ def of_member(parts: dict[str, Tensor], member: int) -> dict[str, Tensor]:
 
 
 def test_every_solver_is_here() -> None:
-    assert {case.name for case in CASES.values()} | ELSEWHERE == set(names("solver"))
+    assert {case.name for case in (CASES | OFFLINE).values()} | ELSEWHERE == set(names("solver"))
 
 
 # --- budgets and pieces ------------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def test_budgets_of_whole_rounds_are_spent_exactly(case: Case) -> None:
     assert learner.member_steps.sum() == 10 * unit + 2 * learner.rows_per_member
 
 
-@every_solver
+@also_offline
 def test_never_more_than_the_budget(case: Case) -> None:
     learner = case.make()
     for budget in (1, 2, 7, 50, 3, 1, 29, 64):
@@ -103,7 +104,7 @@ def test_never_more_than_the_budget(case: Case) -> None:
 # --- state -------------------------------------------------------------------------------------------------------------
 
 
-@every_solver
+@also_offline
 @pytest.mark.parametrize("rounds", [1, 7, 16])
 def test_a_restored_learner_goes_on_bitwise(case: Case, rounds: int) -> None:
     """In the middle of episodes, n-step windows, rollouts and periods; into a learner that has already done other things."""
