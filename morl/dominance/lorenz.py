@@ -24,8 +24,8 @@ class Lorenz(CheckedFields):
     to ``high``. Where they are in one unit anyway (the waiting times of several queues), give the same numbers for each.
 
     Source:
-        Lorenz conditioned networks, JAIR 85 (2026), and lambda-LCN. Deviation: in the published code commands are chosen by plain Lorenz
-        dominance whatever ``sorted_share`` is; here everything goes by the same rule.
+        Lorenz conditioned networks, JAIR 85 (2026), and lambda-LCN. Deviation: in the published code commands are chosen by
+        plain Lorenz dominance whatever ``sorted_share`` is; here everything goes by the same rule.
 
     Example:
         >>> returns = np.array([[0.0, 4.0], [2.0, 2.0], [1.0, 2.5]])

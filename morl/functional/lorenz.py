@@ -26,7 +26,8 @@ def lorenz_vectors(returns: Array, *, sorted_share: float = 0.0) -> Array:
         ``(..., m)``.
 
     Source:
-        Shorrocks, A. F. (1983), generalised Lorenz dominance; the mixture is lambda-LCN's (Lorenz conditioned networks, JAIR 85, 2026).
+        Shorrocks, A. F. (1983), generalised Lorenz dominance; the mixture is lambda-LCN's (Lorenz conditioned networks,
+        JAIR 85, 2026).
 
     Example:
         >>> lorenz_vectors(np.array([[3.0, 1.0], [2.0, 2.0]])).tolist()

@@ -27,7 +27,8 @@ class PCN(LeafSolver):
     ``dominance`` :class:`~morl.dominance.Lorenz` it is a Lorenz conditioned network (LCN): only fair trade-offs are sought.
 
     Source:
-        M. Reymond, E. Bargiacchi, A. Nowé, "Pareto Conditioned Networks", AAMAS 2022; Lorenz conditioned networks, JAIR 85 (2026).
+        M. Reymond, E. Bargiacchi, A. Nowé, "Pareto Conditioned Networks", AAMAS 2022; Lorenz conditioned networks,
+        JAIR 85 (2026).
         Deviations: see the page of PCN in the documentation.
     """
 
