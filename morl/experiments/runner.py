@@ -175,6 +175,8 @@ def _config_to_resume(directory: RunDirectory, text: str, state: State | None) -
         if intact is False:
             raise ConfigurationError(directory.changed)
     else:
+        if "env_steps" in state:  # written before budgets had a unit
+            state["done"] = state.pop("env_steps")
         if missing := {"config", "done"} - state.keys():
             raise CheckpointError(f"the checkpoint lacks {min(missing)}: it was written by another version; start a new run")
         if type(state["done"]) is not int or not isinstance(state["config"], str):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -133,11 +132,10 @@ class AdaptedWeights:
             return self.quiet > 0
         return isinstance(self.adaptation, UsesSolvedWeights) and self.quiet >= self.adaptation.patience
 
-    def begun(self, values: Array) -> Self:
-        """Itself, knowing what members were worth before any training, ``(n, m)``; later evaluations say nothing new."""
+    def begin(self, values: Array) -> None:
+        """Take note of what members were worth before any training, ``(n, m)``; later evaluations say nothing new."""
         if self.before is None and isinstance(self.adaptation, UsesBriefing):
             self.before = values
-        return self
 
     def __call__(
         self,

@@ -301,7 +301,8 @@ class MORLDLearner(TellsOfInner):
             self._move_reference()
             # Growth is measured in the units that hold from now on.
             self.exchange.utilities = own_utilities(self.utility, found).double().numpy()
-            self.adapted = self.adapted and self.adapted.begun(found.values)
+            if self.adapted is not None:
+                self.adapted.begin(found.values)
         return found
 
     def _exchange(self) -> None:
