@@ -267,7 +267,7 @@ def test_bug_16_checkpoints_do_not_wait_for_a_multiple(tmp_path: Path, monkeypat
     original = session.Session._checkpoint
 
     def spy(self: session.Session, **given: bool) -> None:
-        due.append(self.env_steps)
+        due.append(self.done)
         original(self, **given)
 
     monkeypatch.setattr(session.Session, "_checkpoint", spy)

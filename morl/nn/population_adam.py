@@ -122,7 +122,7 @@ class PopulationAdam:
 
     def state(self) -> State:
         """Moments and step counts."""
-        state: State = {"steps": torch.from_numpy(self.steps.copy()), "taken": self.taken}
+        state: State = {"steps": torch.from_numpy(self.steps.copy()), "taken": torch.tensor(self.taken)}
         for i, (m, v) in enumerate(zip(self.first, self.second, strict=True)):
             state[f"first/{i}"], state[f"second/{i}"] = m, v
         return state

@@ -253,6 +253,8 @@ STAND_INS = {
 def test_examples_of_help_and_documentation_work(config):
     """Those that train are built only: their configuration decides whether they work."""
     morl("run", "small.yaml", "record=true", "--out", "RUN", "--quiet")
+    networks = ("env=continuous/two-targets-v0", "solver.solver={name: moppo, hidden: [4], rows_per_member: 2, horizon: 10}")
+    morl("run", "small.yaml", *networks, "env_steps=1000", "--out", "NETWORKS", "--quiet")
     tried = 0
     for example in EXAMPLES:
         text = example
@@ -263,6 +265,8 @@ def test_examples_of_help_and_documentation_work(config):
             options = [i for i, argument in enumerate(arguments) if argument.startswith("--")]
             load_config(arguments[0], arguments[1 : options[0] if options else None])
         elif command == "list" or arguments:
+            if command == "interpolate":  # there is nothing between tables
+                arguments[0] = "NETWORKS"
             assert morl(command, *arguments).output, example
         tried += 1
     assert tried > 15

@@ -39,9 +39,9 @@ def episode_scores(returns: Array, best: npt.NDArray[np.bool_], *, crowding_dist
     front = returns[best]
     missed = np.sqrt(((returns[:, None] - front) ** 2).sum(-1).min(1))
     if not crowding_distance:
-        return np.asarray(-missed)
+        return np.asarray(0.0 - missed)
     room = _room(returns, best)
-    return np.asarray(-missed - crowding_penalty * np.maximum(1.0 - room / crowding_distance, 0.0))
+    return np.asarray(0.0 - missed - crowding_penalty * np.maximum(1.0 - room / crowding_distance, 0.0))
 
 
 def _room(returns: Array, best: npt.NDArray[np.bool_]) -> Array:

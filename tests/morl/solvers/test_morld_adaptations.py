@@ -60,7 +60,7 @@ def test_a_rule_is_told_what_every_period_changed(schedule: str) -> None:
     before = learner.record.latest.values
     for exchange in range(3):
         weights = learner.utility.weights.double().numpy()
-        trained = list(range(4)) if schedule == "synchronous" else list(learner.turn)
+        trained = list(range(4)) if schedule == "synchronous" else list(learner.exchange.turn)
         learner.learn(80)
         told, _, values = rule.heard[exchange]
         latest = told.changes
