@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 from morl.errors import ConfigurationError, closest
@@ -52,7 +53,8 @@ def describe_config(path: Path) -> str:
     """
     lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
     comment = " ".join(line.lstrip("# ") for line in lines)
-    return comment.partition(". ")[0].rstrip(".")
+    # "et al." ends no sentence.
+    return re.split(r"(?<!\bet al)\. ", comment, maxsplit=1)[0].rstrip(".")
 
 
 def find_config(config: str | Path) -> Path:

@@ -193,6 +193,7 @@ def test_list():
     assert morl("list", "policies").output == morl("list", "policy").output
     assert morl("list", "search").output == morl("list", "searches").output != ""
     assert "quickstart\tWhat `make quickstart` runs" in morl("list", "configs").output
+    assert "AWA (Qi et al. 2014): twelve members" in morl("list", "configs").output
     assert all(line.partition("\t")[2] for line in morl("list", "configs").output.splitlines()), (
         "a configuration says what it is"
     )
