@@ -134,7 +134,7 @@ def summarise(values: Array, *, alpha: float = 0.1) -> RobustSummary:
 def conditional_value_at_risk(values: Array, alpha: float) -> float:
     r"""Mean of the worst share of equally likely values.
 
-    .. math:: \mathrm{CVaR}_\alpha = \max_c \; c - \tfrac{1}{\alpha} \mathbb{E}[(c - X)_+]
+    .. math:: \mathrm{CVaR}_\alpha = \max_c \; c - \frac{1}{\alpha} \mathbb{E}[(c - X)_+]
 
     Args:
         values: ``(K,)``.
