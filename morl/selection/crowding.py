@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.fields import CheckedFields, Count
+from morl.functional.crowding import crowding_distances
 from morl.functional.dominance import non_dominated
 from morl.selection.floor import with_floor
 from morl.selection.standing import Standing
@@ -30,34 +31,14 @@ class Crowding(CheckedFields):
 
     def __call__(self, standing: Standing) -> list[int]:
         """Take the loneliest; see :class:`morl.selection.Selection`."""
-        return with_floor(standing.best_first(crowding_distances(standing.values))[: self.k], standing)
+        return with_floor(standing.best_first(loneliness(standing.values))[: self.k], standing)
 
 
-def crowding_distances(values: Array) -> Array:
-    """Sum over the objectives of the gaps to both neighbours on the front, in units of the objective's range on it.
-
-    Args:
-        values: ``(n, m)``, larger is better; all NaN before anything was evaluated.
-
-    Returns:
-        ``(n,)``; the first and the last value of an objective count the only gap that they have twice; 0 for dominated values
-        and where a single value is all there is, NaN without values.
-
-    Source:
-        Deb et al. 2002 (NSGA-II). Deviations: finite at the ends.
-
-    Example:
-        >>> crowding_distances(np.array([[0.0, 4.0], [1.0, 3.0], [4.0, 0.0], [0.0, 0.0]])).tolist()
-        [1.0, 2.0, 3.0, 0.0]
-    """
+def loneliness(values: Array) -> Array:
+    """Crowding distance of the values on the front, ``(n, m) -> (n,)``; 0 for the others, NaN before anything was evaluated."""
     if np.isnan(values).any():
         return np.full(len(values), np.nan)
     distances = np.zeros(len(values))
     front = np.flatnonzero(non_dominated(values))
-    for column in values[front].T:
-        order = np.argsort(column, kind="stable")
-        gaps = np.diff(column[order])
-        if len(gaps) and (span := gaps.sum()) > 0:
-            ends = np.concatenate([gaps[:1], gaps, gaps[-1:]])
-            distances[front[order]] += (ends[:-1] + ends[1:]) / span
+    distances[front] = crowding_distances(values[front], ends="twice")
     return distances

@@ -17,7 +17,7 @@ from morl.errors import CapabilityError, ConfigurationError
 from morl.indicators import hypervolume
 from morl.scalarizations import Chebyshev
 from morl.selection import Crowding, Elitist, LinearSupportPriority, Random, Roulette, RoundRobin, Standing, Tournament
-from morl.selection.crowding import crowding_distances
+from morl.selection.crowding import loneliness
 from morl.selection.floor import FLOOR, with_floor
 from morl.selection.growth import MARGIN, hypervolume_growth
 from morl.selection.linear_support_priority import promises
@@ -152,13 +152,13 @@ def test_crowding_finds_the_gap() -> None:
     # On a quarter of a circle, with a gap on both sides of 3.
     angle = np.array([0.0, 0.1, 0.2, 0.75, 1.37, 1.47, np.pi / 2])
     values = np.stack([np.sin(angle), np.cos(angle)], 1)
-    order = np.argsort(-crowding_distances(values))
+    order = np.argsort(-loneliness(values))
     assert order[0] == 3
     dominated = np.concatenate([values * [2.0, 30.0], [[0.0, 0.0]]])
-    np.testing.assert_allclose(crowding_distances(dominated)[:7], crowding_distances(values))
-    assert crowding_distances(dominated)[7] == 0.0
-    assert np.isnan(crowding_distances(np.full((3, 2), np.nan))).all()
-    assert crowding_distances(np.ones((1, 2))).tolist() == [0.0]
+    np.testing.assert_allclose(loneliness(dominated)[:7], loneliness(values))
+    assert loneliness(dominated)[7] == 0.0
+    assert np.isnan(loneliness(np.full((3, 2), np.nan))).all()
+    assert loneliness(np.ones((1, 2))).tolist() == [0.0]
 
 
 def test_the_promise_is_what_optimistic_linear_support_bounds() -> None:
