@@ -25,9 +25,9 @@ class Crossover(CheckedFields):
     The child takes the target's place: its weights, experience, environments, critics and temperature.
 
     Source:
-        Felten et al. 2024, taxonomy (cooperation by crossover); imitation of both parents as in Bodnar, Day and Lio, "Proximal
-        Distilled Evolutionary Reinforcement Learning", AAAI 2020. Deviations: the child has the target's weights, not weights
-        halfway, which belong to weight adaptation; it starts from units of both, and each parent teaches where it has been,
+        Felten et al. 2024, taxonomy (exchange of parameters by crossover, as in neuro-evolution); imitation of both parents as
+        in Bodnar, Day and Liò, "Proximal Distilled Evolutionary Reinforcement Learning", AAAI 2020. Deviations: the child has
+        the target's weights, not weights halfway, which belong to weight adaptation; each parent teaches where it has been,
         instead of where a critic says that it acts better.
     """
 

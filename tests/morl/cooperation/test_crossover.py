@@ -141,6 +141,7 @@ def test_children_are_the_same_for_the_same_occasion_and_after_a_restart() -> No
     restored.load_state(through_files(learner.state()))
     for each in (learner, restored):
         assert ALWAYS.exchange(each, meeting(0)) == [1]
+        assert each.actors.adam.steps[0] > 0 == each.actors.adam.steps[1]
         each.learn(10 * each.next_round())
     assert difference(learner.state(), restored.state()) is None
     steps = learner.gradient_steps()
