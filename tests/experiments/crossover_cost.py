@@ -2,14 +2,9 @@
 
     python -m tests.experiments.crossover_cost [--seeds 5]
 
-prints two tables for each of two worlds, means over seeds and the standard deviation between them.
-
-*After one crossover*: six members are trained alone; each is then crossed with its neighbour of the next higher index, from the
-same state, with different numbers of cloning steps. Figures are returns weighted by the weights of the replaced member, means
-over five pairs of 20 episodes each.
-
-*Training*: six members are trained with different mechanisms, ten exchanges between the two nearest, everybody's turn. Figures
-are returns of the last members, weighted by their own weights, means over 20 episodes each.
+prints a table for each of two worlds: six members are trained alone; each is then crossed with its neighbour of the next higher
+index, from the same state, with different numbers of cloning steps. Figures are returns weighted by the weights of the replaced
+member, means over five pairs of 20 episodes each, and over seeds, with the standard deviation between seeds.
 """
 
 from __future__ import annotations
@@ -21,9 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from morl.cooperation import Crossover, HardTransfer
-from morl.cooperation.neighbourhood import KNearest
-from morl.cooperation.trigger import OnImprovement
 from morl.evaluation import Evaluation, evaluator_of
 from morl.problem import make_problem
 from morl.solvers import MODQN, MORLD, MOSAC
@@ -35,12 +27,6 @@ WORLDS: dict[str, tuple[Any, int]] = {
     "deep-sea-treasure-v0": (MODQN(learning_starts=200, epsilon_decay_steps=3_000), 30_000),
 }
 CLONE_STEPS = (0, 30, 300, 1_000)
-MECHANISMS: dict[str, Any] = {
-    "alone": (),
-    "crossover without cloning": (Crossover(clone_steps=0),),
-    "crossover": (Crossover(),),
-    "hard transfer": (HardTransfer(trigger=OnImprovement(), direction="both", payload="all"),),
-}
 
 
 def worth(env: str, policies: Any, weights: torch.Tensor) -> float:
@@ -74,21 +60,6 @@ def after_one(env: str, seed: int) -> dict[str, float]:
     return found
 
 
-def training(env: str, seed: int) -> dict[str, float]:
-    """What populations are worth that cooperated in different ways."""
-    solver, steps = WORLDS[env]
-    found = {}
-    for name, cooperation in MECHANISMS.items():
-        outer = MORLD(
-            solver=solver, num_members=MEMBERS, exchange_period=steps // 10, cooperation=cooperation,
-            neighbourhood=KNearest(k=2),
-        )  # fmt: skip
-        learner = outer.make(make_problem(env), None, seed=seed, device=CPU)
-        learner.learn(steps)
-        found[name] = worth(env, learner.inner.policies(), learner.inner.task.utility.weights)
-    return found
-
-
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -96,13 +67,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     for env, (solver, steps) in WORLDS.items():
-        for figures in (after_one, training):
-            runs = [figures(env, seed) for seed in range(given.seeds)]
-            sys.stdout.write(f"{env}, {type(solver).__name__}, {steps:,} steps: {figures.__name__}\n")
-            for name in runs[0]:
-                each = np.array([run[name] for run in runs])
-                sys.stdout.write(f"| {name} | {each.mean():.3f} | {each.std(ddof=1):.3f} |\n")
-            sys.stdout.flush()
+        runs = [after_one(env, seed) for seed in range(given.seeds)]
+        sys.stdout.write(f"{env}, {type(solver).__name__}, {steps:,} steps\n")
+        for name in runs[0]:
+            each = np.array([run[name] for run in runs])
+            sys.stdout.write(f"| {name} | {each.mean():.3f} | {each.std(ddof=1):.3f} |\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
