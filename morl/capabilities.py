@@ -111,6 +111,28 @@ class MovesParameters(SharesParameters, Protocol):
 
 
 @runtime_checkable
+class CrossesParameters(Protocol):
+    """A learner with stored experience whose members' policies can be crossed."""
+
+    def cross(self, source: int, target: int, *, occasion: int, clone_steps: int) -> bool:
+        """Make the policy of a member a child of its own and another one's, which then imitates both.
+
+        Every hidden unit is one parent's; the imitation looks at what both have stored. The optimisers of what was crossed
+        start anew. A child of relatives (:class:`MovesParameters`) is one of them; a child of strangers is related to nobody.
+
+        Args:
+            source: One parent; stays as it is.
+            target: The other parent, replaced by the child.
+            occasion: Tells apart the crossings of two members: the same number gives the same child.
+            clone_steps: Gradient steps of imitation.
+
+        Returns:
+            Whether it was done: both parents must have stored something.
+        """
+        ...
+
+
+@runtime_checkable
 class RepeatsUpdates(Protocol):
     """A learner whose members can learn from stored experience without acting."""
 

@@ -96,6 +96,7 @@ _COMPONENTS: dict[str, dict[str, str]] = {
     "cooperation": {
         "hard_transfer": "morl.cooperation.hard_transfer:HardTransfer",
         "soft_transfer": "morl.cooperation.soft_transfer:SoftTransfer",
+        "crossover": "morl.cooperation.crossover:Crossover",
         "shared_replay": "morl.cooperation.shared_replay:SharedReplay",
     },
     "trigger": {

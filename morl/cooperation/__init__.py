@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from morl.capabilities import KnowsLearner
+from morl.cooperation.crossover import Crossover
 from morl.cooperation.hard_transfer import HardTransfer
 from morl.cooperation.meeting import Meeting
 from morl.cooperation.shared_replay import SharedReplay
@@ -78,4 +79,4 @@ def require_cooperation(mechanism: Cooperation, solver: Solver, learner: Learner
         )
 
 
-__all__ = ["Cooperation", "HardTransfer", "Meeting", "SharedReplay", "SoftTransfer", "require_cooperation"]
+__all__ = ["Cooperation", "Crossover", "HardTransfer", "Meeting", "SharedReplay", "SoftTransfer", "require_cooperation"]

@@ -45,6 +45,24 @@ def tanh_gaussian_action(outputs: Tensor, noise: Tensor, scale: Tensor, offset: 
     return _squashed(outputs, noise)[0] * scale + offset
 
 
+def tanh_gaussian_divergence(outputs: Tensor, taught: Tensor) -> Tensor:
+    """How far a squashed Gaussian is from a teacher's: KL(teacher, student).
+
+    Squashing and scaling have an inverse, so it is the divergence of the Gaussians before them.
+
+    Args:
+        outputs: The student's means and raw log standard deviations, ``(..., 2 a)``.
+        taught: The teacher's.
+
+    Returns:
+        ``(...)``, nats.
+    """
+    (mean, raw), (wanted, wanted_raw) = outputs.chunk(2, -1), taught.chunk(2, -1)
+    log_std, wanted_log_std = squashed_log_std(raw), squashed_log_std(wanted_raw)
+    variances = (2 * wanted_log_std).exp() + (wanted - mean).square()
+    return (log_std - wanted_log_std + 0.5 * (variances * (-2 * log_std).exp() - 1)).sum(-1)
+
+
 def _squashed(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     mean, raw = outputs.chunk(2, dim=-1)
     log_std = squashed_log_std(raw)

@@ -45,6 +45,7 @@ from morl.population import Transfers
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.registry import component_field
 from morl.solvers.base import require, require_for_comparison
+from morl.solvers.crossing import Actors, CrossesActors
 from morl.solvers.off_policy import Batch, OffPolicyLearner
 from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
@@ -273,8 +274,21 @@ class DeepQLearner(OffPolicyLearner):
         return ((q - y) * weights.unsqueeze(1)).sum(-1).abs().amax(1)
 
 
-class MODQNLearner(Transfers, DeepQLearner):
+class MODQNLearner(Transfers, CrossesActors, DeepQLearner):
     """A live MODQN population, each member with networks of its own."""
+
+    @property
+    def actors(self) -> Actors:
+        """See :class:`morl.solvers.crossing.CrossesActors`."""
+        return Actors(self.net, self.online, self.adam)
+
+    def imitation_loss(self, outputs: Tensor, taught: Tensor) -> Tensor:
+        """Squared error of the values, averaged: a greedy choice is as good as they are, and learning goes on from them."""
+        return (outputs - taught).square().mean(-1)
+
+    def _crossed(self, target: int) -> None:
+        for slow, live in zip(self.target, self.online, strict=True):
+            slow[target] = live[target]
 
     def critics(self) -> ActionTableCritic:
         """The networks; see :class:`morl.capabilities.HasCritics`."""

@@ -48,7 +48,7 @@ from morl.fields import (
     Widths,
 )
 from morl.members import Optimiser, Owns, Part, PerNetwork
-from morl.nn.distributions import tanh_gaussian_action
+from morl.nn.distributions import tanh_gaussian_action, tanh_gaussian_divergence
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
@@ -59,6 +59,7 @@ from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.seeding import torch_stream
 from morl.solvers.base import require, require_for_comparison
+from morl.solvers.crossing import Actors, CrossesActors
 from morl.solvers.mosac_engines import ActionModel, AutogradEngine, Batch, CapturedEngine, Update, UpdateEngine
 from morl.solvers.mosac_extras import EXTRAS, UnregularisedCritic
 from morl.solvers.off_policy import OffPolicyLearner
@@ -313,7 +314,7 @@ class SoftActorCritic(OffPolicyLearner):
         return self.spec
 
 
-class MOSACLearner(Transfers, SoftActorCritic):
+class MOSACLearner(Transfers, CrossesActors, SoftActorCritic):
     """A live MOSAC population, each member with networks of its own."""
 
     owns: Owns = (Part("extras", goes_with=None),)
@@ -338,6 +339,18 @@ class MOSACLearner(Transfers, SoftActorCritic):
                 members, batch, self.actor_net(actor, batch["next_observation"]), self.actions, self._judging(members, batch)
             )
             self.note_statistics(members, unregularised_critic_loss=loss)
+
+    @property
+    def actors(self) -> Actors:
+        """See :class:`morl.solvers.crossing.CrossesActors`."""
+        return Actors(self.actor_net, self.actor, self.actor_adam)
+
+    def imitation_loss(self, outputs: Tensor, taught: Tensor) -> Tensor:
+        """The divergence KL(teacher, child) of the policies."""
+        if self.finite is None:
+            return tanh_gaussian_divergence(outputs, taught)
+        own, wanted = self.finite.log_softmax(outputs), self.finite.log_softmax(taught)
+        return (wanted.exp() * (wanted - own)).sum(-1)
 
     def critics(self) -> TwinCritic | TwinActionTableCritic:
         """The critics, the unregularised ones where attached; see :class:`morl.capabilities.HasCritics`."""

@@ -24,7 +24,8 @@ def check_cooperation(
 
     Args:
         cooperation: What to check.
-        solver: A solver whose members can cooperate in this way; tabular Q-learning if None.
+        solver: A solver whose members can cooperate in this way; if None tabular Q-learning, or deep Q-learning where tables
+            lack what the mechanism requires.
         env: An environment it can solve.
         seed: Of the learners.
 
@@ -39,6 +40,10 @@ def check_cooperation(
         from morl.solvers.moq import MOQLearning
 
         solver = MOQLearning(replay="per_member")
+        if cooperation.requires is not None and not issubclass(solver.learner_type(), cooperation.requires):
+            from morl.solvers.modqn import MODQN
+
+            solver = MODQN(hidden=(8,), batch_size=8, learning_starts=4, capacity=200)
     before = repr(solver)
     try:
         configured = cooperation.configure(solver)

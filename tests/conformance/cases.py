@@ -10,9 +10,9 @@ import torch
 
 from morl.acting import PolicyImprovement
 from morl.bootstrapping import Envelope, PreferenceDriven, SmallerQ
-from morl.cooperation import HardTransfer, SharedReplay, SoftTransfer
+from morl.cooperation import Crossover, HardTransfer, SharedReplay, SoftTransfer
 from morl.cooperation.neighbourhood import KNearest
-from morl.cooperation.trigger import OnImprovement
+from morl.cooperation.trigger import OnImprovement, Periodic
 from morl.data import DataProblem, Dataset, Header, record
 from morl.dominance import Lorenz
 from morl.problem import Problem, make_problem
@@ -251,6 +251,18 @@ WRAPPERS = {
             cooperation=(SoftTransfer(tau=0.3, trigger=OnImprovement()),),
         ),
         DST,
+    ),
+    "morld_crossover": Case(
+        "morld",
+        MORLD(
+            solver=MOSAC(**_sac),
+            num_members=3,
+            exchange_period=30,
+            schedule="turn_by_turn",
+            neighbourhood=KNearest(k=1),
+            cooperation=(Crossover(clone_steps=2, trigger=Periodic()),),
+        ),
+        TARGETS,
     ),
     "morld_ipro": Case(
         "morld",
