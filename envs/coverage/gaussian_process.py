@@ -10,8 +10,8 @@ from envs.arrays import Floats
 def matern(first: Floats, second: Floats, *, variance: float, length_scale: float) -> Floats:
     r"""Matérn kernel with smoothness 5/2.
 
-    :math:`k(r) = \text{variance} \cdot (1 + \sqrt5 r + \frac{5}{3} r^2) \, e^{-\sqrt5 r}`, where ``r`` is the distance in length
-    scales.
+    :math:`k(r) = \text{variance} \cdot (1 + \sqrt5 r + \frac{5}{3} r^2) \, e^{-\sqrt5 r}`, where ``r`` is the distance in
+    length scales.
 
     Args:
         first: Points ``(n, d)``.
