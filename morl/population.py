@@ -21,9 +21,6 @@ from morl.seeding import stream_seeds, torch_stream
 from morl.spaces import ObservationEncoder
 from morl.spending import checked_members, spend
 from morl.task import Task, merged_ideal_point
-from morl.transfer import Transfers
-
-__all__ = ["RETURN_SMOOTHING", "PopulationLearner", "Transfers"]
 
 RETURN_SMOOTHING = 0.1
 """Rate of the moving average of episode returns at which non-linear scalarizations are linearised."""

@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias
 Unit: TypeAlias = Literal["env_steps", "updates"]
 """Name of the key in a configuration, of the column in tables, and of the option of ``morl resume``."""
 
-UNITS: tuple[Unit, ...] = ("env_steps", "updates")
 WORDS: dict[Unit, str] = {"env_steps": "environment steps", "updates": "updates"}
 """What they are called."""
 SHORT: dict[Unit, str] = {"env_steps": "steps", "updates": "updates"}

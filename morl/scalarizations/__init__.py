@@ -2,7 +2,7 @@
 
 from morl.scalarizations.achievement import Achievement
 from morl.scalarizations.augmented_chebyshev import AugmentedChebyshev
-from morl.scalarizations.base import Scalarization
+from morl.scalarizations.base import ChecksUtility, Scalarization, require_weighted_sum
 from morl.scalarizations.chebyshev import Chebyshev
 from morl.scalarizations.constrained import Constrained
 from morl.scalarizations.pbi import PBI
@@ -15,9 +15,11 @@ __all__ = [
     "Achievement",
     "AugmentedChebyshev",
     "Chebyshev",
+    "ChecksUtility",
     "Constrained",
     "Saturate",
     "Scalarization",
     "SmoothChebyshev",
     "WeightedSum",
+    "require_weighted_sum",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morl.errors import ConfigurationError, ShapeError
+from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.fields import CheckedFields
 
 
@@ -42,6 +42,41 @@ class Scalarization(Protocol):
             ConfigurationError: The ideal point is needed and missing.
         """
         ...
+
+
+@runtime_checkable
+class ChecksUtility(Protocol):
+    """A part, such as a weight adaptation or a selection, that does not go with every utility."""
+
+    def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
+        """Raise CapabilityError if it does not go with this one.
+
+        Args:
+            scalarization: Of the members.
+            normalisation: Of MORL/D; with ``none`` utilities are in return units.
+
+        Raises:
+            CapabilityError: Says what to set.
+        """
+        ...
+
+
+def require_weighted_sum(name: str, scalarization: Scalarization, normalisation: str) -> None:
+    """Refuse what is no weighted sum in return units.
+
+    Args:
+        name: Of the part that asks for one.
+        scalarization: See :class:`ChecksUtility`.
+        normalisation: See there.
+
+    Raises:
+        CapabilityError: It is something else.
+    """
+    if not (scalarization.is_linear and normalisation == "none"):
+        raise CapabilityError(
+            f"{name} bounds what weighted sums may gain, in return units: set scalarization to weighted_sum and normalisation "
+            f"to none, not {type(scalarization).__name__} and {normalisation}; or use something else than {name}"
+        )
 
 
 class FromIdealPoint(CheckedFields, ABC):

@@ -42,19 +42,10 @@ class UsesGrowth(Protocol):
     """Whether it does."""
 
 
-@runtime_checkable
-class NeedsLinearUtility(Protocol):
-    """A rule for members that maximise weighted sums in return units."""
-
-    needs_linear_utility: ClassVar[bool]
-    """Whether it is one."""
-
-
 __all__ = [
     "Crowding",
     "Elitist",
     "LinearSupportPriority",
-    "NeedsLinearUtility",
     "Random",
     "Roulette",
     "RoundRobin",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from morl.scalarizations import Scalarization, require_weighted_sum
 from morl.selection.floor import with_floor
 from morl.selection.standing import Standing
 from morl.weights.linear_support import optimistic_gains
@@ -33,7 +33,9 @@ class LinearSupportPriority:
         since it is not known to be the best there is at its weights; the floor (:func:`morl.selection.floor.with_floor`).
     """
 
-    needs_linear_utility: ClassVar[bool] = True
+    def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
+        """Refuse what is no weighted sum in return units; see :class:`~morl.scalarizations.ChecksUtility`."""
+        require_weighted_sum("LinearSupportPriority", scalarization, normalisation)
 
     def __call__(self, standing: Standing) -> list[int]:
         """Take the most promising; see :class:`morl.selection.Selection`."""

@@ -13,7 +13,6 @@ from morl.capabilities import KnowsLearner, ServesAnyWeights
 from morl.errors import CapabilityError
 from morl.evaluation import Certificate
 from morl.protocols import Solver, State, prefixed, unprefixed
-from morl.scalarizations import Scalarization
 from morl.solvers.base import require
 from morl.task import Utility
 from morl.weights.adaptation import (
@@ -21,27 +20,18 @@ from morl.weights.adaptation import (
     Briefing,
     Changes,
     ChecksPopulation,
-    ChecksUtility,
     Memory,
     Outlook,
     Population,
     Remembers,
     SolvedWeights,
     UsesBriefing,
-    UsesReferents,
     UsesSolvedWeights,
     WeightAdaptation,
 )
 from morl.weights.adaptation.solved import RESOLUTION, on_simplex
 
 Array = npt.NDArray[np.float64]
-
-
-def require_utility(adaptation: WeightAdaptation | None, scalarization: Scalarization, normalisation: str) -> None:
-    """Raise CapabilityError if an adaptation does not go with a utility."""
-    rule: object = adaptation
-    if isinstance(rule, ChecksUtility):
-        rule.check_utility(scalarization, normalisation)
 
 
 def require_network(adaptation: WeightAdaptation | None, solver: Solver) -> None:
@@ -66,7 +56,7 @@ def require_start(
     rule: object = adaptation
     if isinstance(rule, ChecksPopulation):
         rule.check_population(num_members, num_objectives)
-    if not isinstance(adaptation, UsesSolvedWeights | UsesReferents):
+    if not isinstance(adaptation, UsesSolvedWeights | Remembers):
         return
     name = type(adaptation).__name__
     require(
@@ -113,7 +103,7 @@ class AdaptedWeights:
         self.solved = SolvedWeights.none(num_objectives)
         """Where members were trained for a whole exchange period, if the rule wants to know."""
         self.memory: Memory | None = None
-        """What a rule with referents left at the exchange before."""
+        """What the rule left at the exchange before, if it wants to be told."""
         self.changes = Changes.none(num_objectives)
         """What training did to members in the latest periods, if the rule wants to know."""
         self.before: Array | None = None
@@ -128,9 +118,7 @@ class AdaptedWeights:
     @property
     def is_finished(self) -> bool:
         """Whether the rule has nothing left to do."""
-        if isinstance(self.adaptation, UsesReferents):
-            return self.quiet > 0
-        return isinstance(self.adaptation, UsesSolvedWeights) and self.quiet >= self.adaptation.patience
+        return self.quiet >= (self.adaptation.patience if isinstance(self.adaptation, UsesSolvedWeights) else 1)
 
     def begin(self, values: Array) -> None:
         """Take note of what members were worth before any training, ``(n, m)``; later evaluations say nothing new."""
@@ -161,12 +149,10 @@ class AdaptedWeights:
             utility: What the members maximise.
             attained: See :class:`morl.weights.adaptation.UsesSolvedWeights`.
         """
-        if isinstance(self.adaptation, UsesReferents):
+        if isinstance(self.adaptation, Remembers):
             return self._looked(
                 self.adaptation(weights, values, archive_values, gains=gains, rng=rng, trained=trained, memory=self.memory)
             )
-        if isinstance(self.adaptation, Remembers):
-            return self._looked(self.adaptation(weights, values, archive_values, gains=gains, rng=rng, memory=self.memory))
         here = list(trained)
         if isinstance(self.adaptation, UsesBriefing):
             return self._looked(
@@ -223,18 +209,12 @@ class AdaptedWeights:
         """
         if self.outlook is None:
             return None
-        between = (
-            self.adaptation.bounds
-            if isinstance(self.adaptation, UsesReferents)
-            else "weighted return of the archive at the weights that may gain most, and what there may be, provided that "
-            f"members learned all there is at the {len(self.solved.weights)} weights they were trained at"
-        )
         return Certificate(
             lower=self.outlook.lower,
             upper=self.outlook.upper,
             gap=self.outlook.upper - self.outlook.lower,
             status="finished" if self.is_finished else "budget",
-            semantics=f"{between}; discount {gamma:g}",
+            semantics=f"{self.outlook.about}; discount {gamma:g}",
         )
 
     def state(self) -> State:

@@ -14,8 +14,7 @@ from morl.errors import CapabilityError
 from morl.evaluation import Evaluated
 from morl.evaluation.record import own_utilities
 from morl.protocols import Learner, Solver, State
-from morl.scalarizations import Scalarization
-from morl.selection import NeedsLinearUtility, Selection, Standing, UsesGrowth
+from morl.selection import Selection, Standing, UsesGrowth
 from morl.selection.growth import hypervolume_growth
 from morl.task import Utility
 
@@ -23,17 +22,6 @@ Array = npt.NDArray[np.float64]
 
 GROWTH_SMOOTHING = 0.5
 """Share of the latest turn in what is known of a member's growth."""
-
-
-def require_selection(selection: Selection, scalarization: Scalarization, normalisation: str) -> None:
-    """Raise CapabilityError if a rule for weighted sums in return units meets another utility."""
-    is_plain = scalarization.is_linear and normalisation == "none"
-    if isinstance(selection, NeedsLinearUtility) and selection.needs_linear_utility and not is_plain:
-        raise CapabilityError(
-            f"{type(selection).__name__} bounds what weighted sums may gain, in return units: set scalarization to "
-            f"weighted_sum and normalisation to none, not {type(scalarization).__name__} and {normalisation}; or use another "
-            "selection, such as elitist"
-        )
 
 
 class Exchange:

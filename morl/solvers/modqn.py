@@ -41,7 +41,6 @@ from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
 from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
-from morl.population import Transfers
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.registry import component_field
 from morl.solvers.base import require, require_for_comparison
@@ -49,6 +48,7 @@ from morl.solvers.crossing import Actors, CrossesActors
 from morl.solvers.off_policy import Batch, OffPolicyLearner
 from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
+from morl.transfer import Transfers
 from morl.weights.sources import WeightSource
 
 

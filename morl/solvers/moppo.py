@@ -17,12 +17,12 @@ from morl.errors import CapabilityError
 from morl.fields import CountOrZero
 from morl.members import Owns, Store
 from morl.policies.mlp import MLPPolicy
-from morl.population import Transfers
 from morl.protocols import EnvFactory, Experience, Policy, Transition
 from morl.solvers.one_network import Conditionable
 from morl.solvers.proximal import Proximal, ProximalLearner
 from morl.stores import Ring
 from morl.task import Task
+from morl.transfer import Transfers
 
 RECORDED_STEPS = 10_000
 """Steps that are kept where somebody is going to ask for them."""

@@ -23,11 +23,12 @@ from morl.critics import TabularCritic
 from morl.fields import Count, Number, PositiveShare, Share
 from morl.members import Owns, PerMember
 from morl.policies.tabular import TabularPolicy
-from morl.population import PopulationLearner, Transfers
+from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Policy, Rows, Transition
 from morl.solvers.base import LeafSolver, require
 from morl.spaces import StateIndexer
 from morl.task import Task
+from morl.transfer import Transfers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,24 +25,23 @@ import numpy.typing as npt
 import torch
 
 from morl.archives import Archive, ParetoArchive
-from morl.capabilities import ChoosesTasks, HasFirstUpdate, RepeatsUpdates, ServesAnyWeights, criterion_of
+from morl.capabilities import ChoosesTasks, HasFirstUpdate, RepeatsUpdates, ServesAnyWeights, TellsEpisodes, criterion_of
 from morl.cooperation import Cooperation, require_cooperation
 from morl.cooperation.neighbourhood import KNearest, Neighbourhood
 from morl.errors import CapabilityError, CheckpointError, ConfigurationError
 from morl.evaluation import Evaluated, Evaluation, HasReport, Record, Report, candidates_of, evaluator_of, make_learner
 from morl.evaluation.record import own_utilities
 from morl.fields import Count, NonNegative, Number, Range, RepeatsOrNone
-from morl.protocols import Candidate, EnvFactory, Policy, Solver, State, prefixed, unprefixed
+from morl.protocols import Candidate, EnvFactory, EpisodeListener, Learner, Policy, Solver, State, prefixed, unprefixed
 from morl.registry import component, component_field
-from morl.scalarizations import Scalarization, WeightedSum
+from morl.scalarizations import ChecksUtility, Scalarization, WeightedSum
 from morl.seeding import stream
 from morl.selection import RoundRobin, Selection
-from morl.solvers.adapted_weights import AdaptedWeights, adapted_utility, require_network, require_start, require_utility
+from morl.solvers.adapted_weights import AdaptedWeights, adapted_utility, require_network, require_start
 from morl.solvers.base import RunnableSolver, require
-from morl.solvers.exchange import Exchange, require_selection
+from morl.solvers.exchange import Exchange
 from morl.solvers.mosac import MOSAC
 from morl.solvers.running_reference import first_ideal_point, moved_reference
-from morl.solvers.told_episodes import TellsOfInner
 from morl.spending import spend
 from morl.task import Task, Utility
 from morl.weights.adaptation import Population, WeightAdaptation
@@ -121,9 +120,11 @@ class MORLD(RunnableSolver):
                 f"MORLD.ideal_point: {type(self.scalarization).__name__} has no use for it; remove it or choose another "
                 "scalarization, such as Chebyshev"
             )
-        require_utility(self.weight_adaptation, self.scalarization, self.normalisation)
+        parts: tuple[object, ...] = (self.weight_adaptation, self.selection)
+        for part in parts:
+            if isinstance(part, ChecksUtility):
+                part.check_utility(self.scalarization, self.normalisation)
         require_network(self.weight_adaptation, self.inner_solver())
-        require_selection(self.selection, self.scalarization, self.normalisation)
 
     @property
     def gamma(self) -> float:
@@ -194,8 +195,10 @@ class MORLD(RunnableSolver):
         return weights
 
 
-class MORLDLearner(TellsOfInner):
+class MORLDLearner:
     """A live MORL/D population: an inner learner, an archive, and the exchanges."""
+
+    inner: Learner
 
     def __init__(
         self, solver: MORLD, *, env: EnvFactory, task: Task | None, seed: int, device: torch.device, evaluation: Evaluation
@@ -387,6 +390,14 @@ class MORLDLearner(TellsOfInner):
         report = self.inner.report(kept) if isinstance(self.inner, HasReport) else Report()
         certificate = None if self.adapted is None else self.adapted.certificate(self.solver.gamma)
         return report if certificate is None else replace(report, certificate=certificate)
+
+    def tell(self, listener: EpisodeListener) -> None:
+        """Tell of the inner learner's steps; see :class:`morl.capabilities.TellsEpisodes`."""
+        if not isinstance(self.inner, TellsEpisodes):
+            raise CapabilityError(
+                f"record: {type(self.inner).__name__} has no training episodes of its own to record; set record: false"
+            )
+        self.inner.tell(listener)
 
     def waits_for(self) -> str:
         """What the inner learner's first update waits for."""

@@ -54,7 +54,6 @@ from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
 from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
-from morl.population import Transfers
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.seeding import torch_stream
@@ -65,6 +64,7 @@ from morl.solvers.mosac_extras import EXTRAS, UnregularisedCritic
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
+from morl.transfer import Transfers
 
 
 @dataclass(frozen=True, kw_only=True)

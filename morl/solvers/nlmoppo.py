@@ -32,10 +32,10 @@ from morl.functional import scalarised_advantages
 from morl.members import Owns, PerMember
 from morl.nn.stacked import Selection, select
 from morl.policies.mlp import MLPPolicy
-from morl.population import Transfers
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.solvers.proximal import Batch, Proximal, ProximalLearner
 from morl.task import Task, Utility
+from morl.transfer import Transfers
 
 
 @dataclass(frozen=True, kw_only=True)

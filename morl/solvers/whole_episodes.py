@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.members import Change, Owns, PerRow, Store
-from morl.population import PopulationLearner, Transfers
+from morl.population import PopulationLearner
 from morl.protocols import Payload, Rows
 from morl.stores import Rollout
+from morl.transfer import Transfers
 
 
 class WholeEpisodes(Transfers, PopulationLearner):

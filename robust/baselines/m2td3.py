@@ -33,7 +33,6 @@ from morl.functional import sac_target
 from morl.members import Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.stacked import Parameters, Selection, StackedMLP
-from morl.population import Transfers
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, EnvRows, Rows, State
 from morl.seeding import stream
@@ -41,6 +40,7 @@ from morl.solvers.mosac import SoftActorCritic
 from morl.solvers.mosac_engines import Batch, Update, UpdateEngine
 from morl.spaces import ObservationEncoder
 from morl.task import Task
+from morl.transfer import Transfers
 from robust.baselines.nominal import require_continuous
 from robust.solver import RobustSolver, checked_task
 from robust.uncertainty.base import Array, Region

@@ -28,13 +28,13 @@ from morl.members import Optimiser, Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
-from morl.population import Transfers
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, Rows
 from morl.rows import BatchedRows
 from morl.solvers.mosac import MOSAC, SoftActorCritic
 from morl.solvers.mosac_engines import ActionModel, Batch, Update, UpdateEngine
 from morl.task import Task
+from morl.transfer import Transfers
 from robust.baselines.nominal import alternative, require_continuous
 from robust.solver import RobustSolver, checked_task
 from robust.uncertainty.base import Region

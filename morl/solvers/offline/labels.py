@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from morl.data.shard import Shard
+from morl.weights.front_gaps import chebyshev_weights
 
 Array = npt.NDArray[np.float64]
 
@@ -62,10 +63,7 @@ def hindsight_weights(returns: Array, front: Array) -> Array:
     """
     span = np.ptp(front, axis=0)
     span = np.where(span > 0, span, np.ptp(returns, axis=0))
-    distances = (front.max(0) - returns) / np.where(span > 0, span, 1.0) + _MARGIN
-    inverse = 1.0 / distances
-    weights: Array = inverse / inverse.sum(1, keepdims=True)
-    return weights
+    return chebyshev_weights((front.max(0) - returns) / np.where(span > 0, span, 1.0) + _MARGIN)
 
 
 def chance_in(shard: Shard) -> str:

@@ -21,12 +21,12 @@ from morl.nn.action_values import ActionValueNet, FoldedValues
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, blend_, member_slice, select, write_
 from morl.policies.mip import MIPPolicy
-from morl.population import Transfers
 from morl.protocols import EnvFactory, Policy, Rows, Transition
 from morl.solvers.off_policy import OffPolicyLearner
 from morl.solvers.sequoia.cache import SolvedStates
 from morl.solvers.sequoia.solver import SEQUOIA
 from morl.task import Task
+from morl.transfer import Transfers
 
 Batch = dict[str, Tensor]
 

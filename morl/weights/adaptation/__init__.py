@@ -8,7 +8,6 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from morl.scalarizations import Scalarization
 from morl.weights.adaptation.awa import AWA
 from morl.weights.adaptation.briefing import Briefing, Changes
 from morl.weights.adaptation.constrained_extension import ConstrainedExtension
@@ -97,40 +96,14 @@ class UsesSolvedWeights(Protocol):
 
 @runtime_checkable
 class Remembers(Protocol):
-    """An adaptation that is told at every exchange what it left at the one before. MORL/D keeps it."""
+    """An adaptation that is told at every exchange what it left at the one before, and who was trained. MORL/D keeps it.
+
+    If it has an outlook, the run ends when that is quiet. It compares what members maximise with what evaluations find, so both
+    must have one discount.
+    """
 
     remembers: ClassVar[bool]
     """True."""
-
-    def __call__(
-        self,
-        weights: npt.NDArray[np.float64],
-        values: npt.NDArray[np.float64],
-        archive_values: npt.NDArray[np.float64],
-        *,
-        gains: npt.NDArray[np.float64],
-        rng: np.random.Generator,
-        memory: Memory | None = None,
-    ) -> Population:
-        """See :class:`WeightAdaptation`.
-
-        Args:
-            weights: See there.
-            values: See there.
-            archive_values: See there.
-            gains: See there.
-            rng: See there.
-            memory: What the rule left at the exchange before; None at the first one.
-        """
-        ...
-
-
-@runtime_checkable
-class UsesReferents(Protocol):
-    """An adaptation that gives every member a reference point of its own, and remembers why between exchanges.
-
-    MORL/D keeps the memory; it ends when the outlook is quiet.
-    """
 
     def __call__(
         self,
@@ -154,16 +127,6 @@ class UsesReferents(Protocol):
             trained: Members that were trained since the exchange before; None: all.
             memory: What the rule left at the exchange before; None at the first one.
         """
-        ...
-
-    @property
-    def bounds(self) -> str:
-        """What lies between the bounds of its outlook, in words."""
-        ...
-
-    @property
-    def max_members(self) -> int:
-        """Members there may be at most."""
         ...
 
 
@@ -200,23 +163,6 @@ class UsesBriefing(Protocol):
 
 
 @runtime_checkable
-class ChecksUtility(Protocol):
-    """An adaptation that does not go with every utility."""
-
-    def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
-        """Raise CapabilityError if it does not go with this one.
-
-        Args:
-            scalarization: Of the members.
-            normalisation: Of MORL/D; with ``none`` utilities are in return units.
-
-        Raises:
-            CapabilityError: Says what to set.
-        """
-        ...
-
-
-@runtime_checkable
 class ChecksPopulation(Protocol):
     """An adaptation that cannot begin with every population."""
 
@@ -231,7 +177,6 @@ __all__ = [
     "Briefing",
     "Changes",
     "ChecksPopulation",
-    "ChecksUtility",
     "ConstrainedExtension",
     "IPRO",
     "LinearSupport",
@@ -245,7 +190,6 @@ __all__ = [
     "SolvedWeights",
     "UCB",
     "UsesBriefing",
-    "UsesReferents",
     "UsesSolvedWeights",
     "WeightAdaptation",
 ]

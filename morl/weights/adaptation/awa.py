@@ -12,8 +12,8 @@ from morl.errors import CapabilityError, ConfigurationError
 from morl.fields import CheckedFields, Count
 from morl.functional.dominance import non_dominated
 from morl.scalarizations import AugmentedChebyshev, Chebyshev, Scalarization, SmoothChebyshev
-from morl.weights.adaptation.briefing import Briefing, checked, corner_keepers
-from morl.weights.adaptation.population import Population
+from morl.weights.adaptation.briefing import Briefing, corner_keepers, require_movable
+from morl.weights.adaptation.population import Population, checked
 from morl.weights.front_gaps import Gaps, chebyshev_gaps, chebyshev_weights, linear_gaps, ranges, vicinity_sparsity
 from morl.weights.linear_support import nearest_distances
 
@@ -61,7 +61,7 @@ class AWA(CheckedFields):
     """How many of the latest changes to remember: which gaps were looked into."""
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
-        """Raise CapabilityError for other utilities; see :class:`~morl.weights.adaptation.ChecksUtility`."""
+        """Raise CapabilityError for other utilities; see :class:`~morl.scalarizations.ChecksUtility`."""
         if scalarization.is_linear and self.place == "sparsest_point":
             raise CapabilityError(
                 "AWA(place='sparsest_point') finds the weights of a point by the Chebyshev transform, which means nothing for "
@@ -75,11 +75,7 @@ class AWA(CheckedFields):
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
         """Raise ConfigurationError for a population it cannot move; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
-        if num_members <= num_objectives:
-            raise ConfigurationError(
-                f"AWA keeps a member at each of the {num_objectives} corners of the simplex and moves others, found "
-                f"num_members {num_members}; set num_members to {num_objectives + 1} or more"
-            )
+        require_movable(self, num_members, num_objectives)
         if self.nus is not None and self.nus >= num_members:
             raise ConfigurationError(f"AWA.nus must be less than the {num_members} members, found {self.nus}")
 

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ShapeError
+from morl.errors import ConfigurationError, ShapeError
 from morl.weights.adaptation.population import Attained
 from morl.weights.adaptation.solved import RESOLUTION
 
@@ -79,29 +79,25 @@ class Briefing:
         return cls(changes=Changes.none(num_objectives), scale=np.ones(num_objectives))
 
 
-def checked(weights: npt.ArrayLike, values: npt.ArrayLike, archive_values: npt.ArrayLike) -> tuple[Array, Array, Array]:
-    """The arguments of a rule in double precision.
-
-    Args:
-        weights: ``(n, m)``.
-        values: ``(n, m)``.
-        archive_values: ``(a, m)``.
-
-    Raises:
-        ShapeError: The shapes disagree.
-    """
-    w, v, archive = (np.asarray(x, dtype=np.float64) for x in (weights, values, archive_values))
-    if w.ndim != 2 or v.shape != w.shape or archive.ndim != 2 or archive.shape[1] != w.shape[1]:
-        raise ShapeError(
-            f"weights {w.shape}, values {v.shape} and archive_values {archive.shape} disagree; "
-            "expected (n, m), (n, m) and (a, m)"
-        )
-    return w, v, archive
-
-
 def corner_keepers(weights: Array) -> npt.NDArray[np.bool_]:
     """Of the members that work for one objective only, the first for each ``(n,)``; weights ``(n, m)``."""
     keepers = np.zeros(len(weights), dtype=np.bool_)
     at_corners = np.flatnonzero(weights.max(axis=1) >= 1.0 - RESOLUTION)
     keepers[at_corners[np.unique(weights[at_corners].argmax(axis=1), return_index=True)[1]]] = True
     return keepers
+
+
+def require_movable(rule: object, num_members: int, num_objectives: int, *, otherwise: str = "") -> None:
+    """Raise ConfigurationError where a rule that keeps the corners has nobody else to move.
+
+    Args:
+        rule: The rule, for the message.
+        num_members: Of the population.
+        num_objectives: As many are kept.
+        otherwise: What else can be set, as the end of a sentence.
+    """
+    if num_members <= num_objectives:
+        raise ConfigurationError(
+            f"{type(rule).__name__} keeps a member at each of the {num_objectives} corners of the simplex and moves others, "
+            f"found num_members {num_members}; set num_members to {num_objectives + 1} or more{otherwise}"
+        )

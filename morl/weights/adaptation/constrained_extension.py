@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import CapabilityError, ConfigurationError, ShapeError
+from morl.errors import CapabilityError, ConfigurationError
 from morl.fields import CheckedFields, Count, PositiveShare
 from morl.functional.crowding import crowding_distances
 from morl.functional.dominance import non_dominated
 from morl.scalarizations import Constrained, Scalarization
-from morl.weights.adaptation.population import Memory, Population
+from morl.weights.adaptation.population import Memory, Population, checked
 
 Array = npt.NDArray[np.float64]
 
@@ -57,7 +58,7 @@ class ConstrainedExtension(CheckedFields):
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
         """Refuse utilities that know no bounds, or have other units than the front's ranges; see
-        :class:`~morl.weights.adaptation.ChecksUtility`.
+        :class:`~morl.scalarizations.ChecksUtility`.
         """
         if not isinstance(scalarization, Constrained) or normalisation != "running":
             raise CapabilityError(
@@ -73,6 +74,7 @@ class ConstrainedExtension(CheckedFields):
         *,
         gains: npt.NDArray[np.float64] | None = None,
         rng: np.random.Generator | None = None,
+        trained: Sequence[int] | None = None,
         memory: Memory | None = None,
     ) -> Population:
         """Extend members when it is time, without chance; see :class:`~morl.weights.adaptation.Remembers`.
@@ -80,12 +82,7 @@ class ConstrainedExtension(CheckedFields):
         Raises:
             ConfigurationError: There is one objective.
         """
-        w, v, archive = (np.asarray(x, dtype=np.float64) for x in (weights, values, archive_values))
-        if w.ndim != 2 or v.shape != w.shape or archive.ndim != 2 or archive.shape[1] != w.shape[1]:
-            raise ShapeError(
-                f"weights {w.shape}, values {v.shape} and archive_values {archive.shape} disagree; "
-                "expected (n, m), (n, m) and (a, m)"
-            )
+        w, v, archive = checked(weights, values, archive_values)
         m = w.shape[1]
         if m < 2:
             raise ConfigurationError("there is one objective, so that no other one can be held; leave weight_adaptation out")

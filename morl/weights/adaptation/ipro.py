@@ -14,7 +14,7 @@ from morl.fields import CheckedFields, Count, NonNegative, Number, Positive, Ran
 from morl.functional.dominance import non_dominated
 from morl.oracles import ReferentSearch
 from morl.scalarizations import Scalarization
-from morl.weights.adaptation.population import Memory, Outlook, Population
+from morl.weights.adaptation.population import Memory, Outlook, Population, checked
 
 Array = npt.NDArray[np.float64]
 
@@ -22,6 +22,10 @@ _AUGMENTATION = 1e-3
 """Weight of the mean lead beside the smallest one where values are compared for a referent."""
 _FAR = 100.0
 """Ranges by which an extreme member's referent lies below everything in the other objectives."""
+_ABOUT = (
+    "the most by which, in any objective and as a share of the range that was found, a value of the front may exceed the "
+    "archive's nearest one, provided that members found the best values for their referents"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +78,7 @@ class IPRO(CheckedFields):
     nadir_point: tuple[Number, ...] | None = None
     """Worst value of each objective that matters, return units, instead of ``reach``."""
 
-    bounds: ClassVar[str] = (
-        "the most by which, in any objective and as a share of the range that was found, a value of the front may exceed the "
-        "archive's nearest one, provided that members found the best values for their referents"
-    )
-    """What the outlook is about."""
+    remembers: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +89,7 @@ class IPRO(CheckedFields):
             )
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
-        """Refuse what has no reference point in return units; see :class:`~morl.weights.adaptation.ChecksUtility`."""
+        """Refuse what has no reference point in return units; see :class:`~morl.scalarizations.ChecksUtility`."""
         if not (scalarization.needs_ideal_point and normalisation == "none"):
             raise CapabilityError(
                 "IPRO gives every member a reference point, in return units: set scalarization to achievement and "
@@ -115,13 +115,8 @@ class IPRO(CheckedFields):
         trained: Sequence[int] | None = None,
         memory: Memory | None = None,
     ) -> Population:
-        """Give every member a referent, without chance; see :class:`~morl.weights.adaptation.UsesReferents`."""
-        v, archive = (np.asarray(x, dtype=np.float64) for x in (values, archive_values))
-        if np.ndim(weights) != 2 or v.shape != np.shape(weights) or archive.ndim != 2 or archive.shape[1] != v.shape[1]:
-            raise ShapeError(
-                f"weights {np.shape(weights)}, values {v.shape} and archive_values {archive.shape} disagree; "
-                "expected (n, m), (n, m) and (a, m)"
-            )
+        """Give every member a referent, without chance; see :class:`~morl.weights.adaptation.Remembers`."""
+        _, v, archive = checked(weights, values, archive_values)
         if self.nadir_point is not None and len(self.nadir_point) != v.shape[1]:
             raise ShapeError(f"IPRO.nadir_point has {len(self.nadir_point)} numbers, but there are {v.shape[1]} objectives")
         seen = _Seen.of(np.concatenate([*([] if memory is None else [memory["points"]]), archive, v]), v)
@@ -249,7 +244,7 @@ class _Seen:
             parents=parents.tolist(),
             fresh=[num_kept is not None and i >= num_kept for i in range(count)],
             reference_points=referents,
-            outlook=Outlook(lower=0.0, upper=error, is_quiet=is_quiet),
+            outlook=Outlook(lower=0.0, upper=error, is_quiet=is_quiet, about=_ABOUT),
             memory={
                 "points": self.points, "claims": claims, "referents": referents, "best": best, "waited": waited,
                 "is_start": np.array([float(is_start)]),

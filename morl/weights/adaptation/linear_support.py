@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import CapabilityError, ConfigurationError, ShapeError
+from morl.errors import ConfigurationError
 from morl.fields import CheckedFields, Count, NonNegative
 from morl.functional.dominance import convex_non_dominated
-from morl.scalarizations import Scalarization
-from morl.weights.adaptation.population import Attained, Outlook, Population
+from morl.scalarizations import Scalarization, require_weighted_sum
+from morl.weights.adaptation.population import Attained, Outlook, Population, checked
 from morl.weights.adaptation.solved import RESOLUTION, SolvedWeights, on_simplex
 from morl.weights.linear_support import corner_weights, improvement_gains, nearest_distances, optimistic_gains
 
@@ -63,12 +63,8 @@ class LinearSupport(CheckedFields):
     """Exchanges in a row at which there was nothing to do before the run ends by itself: who has not gained lately may yet."""
 
     def check_utility(self, scalarization: Scalarization, normalisation: str) -> None:
-        """Refuse what is no weighted sum in return units; see :class:`~morl.weights.adaptation.ChecksUtility`."""
-        if not (scalarization.is_linear and normalisation == "none"):
-            raise CapabilityError(
-                "LinearSupport bounds what weighted sums may gain, in return units: set scalarization to weighted_sum and "
-                f"normalisation to none, not {type(scalarization).__name__} and {normalisation}"
-            )
+        """Refuse what is no weighted sum in return units; see :class:`~morl.scalarizations.ChecksUtility`."""
+        require_weighted_sum("LinearSupport", scalarization, normalisation)
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
         """Refuse fewer members than corners; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
@@ -95,13 +91,8 @@ class LinearSupport(CheckedFields):
         attained: Attained | None = None,
     ) -> Population:
         """Add and move members, without chance; see :class:`~morl.weights.adaptation.UsesSolvedWeights`."""
-        v, archive = (np.asarray(x, dtype=np.float64) for x in (values, archive_values))
-        if np.ndim(weights) != 2 or v.shape != np.shape(weights) or archive.ndim != 2 or archive.shape[1] != v.shape[1]:
-            raise ShapeError(
-                f"weights {np.shape(weights)}, values {v.shape} and archive_values {archive.shape} disagree; "
-                "expected (n, m), (n, m) and (a, m)"
-            )
-        w = on_simplex(weights)
+        w, v, archive = checked(weights, values, archive_values)
+        w = on_simplex(w)
         if solved is None:
             solved = SolvedWeights.none(w.shape[1]).including(w, v)
         every = np.concatenate([archive, v, solved.values])
@@ -152,6 +143,8 @@ class LinearSupport(CheckedFields):
                 upper=lower + float(ahead[widest]),
                 # A network that stands still may only be slow: with one for all weights the budget decides.
                 is_quiet=attained is None and not (fresh.any() or (ahead > room).any() or still_learning),
+                about="weighted return of the archive at the weights that may gain most, and what there may be, provided that "
+                f"members learned all there is at the {len(solved.weights)} weights they were trained at",
             ),
         )
 

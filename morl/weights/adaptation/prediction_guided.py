@@ -8,12 +8,11 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 
-from morl.errors import ConfigurationError
 from morl.fields import CheckedFields, Count, NonNegative, Range
 from morl.functional.dominance import non_dominated
-from morl.weights.adaptation.briefing import Briefing, Changes, checked, corner_keepers
+from morl.weights.adaptation.briefing import Briefing, Changes, corner_keepers, require_movable
 from morl.weights.adaptation.hyperbola import fit_hyperbola, hyperbola
-from morl.weights.adaptation.population import Population
+from morl.weights.adaptation.population import Population, checked
 from morl.weights.adaptation.predicted_front import greedy_choice, reassigned
 from morl.weights.adaptation.solved import RESOLUTION, on_simplex
 from morl.weights.front_gaps import ranges
@@ -70,7 +69,8 @@ class PredictionGuided(CheckedFields):
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
         """Raise ConfigurationError for a population it cannot move; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
-        require_movable(self, num_members, num_objectives, keep_corners=self.keep_corners)
+        if self.keep_corners:
+            require_movable(self, num_members, num_objectives, otherwise=", or keep_corners to false")
 
     def __call__(
         self,
@@ -114,15 +114,6 @@ class PredictionGuided(CheckedFields):
             near = (cosine > np.cos(limit)) & (np.abs(lattice - own).max(axis=1) > 1e-3)
             directions = np.concatenate([own[None], lattice[near]])[: self.num_candidates]
         return on_simplex(directions)
-
-
-def require_movable(rule: object, num_members: int, num_objectives: int, *, keep_corners: bool) -> None:
-    """Raise ConfigurationError where a rule that keeps the corners would have nobody else to move."""
-    if keep_corners and num_members <= num_objectives:
-        raise ConfigurationError(
-            f"{type(rule).__name__} keeps a member at each of the {num_objectives} corners of the simplex and moves others, "
-            f"found num_members {num_members}; set num_members to {num_objectives + 1} or more, or keep_corners to false"
-        )
 
 
 def predicted_values(changes: Changes, value: Array, weights: Array, *, unit: Array) -> Array:

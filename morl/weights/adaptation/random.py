@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from morl.weights.adaptation.briefing import checked, corner_keepers
+from morl.weights.adaptation.briefing import corner_keepers
+from morl.weights.adaptation.population import checked
 
 Array = npt.NDArray[np.float64]
 

@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from morl.fields import CheckedFields, Count, NonNegative, Positive, Range
 from morl.functional.dominance import non_dominated
-from morl.weights.adaptation.briefing import Briefing, Changes, checked, corner_keepers
-from morl.weights.adaptation.population import Population
+from morl.weights.adaptation.briefing import Briefing, Changes, corner_keepers, require_movable
+from morl.weights.adaptation.population import Population, checked
 from morl.weights.adaptation.predicted_front import greedy_choice, reassigned
-from morl.weights.adaptation.prediction_guided import require_movable
 from morl.weights.front_gaps import ranges
 from morl.weights.linear_support import nearest_distances
 from morl.weights.simplex_lattice import largest_lattice
@@ -67,7 +66,8 @@ class UCB(CheckedFields):
 
     def check_population(self, num_members: int, num_objectives: int) -> None:
         """Raise ConfigurationError for a population it cannot move; see :class:`~morl.weights.adaptation.ChecksPopulation`."""
-        require_movable(self, num_members, num_objectives, keep_corners=self.keep_corners)
+        if self.keep_corners:
+            require_movable(self, num_members, num_objectives, otherwise=", or keep_corners to false")
 
     def __call__(
         self,

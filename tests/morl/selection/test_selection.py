@@ -181,5 +181,5 @@ def test_bad_input_is_one_line() -> None:
             wrong()
         assert "\n" not in str(caught.value)
     for settings in ({"scalarization": Chebyshev()}, {"normalisation": "running"}):
-        with pytest.raises(CapabilityError, match=r"LinearSupportPriority bounds what weighted sums .* such as elitist"):
+        with pytest.raises(CapabilityError, match=r"LinearSupportPriority bounds what weighted sums .* something else"):
             MORLD(selection=LinearSupportPriority(), **settings)

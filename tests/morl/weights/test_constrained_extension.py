@@ -15,6 +15,7 @@ from torch import Tensor
 from envs.continuous.quadratic_bandit import QuadraticBandit
 from envs.tabular.tables import Tables
 from morl.errors import CapabilityError, ConfigurationError, ShapeError
+from morl.evaluation import Evaluation
 from morl.functional.crowding import crowding_distances
 from morl.oracles import random_process
 from morl.scalarizations import Constrained, WeightedSum
@@ -223,3 +224,11 @@ def test_one_objective_and_wrong_shapes_are_refused() -> None:
         ConstrainedExtension()(np.ones((3, 1)), np.ones((3, 1)), np.ones((1, 1)))
     with pytest.raises(ShapeError, match="disagree"):
         ConstrainedExtension()(EQUAL, FRONT[:, :1], FRONT)
+
+
+def test_bounds_and_values_have_one_discount() -> None:
+    solver = MORLD(
+        solver=NLMOPPO(), scalarization=Constrained(), normalisation="running", weight_adaptation=ConstrainedExtension()
+    )
+    with pytest.raises(ConfigurationError, match=r"evaluation.gamma is 0.5 but the members' gamma is 0.99; leave"):
+        solver.run("deep-sea-treasure-v0", env_steps=10, evaluation=Evaluation(gamma=0.5))
