@@ -80,10 +80,13 @@ def convex_hull_value_iteration(
         limit=limit,
         max_sweeps=max_sweeps,
     )
-    keep = supported(found.values, process.precision)
     span = np.ptp(found.values, axis=0)
-    rounding = process.precision * np.where(span > 0, span, 1.0)
-    return replace(found, values=in_order(found.values[keep], rounding), error=found.error + rounding)
+    span = np.where(span > 0, span, 1.0)
+    # A lead that is smaller than what is left of the iteration is none.
+    unsettled = max(process.precision, float((found.error / span).max()))
+    keep = supported(found.values, unsettled)
+    rounding = process.precision * span
+    return replace(found, values=in_order(found.values[keep], rounding), error=found.error + unsettled * span)
 
 
 def supported(values: Floats, margin: float) -> Flags:

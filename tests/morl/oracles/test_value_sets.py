@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
@@ -67,6 +67,7 @@ def test_sets_are_those_of_all_policies_in_deterministic_worlds(m: int, seed: in
 
 @settings(max_examples=6)
 @given(seed=seeds, gamma=st.sampled_from([0.0, 0.5, 0.7]))
+@example(seed=57_723, gamma=0.7)  # going over from one policy to another one late is worth as much as neither, but for rounding
 def test_hull_is_that_of_all_policies_in_uncertain_worlds_with_circles(seed: int, gamma: float) -> None:
     m = 2
     tables = random_process(np.random.default_rng(seed), states=4, objectives=m)
