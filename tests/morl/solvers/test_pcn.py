@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envs.adapters import SingleEnv
@@ -145,6 +145,7 @@ def test_the_lonely_and_good_stay_and_copies_go() -> None:
     assert (memory.low.tolist(), memory.high.tolist()) == ([-9.0, -9.0], [10.0, 10.0]), "what was seen, not what is left"
 
 
+@example(seed=202_080_318, capacity=2)
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**31), capacity=st.integers(2, 9))
 def test_a_front_that_fits_is_never_forgotten(seed: int, capacity: int) -> None:
@@ -156,9 +157,10 @@ def test_a_front_that_fits_is_never_forgotten(seed: int, capacity: int) -> None:
         seen = np.concatenate([seen, batch])
         assert len(memory) == min(len(seen), capacity)
         front = {tuple(x) for x in seen[Pareto()(seen, seen.min(0), seen.max(0))]}
+        if len(front) > min(capacity, 5):
+            return  # Some had to go, and those may be on a later, smaller front.
         # Nothing dominated, not even a lonely one, is worth more than what is 0.2 of the range away from the rest of the front.
-        if len(front) <= capacity and len(front) <= 5:
-            assert front <= {tuple(x) for x in memory.returns}
+        assert front <= {tuple(x) for x in memory.returns}
 
 
 @given(seed=st.integers(0, 2**31))
