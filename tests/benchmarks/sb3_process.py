@@ -1,7 +1,7 @@
 """Time stable-baselines3 in an interpreter of its own and print one JSON line. Not part of the project's environment.
 
-The peer needs a virtual environment of its own with ``stable-baselines3==2.9.2`` and ``gymnasium[mujoco]``. Its training loop is
-run as it is, warmed up before the clock starts.
+The peer needs a virtual environment of its own with ``stable-baselines3==2.9.2`` and ``gymnasium[mujoco]``. Its training loop
+is run as it is, warmed up before the clock starts.
 """
 
 import argparse

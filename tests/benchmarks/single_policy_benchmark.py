@@ -89,7 +89,8 @@ def compare(name: str) -> dict[str, Any]:
     row, here = ROWS[name], Path(__file__).resolve()
     ours = [sys.executable, str(here), "own", name]
     theirs = [
-        str(PEER), str(here.with_name("sb3_process.py")), "--algorithm", row.algorithm, "--env", row.env, "--envs", str(row.envs),
+        str(PEER), str(here.with_name("sb3_process.py")), "--algorithm", row.algorithm, "--env", row.env,
+        "--envs", str(row.envs),
         "--width", str(row.width), "--batch-size", str(row.batch_size), "--warm-up", str(row.warm_up),
         "--steps", str(row.steps[1]), "--threads", THREADS,
     ]  # fmt: skip
