@@ -27,20 +27,20 @@ from torch import Tensor
 
 from morl.action_spaces import box_actions, supported_actions
 from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
-from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
+from morl.functional import generalised_advantages, scalarised_advantages
 from morl.members import Optimiser, Owns, Part, PerNetwork, Store
-from morl.nn.distributions import gaussian_entropy, gaussian_log_density
+from morl.nn.distributions import gaussian_log_density
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
 from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Rows, Transition
 from morl.solvers.base import LeafSolver
+from morl.solvers.proximal_engines import AutogradEngine, Batch, ProximalLoss, UpdateEngine
+from morl.solvers.proximal_manual import ManualEngine
 from morl.stores import Rollout
 from morl.stores.rollout import member_major, time_major
 from morl.task import Task
-
-Batch = dict[str, Tensor]
 
 VALUE_MEMORY = 10
 """Rollouts over which the mean and spread of value targets are followed; they drift as policies improve."""
@@ -122,6 +122,10 @@ class ProximalLearner(PopulationLearner):
             output_gain=0.01,
         )
         self.critic_net = StackedMLP(self.input_width, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
+        self.loss = ProximalLoss(self.actor_net, self.critic_net, finite, solver.clip, solver.entropy_coefficient)
+        self.autograd = AutogradEngine(self.loss)
+        self.manual = ManualEngine(self.loss) if ManualEngine.applies(self.loss) else None
+        """What is used on a CPU, where there is one."""
         self.actor = self.actor_net.init(self._init_streams("actor"), device)
         if not self.is_discrete:
             # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
@@ -237,13 +241,19 @@ class ProximalLearner(PopulationLearner):
         chosen = self._networks(None if len(members) == self.n else members)
         steps = self._rollout_of(members)
         packed, columns = self._prepared(chosen, steps)
-        size = packed.shape[1]
+        lengths = self.rollout.lengths[self.rows_of(members)]
+        is_whole = bool((lengths == lengths[0]).all())
+        size, batch_size = packed.shape[1], self.solver.minibatch_size
         offsets = size * torch.arange(len(packed), device=self.device).unsqueeze(1)
-        for _ in range(self.solver.epochs):
+        for epoch in range(self.solver.epochs):
             order = torch.rand(packed.shape[:2], generator=self.learning, device=self.device).argsort(dim=1, stable=True)
             shuffled = packed.flatten(0, 1).index_select(0, (order + offsets).flatten()).view(packed.shape)
-            for part in torch.split(shuffled, self.solver.minibatch_size, 1):
-                self.gradient_step(chosen, dict(zip(columns, torch.split(part, list(columns.values()), -1), strict=True)))
+            for first in range(0, size, batch_size):
+                parts = torch.split(shuffled[:, first : first + batch_size], list(columns.values()), -1)
+                batch = dict(zip(columns, parts, strict=True))
+                if is_whole:
+                    del batch["mask"]
+                self.gradient_step(chosen, batch, is_last=epoch + 1 == self.solver.epochs and first + batch_size >= size)
         if self.follows_observations:
             self.observation_moments.follow(steps["observation"], steps["mask"].squeeze(-1), chosen)
         self.rollout.clear(self.rows_of(members))
@@ -308,41 +318,19 @@ class ProximalLearner(PopulationLearner):
         self.critic[-2][members] *= (old_std / std).unsqueeze(-1)
         self.critic[-1][members] = (self.critic[-1][members] * old_std + old_mean - mean) / std
 
-    def gradient_step(self, members: Selection, batch: Batch) -> None:
+    def gradient_step(self, members: Selection, batch: Batch, *, is_last: bool = True) -> None:
         """One step of actor and critic as tensor operations: nothing is read back to the host.
 
         Args:
             members: Who is updated.
-            batch: ``input``, ``action``, ``log_prob``, ``advantage``, ``target`` (normalised) and ``mask``, each
-                ``(n', B, width)``.
+            batch: See :class:`morl.solvers.proximal_engines.UpdateEngine`.
+            is_last: Whether statistics are wanted: of an improvement, only those of the last step are ever read.
         """
-        mask = batch["mask"].squeeze(-1) > 0
-        count = mask.sum(1).clamp_min(1)
-        old_log_probs = batch["log_prob"].squeeze(-1)
-        actor = [p.detach().requires_grad_() for p in select(self.actor, members)]
-        log_probs, entropies = self._log_density_and_entropy(actor, batch["input"], batch["action"])
-        actor_loss = clipped_surrogate(log_probs, old_log_probs, batch["advantage"].squeeze(-1), self.solver.clip, mask)
-        entropy = torch.where(mask, entropies, 0.0).sum(1) / count
-        loss = actor_loss - self.solver.entropy_coefficient * entropy
-        self.actor_adam.step(list(torch.autograd.grad(loss.sum(), actor)), members)
-
-        critic = [p.detach().requires_grad_() for p in select(self.critic, members)]
-        errors = (self.critic_net(critic, batch["input"]) - batch["target"]).square().mean(-1)
-        critic_loss = torch.where(mask, errors, 0.0).sum(1) / count
-        self.critic_adam.step(list(torch.autograd.grad(critic_loss.sum(), critic)), members)
-
-        kl = torch.where(mask, old_log_probs - log_probs.detach(), 0.0).sum(1) / count
-        self.note_statistics(members, actor_loss=actor_loss, critic_loss=critic_loss, entropy=entropy, kl=kl)
-
-    def _log_density_and_entropy(self, actor: Parameters, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-density of taken actions and entropy, ``(n', B)`` each."""
-        if self.finite is not None:
-            log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
-            taken = self.finite.total(log_probs, self.finite.stored_index(actions))
-            return taken, -(log_probs.exp() * log_probs).sum(-1)
-        log_std = actor[-1].unsqueeze(1)
-        log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
-        return log_density, gaussian_entropy(log_std).expand_as(log_density)
+        engine: UpdateEngine = self.manual if self.manual is not None and batch["input"].is_cpu else self.autograd
+        self.actor_adam.step(engine.actor_gradients(select(self.actor, members), batch), members)
+        self.critic_adam.step(engine.critic_gradients(select(self.critic, members), batch), members)
+        if is_last:
+            self.note_statistics(members, **engine.statistics())
 
     def _snapshot(self, network: int) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Parameters of a network's policy, and the tensors beside them."""
