@@ -28,6 +28,7 @@ class PopulationAdam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         max_gradient_norm: float | None = None,
+        packed: bool = False,
     ) -> None:
         """Attach to parameters, which are updated in place.
 
@@ -37,15 +38,26 @@ class PopulationAdam:
             betas: Decay of the first and second moment.
             eps: Added to the root of the second moment.
             max_gradient_norm: Clip each member's gradient (over all its parameters) to this Euclidean norm.
+            packed: Move the parameters into one block of memory, ``(n, P)``, so that a step is a few operations however many
+                parameters there are. The tensors stay the same objects, and are no longer contiguous if there are several
+                members; views of them that were made before no longer follow.
         """
         self.parameters = parameters
         self.learning_rate, self.betas, self.eps, self.max_gradient_norm = learning_rate, betas, eps, max_gradient_norm
         self.first = [torch.zeros_like(p) for p in parameters]
         self.second = [torch.zeros_like(p) for p in parameters]
+        self.packed = packed
+        self._blocks: list[Tensor] = []
+        if packed:
+            self.pack()
         self.steps = np.zeros(parameters[0].shape[0], dtype=np.int64)
         self.taken = 0
         """Gradient steps of all members together, also of those that are gone."""
         self._fused = parameters[0].device.type in ("cpu", "cuda")
+
+    def pack(self) -> None:
+        """Move parameters and moments, which stay the same objects, into one block each."""
+        self._blocks = [_packed_(group) for group in (self.parameters, self.first, self.second)]
 
     def step(self, gradients: Parameters, members: Selection | None = None) -> None:
         """Apply one step.
@@ -54,7 +66,13 @@ class PopulationAdam:
             gradients: ``(n', ...)`` for the members that take part, in the order of the parameters.
             members: Which members; all by default.
         """
-        if self.max_gradient_norm is not None:
+        if self.packed:
+            # From here on there is one parameter.
+            block = torch.cat([g.flatten(1) if g.dim() > 1 else g.unsqueeze(1) for g in gradients], 1)
+            if self.max_gradient_norm is not None:
+                block.mul_(_factor(block, self.max_gradient_norm).unsqueeze(1))
+            gradients = [block]
+        elif self.max_gradient_norm is not None:
             gradients = _clipped(gradients, self.max_gradient_norm)
         total = len(self.steps)
         chosen = slice(0, total) if members is None else members
@@ -62,7 +80,7 @@ class PopulationAdam:
         counts = self.steps[index] + 1
         self.steps[index] = counts
         self.taken += len(counts)
-        groups = (self.parameters, self.first, self.second)
+        groups = [[block] for block in self._blocks] if self.packed else [self.parameters, self.first, self.second]
         if isinstance(chosen, slice) and chosen.step in (None, 1) and (len(counts) == 1 or (counts == counts[0]).all()):
             p, m, v = groups if len(counts) == total else [select(group, chosen) for group in groups]
             self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
@@ -111,10 +129,11 @@ class PopulationAdam:
             betas=self.betas,
             eps=self.eps,
             max_gradient_norm=self.max_gradient_norm,
+            packed=self.packed,
         )
         index = torch.as_tensor(list(source), dtype=torch.int64)
-        other.first = [t[index] for t in self.first]
-        other.second = [t[index] for t in self.second]
+        for new, old in zip((*other.first, *other.second), (*self.first, *self.second), strict=True):
+            new.copy_(old[index])
         other.steps, other.taken = self.steps[index.numpy()].copy(), self.taken
         for member, is_fresh in enumerate(fresh):
             if is_fresh:
@@ -137,12 +156,25 @@ class PopulationAdam:
             restore_(self.second[i], state[f"second/{i}"])
 
 
+def _factor(flat: Tensor, norm: float) -> Tensor:
+    """What each member's gradient ``(n, P)`` is multiplied by, ``(n,)``."""
+    return (norm / (torch.linalg.vector_norm(flat, dim=1) + 1e-6)).clamp_max_(1.0)
+
+
 def _clipped(gradients: Parameters, norm: float) -> Parameters:
     n = len(gradients[0])
     # One reduction for all parameters of a member: at small widths the number of operations is what costs.
-    lengths = torch.linalg.vector_norm(torch.cat([g.reshape(n, -1) for g in gradients], 1), dim=1)
-    factor = (norm / (lengths + 1e-6)).clamp_max_(1.0)
+    factor = _factor(torch.cat([g.reshape(n, -1) for g in gradients], 1), norm)
     if n == 1:
         return list(torch._foreach_mul(gradients, factor.squeeze(0)))
     spread = {dim: factor.view(n, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
     return [g * spread[g.dim()] for g in gradients]
+
+
+def _packed_(tensors: Parameters) -> Tensor:
+    """Let tensors ``(n, ...)`` be views of one block, which is returned, ``(n, P)``."""
+    n = len(tensors[0])
+    block = torch.cat([t.reshape(n, -1) for t in tensors], 1)
+    for tensor, part in zip(tensors, block.split([t[0].numel() for t in tensors], 1), strict=True):
+        tensor.data = part.view(tensor.shape)
+    return block

@@ -123,9 +123,10 @@ class ProximalLearner(PopulationLearner):
         )
         self.critic_net = StackedMLP(self.input_width, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
         self.loss = ProximalLoss(self.actor_net, self.critic_net, finite, solver.clip, solver.entropy_coefficient)
-        self.autograd = AutogradEngine(self.loss)
-        self.manual = ManualEngine(self.loss) if ManualEngine.applies(self.loss) else None
-        """What is used on a CPU, where there is one."""
+        self.engines: list[UpdateEngine] = [AutogradEngine(self.loss)]
+        """By autograd, which runs on every device, and maybe by hand, which is preferred on a CPU."""
+        if ManualEngine.applies(self.loss):
+            self.engines.append(ManualEngine(self.loss))
         self.actor = self.actor_net.init(self._init_streams("actor"), device)
         if not self.is_discrete:
             # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
@@ -148,7 +149,7 @@ class ProximalLearner(PopulationLearner):
 
     def _adam(self, parameters: Parameters, learning_rate: float) -> PopulationAdam:
         return PopulationAdam(
-            parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm
+            parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm, packed=True
         )
 
     @property
@@ -326,7 +327,7 @@ class ProximalLearner(PopulationLearner):
             batch: See :class:`morl.solvers.proximal_engines.UpdateEngine`.
             is_last: Whether statistics are wanted: of an improvement, only those of the last step are ever read.
         """
-        engine: UpdateEngine = self.manual if self.manual is not None and batch["input"].is_cpu else self.autograd
+        engine = self.engines[-1 if batch["input"].is_cpu else 0]
         self.actor_adam.step(engine.actor_gradients(select(self.actor, members), batch), members)
         self.critic_adam.step(engine.critic_gradients(select(self.critic, members), batch), members)
         if is_last:

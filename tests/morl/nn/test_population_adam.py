@@ -15,6 +15,7 @@ from morl.nn.stacked import member_slice
 
 SHAPES = [(3, 4), (4,), ()]
 N = 4
+both_forms = pytest.mark.parametrize("packed", [False, True])
 
 
 def parameters(seed: int = 0) -> list[Tensor]:
@@ -54,12 +55,14 @@ def step_members(adam: PopulationAdam, gradients: list[Tensor], members: Sequenc
 subsets = st.lists(st.integers(0, N - 1), min_size=1, max_size=N, unique=True).map(sorted)
 
 
-@given(schedule=st.lists(subsets, min_size=1, max_size=6), clip=st.sampled_from([None, 0.5, 100.0]))
+@given(schedule=st.lists(subsets, min_size=1, max_size=6), clip=st.sampled_from([None, 0.5, 100.0]), packed=st.booleans())
 @settings(max_examples=40)
-def test_equals_torch_for_every_member_with_its_own_step_count(schedule: list[list[int]], clip: float | None) -> None:
+def test_equals_torch_for_every_member_with_its_own_step_count(
+    schedule: list[list[int]], clip: float | None, packed: bool
+) -> None:
     mine = parameters()
     reference = Separate(mine, clip=clip, lr=0.05, eps=1e-6)
-    adam = PopulationAdam(mine, learning_rate=0.05, eps=1e-6, max_gradient_norm=clip)
+    adam = PopulationAdam(mine, learning_rate=0.05, eps=1e-6, max_gradient_norm=clip, packed=packed)
     for k, members in enumerate(schedule):
         step_members(adam, gradients_of(k), members)
         reference.step(gradients_of(k), members)
@@ -70,9 +73,10 @@ def test_equals_torch_for_every_member_with_its_own_step_count(schedule: list[li
 
 @pytest.mark.parametrize("members", [[1], [0, 1, 2], [0, 2], [3]])
 @pytest.mark.parametrize("clip", [None, 0.1])
-def test_the_others_stay_bitwise_unchanged(members: list[int], clip: float | None) -> None:
+@both_forms
+def test_the_others_stay_bitwise_unchanged(members: list[int], clip: float | None, packed: bool) -> None:
     mine = parameters()
-    adam = PopulationAdam(mine, learning_rate=0.1, max_gradient_norm=clip)
+    adam = PopulationAdam(mine, learning_rate=0.1, max_gradient_norm=clip, packed=packed)
     adam.step(gradients_of(0))
     before = [t.clone() for t in (*mine, *adam.first, *adam.second)]
     step_members(adam, gradients_of(1), members)
@@ -105,14 +109,15 @@ def test_strides_of_gradients_do_not_matter() -> None:
     torch.testing.assert_close(expanded[0], torch.full((2, 3), -0.1))
 
 
-def test_clipping_is_per_member() -> None:
+@both_forms
+def test_clipping_is_per_member(packed: bool) -> None:
     huge = [g.clone() for g in gradients_of(0)]
     for g in huge:
         g[0] *= 1e6
     moved = []
     for gradients in (gradients_of(0), huge):
         mine = parameters()
-        PopulationAdam(mine, learning_rate=0.1, eps=1.0, max_gradient_norm=0.5).step(gradients)
+        PopulationAdam(mine, learning_rate=0.1, eps=1.0, max_gradient_norm=0.5, packed=packed).step(gradients)
         moved.append(mine)
     assert all(torch.equal(p[1:], q[1:]) for p, q in zip(*moved, strict=True))
     start = parameters()
@@ -121,9 +126,10 @@ def test_clipping_is_per_member() -> None:
     assert 0.02 < float(length) < 0.1 * 0.5
 
 
-def test_reset_forgets_one_member() -> None:
+@both_forms
+def test_reset_forgets_one_member(packed: bool) -> None:
     mine = parameters()
-    adam = PopulationAdam(mine, learning_rate=0.1)
+    adam = PopulationAdam(mine, learning_rate=0.1, packed=packed)
     for k in range(3):
         adam.step(gradients_of(k))
     adam.reset(2)
@@ -131,14 +137,15 @@ def test_reset_forgets_one_member() -> None:
     before = [p.clone() for p in mine]
     adam.step(gradients_of(3))
     fresh = [p.clone() for p in before]
-    PopulationAdam(fresh, learning_rate=0.1).step(gradients_of(3))
+    PopulationAdam(fresh, learning_rate=0.1, packed=packed).step(gradients_of(3))
     assert all(torch.equal(p[2], q[2]) for p, q in zip(mine, fresh, strict=True))
     assert not torch.equal(mine[0][1], fresh[0][1])
 
 
-def test_reindexed_members_take_their_moments_along() -> None:
+@both_forms
+def test_reindexed_members_take_their_moments_along(packed: bool) -> None:
     mine = parameters()
-    adam = PopulationAdam(mine, learning_rate=0.1, eps=1e-5, max_gradient_norm=0.7)
+    adam = PopulationAdam(mine, learning_rate=0.1, eps=1e-5, max_gradient_norm=0.7, packed=packed)
     adam.step(gradients_of(0))
     step_members(adam, gradients_of(1), [0, 1])
     source, fresh = [1, 3, 1, 0, 2], [False, False, True, False, False]
@@ -153,18 +160,20 @@ def test_reindexed_members_take_their_moments_along() -> None:
         for new, old in enumerate(source):
             assert torch.equal(p[new], q[old]) is not fresh[new]
         assert torch.isfinite(first).all()
+    assert other.packed is packed
     # The old optimiser and the new one share nothing.
     assert all(a.data_ptr() != b.data_ptr() for a, b in zip(other.first, adam.first, strict=True))
 
 
-def test_goes_on_from_a_saved_state() -> None:
+@both_forms
+def test_goes_on_from_a_saved_state(packed: bool) -> None:
     mine = parameters()
-    adam = PopulationAdam(mine, learning_rate=0.1)
+    adam = PopulationAdam(mine, learning_rate=0.1, packed=packed)
     adam.step(gradients_of(0))
     step_members(adam, gradients_of(1), [0, 2])
     saved = {key: value.clone() for key, value in adam.state().items()}
     copies = [p.clone() for p in mine]
-    other = PopulationAdam(copies, learning_rate=0.1)
+    other = PopulationAdam(copies, learning_rate=0.1, packed=packed)
     other.load_state(saved)
     for optimiser in (adam, other):
         optimiser.step(gradients_of(2))
@@ -174,8 +183,23 @@ def test_goes_on_from_a_saved_state() -> None:
     assert saved["steps"].tolist() == [2, 1, 2, 1]
 
 
-def test_runs_on_the_meta_device() -> None:
+@both_forms
+def test_runs_on_the_meta_device(packed: bool) -> None:
     shapes = [torch.empty(N, *shape, device="meta") for shape in SHAPES]
-    adam = PopulationAdam(shapes, learning_rate=0.1)
+    adam = PopulationAdam(shapes, learning_rate=0.1, packed=packed)
     adam.step([torch.empty_like(p) for p in shapes])
     assert adam.steps.tolist() == [1] * N
+
+
+def test_packed_parameters_stay_the_tensors_that_they_were() -> None:
+    mine = parameters()
+    tensors, values = list(mine), [p.clone() for p in mine]
+    adam = PopulationAdam(mine, learning_rate=0.1, packed=True)
+    for p, tensor, value in zip(mine, tensors, values, strict=True):
+        assert p is tensor
+        assert torch.equal(p, value)
+    # What is written into them is what is trained.
+    mine[0].zero_()
+    adam.step([torch.zeros_like(p) for p in mine])
+    assert (mine[0] == 0).all()
+    assert len({t.untyped_storage().data_ptr() for t in mine}) == 1

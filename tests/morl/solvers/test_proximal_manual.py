@@ -178,8 +178,8 @@ def test_a_learner_goes_the_same_way_with_either_engine(env: Any, is_manual: boo
         solver.make(make_problem(env), Task(utility=Utility(weights=weights)), seed=0, device=torch.device("cpu"))
         for _ in range(2)
     ]
-    assert (learners[0].manual is not None) is is_manual
-    learners[1].manual = None
+    assert isinstance(learners[0].engines[-1], ManualEngine) is is_manual
+    del learners[1].engines[1:]
     for learner in learners:
         for steps in pace:
             learner.learn(steps * (4 if len(pace) == 1 else 1))
