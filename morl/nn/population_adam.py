@@ -158,7 +158,8 @@ class PopulationAdam:
 
 def _factor(flat: Tensor, norm: float) -> Tensor:
     """What each member's gradient ``(n, P)`` is multiplied by, ``(n,)``."""
-    return (norm / (torch.linalg.vector_norm(flat, dim=1) + 1e-6)).clamp_max_(1.0)
+    lengths: Tensor = torch.linalg.vector_norm(flat, dim=1)
+    return (norm / lengths.add_(1e-6)).clamp_max_(1.0)
 
 
 def _clipped(gradients: Parameters, norm: float) -> Parameters:

@@ -29,7 +29,8 @@ from morl.action_spaces import box_actions, supported_actions
 from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
 from morl.functional import generalised_advantages, scalarised_advantages
 from morl.members import Optimiser, Owns, Part, PerNetwork, Store
-from morl.nn.distributions import gaussian_log_density
+from morl.nn.distributions import gaussian_sample
+from morl.nn.few_rows import gaussian_actions
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
@@ -165,20 +166,25 @@ class ProximalLearner(PopulationLearner):
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         encoded = self.encoder(observations)
         networks, per_network = self._grouped(rows)
-        self._pending = {"observation": encoded, **self._more_values(rows)}
-        grouped = {name: self._pending[name].unflatten(0, (-1, per_network)) for name in ("observation", *self._more_fields())}
-        batch = (len(grouped["observation"]), per_network)
+        seen = {"observation": encoded, **self._more_values(rows)}
+        batch = (len(rows) // per_network, per_network)
+        grouped = {name: value.unflatten(0, batch) for name, value in seen.items()}
         if self.finite is None:
             noise = torch.randn((*batch, self.num_actions), generator=self.acting, device=self.device)
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
-        with torch.no_grad():
-            taken, log_prob = self.act_tensors(select(self.actor, networks), self._inputs(grouped, networks), noise)
-        self._pending |= {"action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
+        actor, inputs = select(self.actor, networks), self._inputs(grouped, networks)
+        if self.finite is None and inputs.is_cpu:
+            taken, log_prob = gaussian_actions(self.actor_net, actor, inputs, noise)
+        else:
+            with torch.no_grad():
+                taken, log_prob = self.act_tensors(actor, inputs, noise)
+        flat = taken.reshape(len(rows), -1)
+        self._pending = {**seen, "action": flat, "log_prob": log_prob.reshape(-1)}
         if self.finite is not None:
             return self.finite.actions(taken.flatten(0, 1))
         box, shape = self.box, self.spec.action_space.shape or ()
-        return box.clip(self._pending["action"] * box.scale + box.offset).view(-1, *shape)
+        return box.clip(torch.addcmul(box.offset, flat, box.scale)).view(-1, *shape)
 
     def act_tensors(self, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Sample actions: a pure function of parameters, network inputs and noise.
@@ -196,9 +202,7 @@ class ProximalLearner(PopulationLearner):
             log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
             choices = self.finite.sample(log_probs, noise)
             return choices, self.finite.total(log_probs, self.finite.index(choices))
-        mean, log_std = self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1)
-        actions = mean + log_std.exp() * noise
-        return actions, gaussian_log_density(actions, mean, log_std)
+        return gaussian_sample(self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1), noise)
 
     def _more_values(self, rows: Rows) -> Batch:
         """What rollouts hold in the further fields, ``(r, ...)`` each."""
