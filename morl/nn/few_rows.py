@@ -39,7 +39,7 @@ def evaluated(net: StackedMLP, parameters: Parameters, inputs: Array) -> Array:
             np.maximum(h, 0.0, out=h)
         else:
             np.tanh(h, out=h)
-    outputs = np.matmul(h, arrays[-2].swapaxes(1, 2))
+    outputs: Array = np.matmul(h, arrays[-2].swapaxes(1, 2))
     outputs += arrays[-1][:, None]
     return outputs
 
