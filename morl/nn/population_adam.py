@@ -56,17 +56,18 @@ class PopulationAdam:
         """
         if self.max_gradient_norm is not None:
             gradients = _clipped(gradients, self.max_gradient_norm)
-        chosen = slice(0, len(self.steps)) if members is None else members
+        total = len(self.steps)
+        chosen = slice(0, total) if members is None else members
         index = chosen if isinstance(chosen, slice) else chosen.numpy()
-        self.steps[index] += 1
-        counts = self.steps[index]
+        counts = self.steps[index] + 1
+        self.steps[index] = counts
         self.taken += len(counts)
         groups = (self.parameters, self.first, self.second)
-        if isinstance(chosen, slice) and chosen.step in (None, 1) and (counts == counts[0]).all():
-            p, m, v = (select(group, chosen) for group in groups)
+        if isinstance(chosen, slice) and chosen.step in (None, 1) and (len(counts) == 1 or (counts == counts[0]).all()):
+            p, m, v = groups if len(counts) == total else [select(group, chosen) for group in groups]
             self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
         else:
-            each = np.arange(len(self.steps))[index].tolist()
+            each = np.arange(total)[index].tolist()
             p, m, v = ([t[i] for t in group for i in each] for group in groups)
             self._apply(
                 p, [g[j] for g in gradients for j in range(len(each))], m, v, counts.astype(float).tolist() * len(gradients)
@@ -137,6 +138,11 @@ class PopulationAdam:
 
 
 def _clipped(gradients: Parameters, norm: float) -> Parameters:
-    squares = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in gradients]).sum(0)
-    factor = (norm / (squares.sqrt() + 1e-6)).clamp_max(1.0)
-    return [g * factor.reshape(-1, *[1] * (g.dim() - 1)) for g in gradients]
+    n = len(gradients[0])
+    # One reduction for all parameters of a member: at small widths the number of operations is what costs.
+    lengths = torch.linalg.vector_norm(torch.cat([g.reshape(n, -1) for g in gradients], 1), dim=1)
+    factor = (norm / (lengths + 1e-6)).clamp_max_(1.0)
+    if n == 1:
+        return list(torch._foreach_mul(gradients, factor.squeeze(0)))
+    spread = {dim: factor.view(n, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
+    return [g * spread[g.dim()] for g in gradients]
