@@ -184,12 +184,14 @@ class OffPolicyLearner(PopulationLearner):
 
     def _follow(self, members: Selection, targets: Parameters, live: Parameters) -> None:
         """Count an update of some members, and move the target networks of those whose period is over."""
-        self.updates[members] += 1
-        due = self.updates[members] % self.solver.target_period == 0
-        if isinstance(members, slice) and bool(due.all()):
+        counts = self.updates.numpy()
+        chosen = members if isinstance(members, slice) else members.numpy()
+        counts[chosen] += 1
+        due = counts[chosen] % self.solver.target_period == 0
+        if isinstance(members, slice) and due.all():
             blend_(select(targets, members), select(live, members), self.solver.tau)
-        elif bool(due.any()):
-            index = torch.arange(self.n)[members][due]
+        elif due.any():
+            index = torch.from_numpy(np.arange(len(counts))[chosen][due])
             blended = select(targets, index)
             blend_(blended, select(live, index), self.solver.tau)
             write_(targets, index, blended)
