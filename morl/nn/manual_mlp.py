@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from morl.nn.stacked import Parameters, StackedMLP
+from morl.nn.stacked import Packed, Parameters, StackedMLP
 
 
 class ManualMLP:
@@ -40,9 +40,9 @@ class ManualMLP:
         self.outputs = torch.empty(networks, net.outputs, batch, dtype=dtype)
         self.d_outputs = torch.empty_like(self.outputs)
         self.d_inputs = torch.empty(networks, net.inputs, batch, dtype=dtype)
-        self._gradients = [torch.empty(networks, *shape, dtype=dtype) for shape in net.shapes]
         lead = (n,) if net.copies is None else (n, net.copies)
-        self.gradients: Parameters = [g.view(*lead, *g.shape[1:]) for g in self._gradients]
+        self.gradients = Packed([torch.empty(*lead, *shape, dtype=dtype) for shape in net.shapes])
+        self._gradients = [g.view(networks, *shape) for g, shape in zip(self.gradients, net.shapes, strict=True)]
         # Views are made once: at small widths making them costs as much as using them.
         self._hidden_t = [h.mT for h in self.hidden]
         self._deltas_t = [delta.mT for delta in self.deltas]

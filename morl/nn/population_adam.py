@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from morl.nn.stacked import Parameters, Selection, restore_, select
+from morl.nn.stacked import Packed, Parameters, Selection, restore_, select
 from morl.protocols import State
 
 
@@ -40,8 +40,9 @@ class PopulationAdam:
         """
         self.parameters = parameters
         self.learning_rate, self.betas, self.eps, self.max_gradient_norm = learning_rate, betas, eps, max_gradient_norm
-        self.first = [torch.zeros_like(p) for p in parameters]
-        self.second = [torch.zeros_like(p) for p in parameters]
+        self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        if isinstance(parameters, Packed):
+            self.first, self.second = Packed(self.first), Packed(self.second)
         self.steps = np.zeros(parameters[0].shape[0], dtype=np.int64)
         self.taken = 0
         """Gradient steps of all members together, also of those that are gone."""
@@ -65,6 +66,8 @@ class PopulationAdam:
         groups = (self.parameters, self.first, self.second)
         if isinstance(chosen, slice) and chosen.step in (None, 1) and (len(counts) == 1 or (counts == counts[0]).all()):
             p, m, v = groups if len(counts) == total else [select(group, chosen) for group in groups]
+            if all(isinstance(group, Packed) for group in (p, gradients, m, v)):
+                p, gradients, m, v = ([group.flat] for group in (p, gradients, m, v))  # type: ignore[attr-defined]
             self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
         else:
             each = np.arange(total)[index].tolist()
@@ -113,8 +116,9 @@ class PopulationAdam:
             max_gradient_norm=self.max_gradient_norm,
         )
         index = torch.as_tensor(list(source), dtype=torch.int64)
-        other.first = [t[index] for t in self.first]
-        other.second = [t[index] for t in self.second]
+        for mine, theirs in ((self.first, other.first), (self.second, other.second)):
+            for t, copy in zip(mine, theirs, strict=True):
+                copy.copy_(t[index])
         other.steps, other.taken = self.steps[index.numpy()].copy(), self.taken
         for member, is_fresh in enumerate(fresh):
             if is_fresh:
@@ -138,10 +142,18 @@ class PopulationAdam:
 
 
 def _clipped(gradients: Parameters, norm: float) -> Parameters:
-    n = len(gradients[0])
+    """Gradients of the members, each scaled to at most a length; the very same where none is longer."""
+    n = gradients[0].shape[0]
+    if n == 1 and isinstance(gradients, Packed) and gradients.flat.is_cpu:
+        length = float(torch.linalg.vector_norm(gradients.flat)) + 1e-6
+        if length > norm:
+            gradients.flat.mul_(norm / length)
+        return gradients
     # One reduction for all parameters of a member: at small widths the number of operations is what costs.
     lengths = torch.linalg.vector_norm(torch.cat([g.reshape(n, -1) for g in gradients], 1), dim=1)
     factor = (norm / (lengths + 1e-6)).clamp_max_(1.0)
+    if factor.is_cpu and float(factor.min()) == 1.0:
+        return gradients
     if n == 1:
         return list(torch._foreach_mul(gradients, factor.squeeze(0)))
     spread = {dim: factor.view(n, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}

@@ -37,8 +37,9 @@ from morl.critics import ActionTableCritic
 from morl.errors import CapabilityError
 from morl.fields import BatchSize, Count, CountOrZero, Positive, PositiveShare, Share, UpdatesPerStep, Widths
 from morl.members import Optimiser, Owns, PerNetwork
+from morl.nn.few_rows import FEW, evaluate_few
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
 from morl.protocols import EnvFactory, Policy, Rows
@@ -160,8 +161,8 @@ class DeepQLearner(OffPolicyLearner):
         networks = solver.bootstrap.num_networks
         self.single = StackedMLP(self.input_width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
         self.net = self.single if networks == 1 else replace(self.single, copies=networks)
-        self.online = self.net.init(self._init_streams("online"), device)
-        self.target = [p.clone() for p in self.online]
+        self.online = Packed(self.net.init(self._init_streams("online"), device))
+        self.target = Packed([p.clone() for p in self.online])
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.updates = torch.zeros(self.num_networks, dtype=torch.int64)
         self.loss = DeepQLoss(self.net, self.finite, self.m, solver.bootstrap, solver.loss)
@@ -176,8 +177,7 @@ class DeepQLearner(OffPolicyLearner):
         seen, weights = self._seen(encoded, rows).unflatten(0, batch), self._weights_of(rows).unflatten(0, batch)
         uniform = torch.rand((1 + len(self.finite.sizes), *seen.shape[:2]), generator=self.acting, device=self.device)
         epsilon = torch.from_numpy(self._epsilon(self.member_steps[self.row_member[rows]])).to(self.device).unflatten(0, batch)
-        with torch.no_grad():
-            return self.act_tensors(self._first(select(self.online, networks)), seen, weights, epsilon, uniform).flatten(0, 1)
+        return self.act_tensors(self._first(select(self.online, networks)), seen, weights, epsilon, uniform).flatten(0, 1)
 
     def _first(self, parameters: Parameters) -> Parameters:
         """Of the networks that are trained side by side the one that acts."""
@@ -203,8 +203,8 @@ class DeepQLearner(OffPolicyLearner):
         Returns:
             Choices, ``(n, B)`` or factored ``(n, B, J)``, int64.
         """
-        greedy = self.finite.best(self._judged(online, encoded, weights))
         explore = uniform[0] < epsilon
+        greedy = self.finite.best(self._judged(online, encoded, weights))
         if self.finite.is_joint:
             return torch.where(explore, (uniform[1] * self.num_actions).long(), greedy)
         return torch.where(explore.unsqueeze(-1), self.finite.scaled(uniform[1:].movedim(0, -1)), greedy)
@@ -246,6 +246,23 @@ class DeepQLearner(OffPolicyLearner):
 
 class MODQNLearner(Transfers, CrossesActors, DeepQLearner):
     """A live MODQN population, each member with networks of its own."""
+
+    def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
+        if not (encoded.is_cpu and self.finite.is_joint and len(rows) <= FEW):
+            return super()._policy_actions(rows, encoded)
+        # The same, from the same random numbers; values are not asked for where everybody explores.
+        networks, per_network = self._grouped(rows)
+        online = self._first(select(self.online, networks))
+        batch = (online[0].shape[0], per_network)
+        uniform = torch.rand((2, *batch), generator=self.acting).numpy()
+        owners = self.row_member[rows]
+        explore = uniform[0] < self._epsilon(self.member_steps[owners]).reshape(batch)
+        chosen = (uniform[1] * self.num_actions).astype(np.int64)
+        if not explore.all():
+            q = evaluate_few(self.single, online, encoded.numpy().reshape(*batch, -1)).reshape(*batch, -1, self.m)
+            weights = self.linear_weights.numpy()[owners].reshape(*batch, 1, self.m)
+            chosen = np.where(explore, chosen, (q * weights).sum(-1).argmax(-1))
+        return torch.from_numpy(chosen.reshape(-1))
 
     @property
     def actors(self) -> Actors:

@@ -30,7 +30,6 @@ class ManualEngine:
         self.loss = loss
         self._workspaces: dict[tuple[int, int, torch.dtype], _Workspace] = {}
 
-    @torch.no_grad()
     def gradients(self, update: Update) -> Parameters:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.gradients`."""
         n, batch_size, _ = update.batch["observation"].shape
@@ -41,12 +40,10 @@ class ManualEngine:
             y = self.loss.targets(update).mT
         return w.gradients(update, y)
 
-    @torch.no_grad()
     def errors(self) -> Tensor:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.errors`."""
         return self._last.utility_errors().abs().amax(1)
 
-    @torch.no_grad()
     def statistics(self) -> dict[str, Tensor]:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.statistics`."""
         return {"loss": self._last.loss, "mean_value": self._last.mean_value()}

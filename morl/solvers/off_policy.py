@@ -175,7 +175,10 @@ class OffPolicyLearner(PopulationLearner):
         )
 
     def _improve(self, members: Rows, steps: Rows) -> None:
-        ready = (self.member_steps[members] > self.solver.learning_starts) & (self.ring.sizes[members] > 0)
+        ready = self.member_steps[members] > self.solver.learning_starts
+        if not ready.any():
+            return
+        ready &= self.ring.sizes[members] > 0
         stepped = members[ready]
         self.owed[stepped] += self.solver.updates_per_step * steps[ready]
         while len(due := stepped[self.owed[stepped] >= 1.0]):
