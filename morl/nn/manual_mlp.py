@@ -27,7 +27,7 @@ class ManualMLP:
         networks = n * (net.copies or 1)
         self.depth = len(net.hidden)
         self.has_copies = net.copies is not None
-        self._backward_activation_ = _relu_backward_ if net.activation == "relu" else _tanh_backward_
+        self._backward_activation_ = relu_backward_ if net.activation == "relu" else tanh_backward_
         self._activation_ = torch.relu_ if net.activation == "relu" else torch.tanh_
         self.hidden = [torch.empty(networks, batch, width, dtype=dtype) for width in net.hidden]
         # A layer's activations are dead once its own gradient is known: the gradient of the layer before takes their place
@@ -121,9 +121,11 @@ class ManualMLP:
         return delta
 
 
-def _relu_backward_(delta: Tensor, activated: Tensor) -> None:
+def relu_backward_(delta: Tensor, activated: Tensor) -> None:
+    """Turn the gradient of what left a ReLU into that of what entered it, in place."""
     torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
 
 
-def _tanh_backward_(delta: Tensor, activated: Tensor) -> None:
+def tanh_backward_(delta: Tensor, activated: Tensor) -> None:
+    """Turn the gradient of what left a hyperbolic tangent into that of what entered it, in place."""
     torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)

@@ -58,6 +58,9 @@ class PopulationAdam:
         if self.max_gradient_norm is not None:
             gradients = _clipped(gradients, self.max_gradient_norm)
         total = len(self.steps)
+        if total == 1 and all(isinstance(group, Packed) for group in (self.parameters, gradients)):
+            self._step_single(gradients)
+            return
         chosen = slice(0, total) if members is None else members
         index = chosen if isinstance(chosen, slice) else chosen.numpy()
         counts = self.steps[index] + 1
@@ -67,7 +70,7 @@ class PopulationAdam:
         if isinstance(chosen, slice) and chosen.step in (None, 1) and (len(counts) == 1 or (counts == counts[0]).all()):
             p, m, v = groups if len(counts) == total else [select(group, chosen) for group in groups]
             if all(isinstance(group, Packed) for group in (p, gradients, m, v)):
-                p, gradients, m, v = ([group.flat] for group in (p, gradients, m, v))  # type: ignore[attr-defined]
+                p, gradients, m, v = (_in_one(group) for group in (p, gradients, m, v))
             self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
         else:
             each = np.arange(total)[index].tolist()
@@ -75,6 +78,13 @@ class PopulationAdam:
             self._apply(
                 p, [g[j] for g in gradients for j in range(len(each))], m, v, counts.astype(float).tolist() * len(gradients)
             )
+
+    def _step_single(self, gradients: Parameters) -> None:
+        """One step of the only member, whose parameters and gradients lie in one piece."""
+        self.steps += 1
+        self.taken += 1
+        p, g, m, v = (_in_one(group) for group in (self.parameters, gradients, self.first, self.second))
+        self._apply(p, g, m, v, [float(self.steps[0])])
 
     def _apply(self, p: list[Tensor], g: list[Tensor], m: list[Tensor], v: list[Tensor], counts: Sequence[float]) -> None:
         # The fused kernel runs over raw memory: it does not look at strides.
@@ -139,6 +149,12 @@ class PopulationAdam:
         for i in range(len(self.parameters)):
             restore_(self.first[i], state[f"first/{i}"])
             restore_(self.second[i], state[f"second/{i}"])
+
+
+def _in_one(group: Parameters) -> list[Tensor]:
+    """The one tensor behind packed parameters."""
+    assert isinstance(group, Packed)
+    return [group.flat]
 
 
 def _clipped(gradients: Parameters, norm: float) -> Parameters:

@@ -48,6 +48,7 @@ from morl.solvers.base import require, require_for_comparison
 from morl.solvers.crossing import Actors, CrossesActors
 from morl.solvers.modqn_engines import AutogradEngine, DeepQLoss, Update, UpdateEngine
 from morl.solvers.modqn_manual import ManualEngine
+from morl.solvers.modqn_single import SingleEngine
 from morl.solvers.off_policy import Batch, OffPolicyLearner
 from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
@@ -166,7 +167,7 @@ class DeepQLearner(OffPolicyLearner):
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.updates = torch.zeros(self.num_networks, dtype=torch.int64)
         self.loss = DeepQLoss(self.net, self.finite, self.m, solver.bootstrap, solver.loss)
-        self.manual, self.autograd = ManualEngine(self.loss), AutogradEngine(self.loss)
+        self.autograd, self.manual, self.alone = (kind(self.loss) for kind in (AutogradEngine, ManualEngine, SingleEngine))
         self.declare_statistics("loss", "mean_value")
 
     # ------------------------------------------------------------------ acting
@@ -237,7 +238,9 @@ class DeepQLearner(OffPolicyLearner):
             select(self.online, members), select(self.target, members), self._judging(members, batch), batch,
             self.linear_weights, self.start_returns,
         )  # fmt: skip
-        engine: UpdateEngine = self.manual if batch["observation"].is_cpu else self.autograd
+        engine: UpdateEngine = self.autograd
+        if batch["observation"].is_cpu:
+            engine = self.alone if self.alone.applies(update) else self.manual
         self.adam.step(engine.gradients(update), members)
         self._follow(members, self.target, self.online)
         self.note_statistics(members, **engine.statistics())

@@ -190,8 +190,9 @@ class OffPolicyLearner(PopulationLearner):
         counts = self.updates.numpy()
         chosen = members if isinstance(members, slice) else members.numpy()
         counts[chosen] += 1
-        due = counts[chosen] % self.solver.target_period == 0
-        if isinstance(members, slice) and due.all():
+        period = self.solver.target_period
+        due = counts[chosen] % period == 0
+        if isinstance(members, slice) and (period == 1 or due.all()):
             blend_(select(targets, members), select(live, members), self.solver.tau)
         elif due.any():
             index = torch.from_numpy(np.arange(len(counts))[chosen][due])

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from morl.action_spaces import FiniteActions
 from morl.bootstrapping import Bootstrap, DoubleQ, Envelope, PreferenceDriven, SmallerQ
-from morl.nn.stacked import Selection, StackedMLP
+from morl.nn.stacked import Packed, Selection, StackedMLP
 from morl.problem import make_problem
 from morl.solvers.modqn import MODQN, MODQNLearner
 from morl.solvers.modqn_engines import AutogradEngine, DeepQLoss, Update, UpdateEngine
 from morl.solvers.modqn_manual import MAX_WORKSPACES, ManualEngine
+from morl.solvers.modqn_single import SingleEngine
 from morl.task import Task, Utility
 
 LISTED = FiniteActions((), (0,), (4,), True)
@@ -59,6 +60,12 @@ class Case(NamedTuple):
 
         update = self.update
         return Case(self.loss, Update(*(each(part) for part in update[:4]), update.support, update.returns))
+
+    @property
+    def packed(self) -> Case:
+        update = self.update
+        online, target = (Packed([p.clone() for p in group]) for group in (update.online, update.target))
+        return Case(self.loss, update._replace(online=online, target=target))
 
     @property
     def double(self) -> Case:
@@ -113,6 +120,24 @@ def test_gradients_are_those_of_autograd(name: str, m: int, kind: str, prioritis
     exact = case.double.reference
     assert_same(case.double.manual, exact, 1e-10)
     assert_same([x.double() for x in case.manual], exact, 1e-5)
+
+
+@pytest.mark.parametrize("prioritised", [False, True])
+@pytest.mark.parametrize("kind", ["mse", "huber"])
+@pytest.mark.parametrize("m", [1, 3])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_single_network_has_the_same_gradients(m: int, kind: str, prioritised: bool, activation: str) -> None:
+    case = make_case(n=1, m=m, kind=kind, prioritised=prioritised, activation=activation, hidden=(16, 12, 8))
+    exact = case.double.reference
+    assert_same(case.double.packed.results(SingleEngine(case.loss)), exact, 1e-10)
+    packed, engine = case.packed, SingleEngine(case.loss)
+    assert engine.applies(packed.update)
+    assert not engine.applies(case.update)
+    found = packed.results(engine)
+    assert_same([x.double() for x in found], exact, 1e-5)
+    # Whatever the workspaces held, and wherever the parameters lie.
+    make_case(n=1, m=m, kind=kind, activation=activation, hidden=(16, 12, 8), rows=7, seed=1).packed.results(engine)
+    assert all(torch.equal(x, y) for x, y in zip(case.packed.results(engine), found, strict=True))
 
 
 @given(
