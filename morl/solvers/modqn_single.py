@@ -1,7 +1,7 @@
 """The hand-written update engine of MODQN for a single network: as few operations as there can be, CPU.
 
-Same loss as :class:`morl.solvers.modqn_engines.AutogradEngine` under :class:`morl.bootstrapping.DoubleQ` with listed actions. One
-small network is all launches: here the live network sees a batch before and after in one pass, biases are rows of the weights
+Same loss as :class:`morl.solvers.modqn_engines.AutogradEngine` under :class:`morl.bootstrapping.DoubleQ` with listed actions.
+One small network is all launches: here the live network sees a batch before and after in one pass, biases are rows of the weights
 (they lie behind them in :class:`morl.nn.stacked.Packed`), products are torch's, and everything of the size of the batch is
 numpy's, whose operations begin in a fraction of the time.
 """
@@ -186,10 +186,6 @@ class _Workspace:
     def statistics(self) -> dict[str, Tensor]:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.statistics`."""
         d, terms = self._loss
-        found = np.array([np.vdot(d, terms), np.vdot(self.taken_values, self._spread_weights) / self.batch], d.dtype)
-        loss, mean_value = torch.from_numpy(found).split(1)
+        value = (self.taken_values * self.weights).sum() / self.batch
+        loss, mean_value = (torch.from_numpy(np.array([x], d.dtype)) for x in (np.vdot(d, terms), value))
         return {"loss": loss, "mean_value": mean_value}
-
-    @property
-    def _spread_weights(self) -> Array:
-        return np.broadcast_to(self.weights, self.taken_values.shape)

@@ -181,9 +181,11 @@ class OffPolicyLearner(PopulationLearner):
         ready &= self.ring.sizes[members] > 0
         stepped = members[ready]
         self.owed[stepped] += self.solver.updates_per_step * steps[ready]
-        while len(due := stepped[self.owed[stepped] >= 1.0]):
+        due = stepped[self.owed[stepped] >= 1.0]
+        while len(due):
             self.gradient_update(None if len(due) == self.n else due.tolist())
             self.owed[due] -= 1.0
+            due = due[self.owed[due] >= 1.0]
 
     def _follow(self, members: Selection, targets: Parameters, live: Parameters) -> None:
         """Count an update of some members, and move the target networks of those whose period is over."""

@@ -162,13 +162,15 @@ class Ring:
         for name, width in zip(self._columns, self._widths, strict=True):
             if name == "discount":
                 stop = terminated if isinstance(terminated, Tensor) else torch.from_numpy(terminated)
-                value = (1.0 - stop.to(self.device, torch.float32)).mul_(self.gamma)
+                value = torch.where(stop.to(self.device), 0.0, self.gamma)
             else:
                 value = fields[name]
             shape = value.shape
             if shape[:1] != (batch,) or value.numel() != batch * width:
                 raise ShapeError(f"the field {name} has shape {tuple(shape)}; expected ({batch}, {width})")
-            parts.append((value if len(shape) == 2 else value.reshape(batch, width)).to(self.device, torch.float32))
+            parts.append(value if len(shape) == 2 else value.reshape(batch, width))
+        # They usually are: to ask costs less than a conversion that changes nothing.
+        parts = [p if p.dtype is torch.float32 and p.device == self.device else p.to(self.device, torch.float32) for p in parts]
         packed = torch.cat(parts, 1).detach()
         if self._windows is None:
             self._write(packed, groups)
