@@ -1,8 +1,4 @@
-"""Acting for few rows on the host, in numpy.
-
-Between two environment steps there are a handful of rows for each member. Torch then spends its time on the way to the
-arithmetic: the same operations in numpy take about a third of it.
-"""
+"""Stacked perceptrons at a few observations on the host: numpy's operations begin in a fraction of the time of torch's."""
 
 from __future__ import annotations
 
@@ -16,40 +12,42 @@ from torch import Tensor
 
 from morl.nn.stacked import Parameters, StackedMLP
 
-Array = npt.NDArray[np.floating[Any]]
+FEW = 64
+"""Rows of all networks together up to which beginning an operation costs more than its numbers."""
 
 
-def evaluated(net: StackedMLP, parameters: Parameters, inputs: Array) -> Array:
-    """What :class:`~morl.nn.stacked.StackedMLP` says, up to rounding.
+def evaluate_few(net: StackedMLP, parameters: Parameters, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Evaluate networks without copies, as :meth:`morl.nn.stacked.StackedMLP.__call__` does.
 
     Args:
-        net: Without copies.
-        parameters: On the CPU, ``(n, ...)``.
+        net: Their shape.
+        parameters: ``(n, ...)`` each, on the host.
         inputs: ``(n, B, inputs)``.
 
     Returns:
         ``(n, B, outputs)``.
     """
-    arrays = [p.numpy() for p in parameters]
+    arrays: list[npt.NDArray[Any]] = [p.numpy() for p in parameters]
     h = inputs
-    for weights, biases in zip(arrays[:-2:2], arrays[1:-2:2], strict=True):
-        h = np.matmul(h, weights)
-        h += biases[:, None]
-        if net.activation == "relu":
-            np.maximum(h, 0.0, out=h)
-        else:
-            np.tanh(h, out=h)
-    outputs: Array = np.matmul(h, arrays[-2].swapaxes(1, 2))
-    outputs += arrays[-1][:, None]
-    return outputs
+    if len(inputs) == 1:  # products of plain matrices
+        arrays, h = [a[0] for a in arrays], inputs[0]
+    else:
+        arrays[1::2] = [bias[:, None] for bias in arrays[1::2]]
+    for i in range(0, len(arrays) - 2, 2):
+        h = h @ arrays[i]
+        h += arrays[i + 1]
+        h = np.maximum(h, 0.0, out=h) if net.activation == "relu" else np.tanh(h, out=h)
+    outputs = h @ arrays[-2].swapaxes(-1, -2)
+    outputs += arrays[-1]
+    return outputs[None] if len(inputs) == 1 else outputs
 
 
-def gaussian_actions(net: StackedMLP, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+def few_gaussian_actions(net: StackedMLP, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """What :func:`~morl.nn.distributions.gaussian_sample` says at the outputs of a network, up to rounding.
 
     Args:
         net: Inputs to means.
-        actor: Its parameters and the log standard deviations ``(n, a)``, on the CPU.
+        actor: Its parameters and the log standard deviations ``(n, a)``, on the host.
         inputs: ``(n, B, d)``.
         noise: Standard normal ``(n, B, a)``.
 
@@ -57,7 +55,7 @@ def gaussian_actions(net: StackedMLP, actor: Parameters, inputs: Tensor, noise: 
         Actions ``(n, B, a)`` and their log-densities ``(n, B)``.
     """
     log_std, drawn = actor[-1].numpy(), noise.numpy()
-    actions = evaluated(net, actor[:-1], inputs.numpy())
+    actions = evaluate_few(net, actor[:-1], inputs.numpy())
     actions += np.exp(log_std)[:, None] * drawn
     log_densities = np.square(drawn).sum(-1)
     log_densities *= -0.5

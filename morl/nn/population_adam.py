@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from morl.nn.stacked import Parameters, Selection, restore_, select
+from morl.nn.stacked import Packed, Parameters, Selection, restore_, select
 from morl.protocols import State
 
 
@@ -28,7 +28,6 @@ class PopulationAdam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         max_gradient_norm: float | None = None,
-        packed: bool = False,
     ) -> None:
         """Attach to parameters, which are updated in place.
 
@@ -38,26 +37,16 @@ class PopulationAdam:
             betas: Decay of the first and second moment.
             eps: Added to the root of the second moment.
             max_gradient_norm: Clip each member's gradient (over all its parameters) to this Euclidean norm.
-            packed: Move the parameters into one block of memory, ``(n, P)``, so that a step is a few operations however many
-                parameters there are. The tensors stay the same objects, and are no longer contiguous if there are several
-                members; views of them that were made before no longer follow.
         """
         self.parameters = parameters
         self.learning_rate, self.betas, self.eps, self.max_gradient_norm = learning_rate, betas, eps, max_gradient_norm
-        self.first = [torch.zeros_like(p) for p in parameters]
-        self.second = [torch.zeros_like(p) for p in parameters]
-        self.packed = packed
-        self._blocks: list[Tensor] = []
-        if packed:
-            self.pack()
+        self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        if isinstance(parameters, Packed):
+            self.first, self.second = Packed(self.first), Packed(self.second)
         self.steps = np.zeros(parameters[0].shape[0], dtype=np.int64)
         self.taken = 0
         """Gradient steps of all members together, also of those that are gone."""
         self._fused = parameters[0].device.type in ("cpu", "cuda")
-
-    def pack(self) -> None:
-        """Move parameters and moments, which stay the same objects, into one block each."""
-        self._blocks = [_packed_(group) for group in (self.parameters, self.first, self.second)]
 
     def step(self, gradients: Parameters, members: Selection | None = None) -> None:
         """Apply one step.
@@ -66,23 +55,22 @@ class PopulationAdam:
             gradients: ``(n', ...)`` for the members that take part, in the order of the parameters.
             members: Which members; all by default.
         """
-        if self.packed:
-            # From here on there is one parameter.
-            block = torch.cat([g.flatten(1) if g.dim() > 1 else g.unsqueeze(1) for g in gradients], 1)
-            if self.max_gradient_norm is not None:
-                block.mul_(_factor(block, self.max_gradient_norm).unsqueeze(1))
-            gradients = [block]
-        elif self.max_gradient_norm is not None:
+        if self.max_gradient_norm is not None:
             gradients = _clipped(gradients, self.max_gradient_norm)
         total = len(self.steps)
+        if total == 1 and all(isinstance(group, Packed) for group in (self.parameters, gradients)):
+            self._step_single(gradients)
+            return
         chosen = slice(0, total) if members is None else members
         index = chosen if isinstance(chosen, slice) else chosen.numpy()
         counts = self.steps[index] + 1
         self.steps[index] = counts
         self.taken += len(counts)
-        groups = [[block] for block in self._blocks] if self.packed else [self.parameters, self.first, self.second]
+        groups = (self.parameters, self.first, self.second)
         if isinstance(chosen, slice) and chosen.step in (None, 1) and (len(counts) == 1 or (counts == counts[0]).all()):
             p, m, v = groups if len(counts) == total else [select(group, chosen) for group in groups]
+            if all(isinstance(group, Packed) for group in (p, gradients, m, v)):
+                p, gradients, m, v = (_in_one(group) for group in (p, gradients, m, v))
             self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
         else:
             each = np.arange(total)[index].tolist()
@@ -90,6 +78,13 @@ class PopulationAdam:
             self._apply(
                 p, [g[j] for g in gradients for j in range(len(each))], m, v, counts.astype(float).tolist() * len(gradients)
             )
+
+    def _step_single(self, gradients: Parameters) -> None:
+        """One step of the only member, whose parameters and gradients lie in one piece."""
+        self.steps += 1
+        self.taken += 1
+        p, g, m, v = (_in_one(group) for group in (self.parameters, gradients, self.first, self.second))
+        self._apply(p, g, m, v, [float(self.steps[0])])
 
     def _apply(self, p: list[Tensor], g: list[Tensor], m: list[Tensor], v: list[Tensor], counts: Sequence[float]) -> None:
         # The fused kernel runs over raw memory: it does not look at strides.
@@ -129,11 +124,11 @@ class PopulationAdam:
             betas=self.betas,
             eps=self.eps,
             max_gradient_norm=self.max_gradient_norm,
-            packed=self.packed,
         )
         index = torch.as_tensor(list(source), dtype=torch.int64)
-        for new, old in zip((*other.first, *other.second), (*self.first, *self.second), strict=True):
-            new.copy_(old[index])
+        for mine, theirs in ((self.first, other.first), (self.second, other.second)):
+            for t, copy in zip(mine, theirs, strict=True):
+                copy.copy_(t[index])
         other.steps, other.taken = self.steps[index.numpy()].copy(), self.taken
         for member, is_fresh in enumerate(fresh):
             if is_fresh:
@@ -156,26 +151,28 @@ class PopulationAdam:
             restore_(self.second[i], state[f"second/{i}"])
 
 
-def _factor(flat: Tensor, norm: float) -> Tensor:
-    """What each member's gradient ``(n, P)`` is multiplied by, ``(n,)``."""
-    lengths: Tensor = torch.linalg.vector_norm(flat, dim=1)
-    return (norm / lengths.add_(1e-6)).clamp_max_(1.0)
+def _in_one(group: Parameters) -> list[Tensor]:
+    """The one tensor behind packed parameters."""
+    assert isinstance(group, Packed)
+    return [group.flat]
 
 
 def _clipped(gradients: Parameters, norm: float) -> Parameters:
-    n = len(gradients[0])
+    """Gradients of the members, each scaled to at most a length; the very same where none is longer."""
+    n = gradients[0].shape[0]
+    if n == 1 and isinstance(gradients, Packed) and gradients.flat.is_cpu:
+        length = float(torch.linalg.vector_norm(gradients.flat)) + 1e-6
+        if length > norm:
+            gradients.flat.mul_(norm / length)
+        return gradients
     # One reduction for all parameters of a member: at small widths the number of operations is what costs.
-    factor = _factor(torch.cat([g.reshape(n, -1) for g in gradients], 1), norm)
-    if n == 1:
-        return list(torch._foreach_mul(gradients, factor.squeeze(0)))
+    lengths: Tensor = torch.linalg.vector_norm(torch.cat([g.reshape(n, -1) for g in gradients], 1), dim=1)
+    factor = (norm / lengths.add_(1e-6)).clamp_max_(1.0)
+    if factor.is_cpu and float(factor.min()) == 1.0:
+        return gradients
     spread = {dim: factor.view(n, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
+    if isinstance(gradients, Packed):
+        for g in gradients:
+            g.mul_(spread[g.dim()])
+        return gradients
     return [g * spread[g.dim()] for g in gradients]
-
-
-def _packed_(tensors: Parameters) -> Tensor:
-    """Let tensors ``(n, ...)`` be views of one block, which is returned, ``(n, P)``."""
-    n = len(tensors[0])
-    block = torch.cat([t.reshape(n, -1) for t in tensors], 1)
-    for tensor, part in zip(tensors, block.split([t[0].numel() for t in tensors], 1), strict=True):
-        tensor.data = part.view(tensor.shape)
-    return block

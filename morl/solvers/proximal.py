@@ -30,10 +30,10 @@ from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, R
 from morl.functional import generalised_advantages, scalarised_advantages
 from morl.members import Optimiser, Owns, Part, PerNetwork, Store
 from morl.nn.distributions import gaussian_sample
-from morl.nn.few_rows import gaussian_actions
+from morl.nn.few_rows import FEW, few_gaussian_actions
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Rows, Transition
 from morl.solvers.base import LeafSolver
@@ -128,11 +128,11 @@ class ProximalLearner(PopulationLearner):
         """By autograd, which runs on every device, and maybe by hand, which is preferred on a CPU."""
         if ManualEngine.applies(self.loss):
             self.engines.append(ManualEngine(self.loss))
-        self.actor = self.actor_net.init(self._init_streams("actor"), device)
+        actor = self.actor_net.init(self._init_streams("actor"), device)
         if not self.is_discrete:
             # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
-            self.actor.append(torch.full((self.num_networks, self.num_actions), solver.initial_log_std, device=device))
-        self.critic = self.critic_net.init(self._init_streams("critic"), device)
+            actor.append(torch.full((self.num_networks, self.num_actions), solver.initial_log_std, device=device))
+        self.actor, self.critic = Packed(actor), Packed(self.critic_net.init(self._init_streams("critic"), device))
         self.actor_adam = self._adam(self.actor, solver.learning_rate)
         self.critic_adam = self._adam(self.critic, solver.critic_learning_rate)
         # The entries of one-hot vectors are on one scale already, and dividing by the spread of a rare one would blow it up.
@@ -150,7 +150,7 @@ class ProximalLearner(PopulationLearner):
 
     def _adam(self, parameters: Parameters, learning_rate: float) -> PopulationAdam:
         return PopulationAdam(
-            parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm, packed=True
+            parameters, learning_rate=learning_rate, eps=1e-5, max_gradient_norm=self.solver.max_gradient_norm
         )
 
     @property
@@ -174,8 +174,8 @@ class ProximalLearner(PopulationLearner):
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
         actor, inputs = select(self.actor, networks), self._inputs(grouped, networks)
-        if self.finite is None and inputs.is_cpu:
-            taken, log_prob = gaussian_actions(self.actor_net, actor, inputs, noise)
+        if self.finite is None and inputs.is_cpu and len(rows) <= FEW:
+            taken, log_prob = few_gaussian_actions(self.actor_net, actor, inputs, noise)
         else:
             with torch.no_grad():
                 taken, log_prob = self.act_tensors(actor, inputs, noise)

@@ -66,7 +66,8 @@ class _Workspace:
     """The passes of both losses for one member count ``n`` and batch size ``B``."""
 
     def __init__(self, loss: ProximalLoss, n: int, batch: int, dtype: torch.dtype) -> None:
-        self.actor = ManualMLP(loss.actor_net, n, batch, dtype)
+        more = [(loss.actor_net.outputs,)] if loss.finite is None else []
+        self.actor = ManualMLP(loss.actor_net, n, batch, dtype, more=more)
         self.critic = ManualMLP(loss.critic_net, n, batch, dtype)
         self.head: _Head = (_Gaussian if loss.finite is None else _Categorical)(loss.actor_net, n, batch, dtype)
         self.low, self.high, self.coefficient = 1 - loss.clip, 1 + loss.clip, loss.entropy_coefficient
@@ -92,8 +93,9 @@ class _Workspace:
         torch.mul(self.ratio.clamp_(self.low, self.high), advantages, out=self.clipped)
         torch.le(self.gain, self.clipped, out=self.rewarded)
         torch.mul(self.gain, self.rewarded, out=self.d_log_prob).mul_(self.share).neg_()
-        further = self.head.backward(self.d_log_prob, self.coefficient, self.share, self.actor.d_outputs)
-        return [*self.actor.backward(networks, inputs), *further]
+        further = self.actor.gradients[len(networks) :]
+        self.head.backward(self.d_log_prob, self.coefficient, self.share, self.actor.d_outputs, further)
+        return self.actor.backward(networks, inputs)
 
     def critic_gradients(self, critic: Parameters, batch: Batch) -> Parameters:
         inputs, d_values = batch["input"], self.critic.d_outputs
@@ -131,14 +133,15 @@ class _Head(Protocol):
         """Log-density of stored actions ``(n, B, width)``, ``(n, B)``; maybe a workspace."""
         ...
 
-    def backward(self, d_log_prob: Tensor, coefficient: float, share: Tensor, d_outputs: Tensor) -> Parameters:
-        """Write the gradient of the outputs, and return that of the parameters beside the networks.
+    def backward(self, d_log_prob: Tensor, coefficient: float, share: Tensor, d_outputs: Tensor, further: Parameters) -> None:
+        """Write the gradients of the outputs and of the parameters beside the networks.
 
         Args:
             d_log_prob: Derivative of the loss by the last log-densities, ``(n, B)``.
             coefficient: Of the entropy, which the loss lacks.
             share: Of each row in a mean, ``(n, B)``.
-            d_outputs: Where to write, ``(n, outputs, B)``.
+            d_outputs: Where to write that of the outputs, ``(n, outputs, B)``.
+            further: Where to write those of the parameters, ``(n, ...)``.
         """
         ...
 
@@ -168,12 +171,13 @@ class _Gaussian:
         torch.mul(z, z, out=self.squares)
         return torch.sum(self.squares, 1, out=self.half_square).mul_(-0.5).sub_(self.peak)
 
-    def backward(self, d_log_prob: Tensor, coefficient: float, share: Tensor, d_outputs: Tensor) -> Parameters:
+    def backward(self, d_log_prob: Tensor, coefficient: float, share: Tensor, d_outputs: Tensor, further: Parameters) -> None:
         torch.mul(self.z, d_log_prob.unsqueeze(1), out=d_outputs).mul_(self.inverse_std)
-        d_log_std = torch.bmm(self.squares, d_log_prob.unsqueeze(2)).squeeze(2).sub_(d_log_prob.sum(1, keepdim=True))
+        (d_log_std,) = further
+        torch.bmm(self.squares, d_log_prob.unsqueeze(2), out=d_log_std.unsqueeze(2))
+        d_log_std.sub_(d_log_prob.sum(1, keepdim=True))
         if coefficient:
             d_log_std.sub_(coefficient * share.sum(1, keepdim=True))
-        return [d_log_std]
 
     def entropy(self) -> Tensor:
         return self.peak + self.half_size
@@ -194,13 +198,12 @@ class _Categorical:
         torch.exp(self.log_probs, out=self.probs)
         return self.log_probs.gather(1, self.index).squeeze(1)
 
-    def backward(self, d_log_prob: Tensor, coefficient: float, share: Tensor, d_outputs: Tensor) -> Parameters:
+    def backward(self, d_log_prob: Tensor, coefficient: float, share: Tensor, d_outputs: Tensor, further: Parameters) -> None:
         slope = d_log_prob.unsqueeze(1)
         torch.mul(self.probs, slope, out=d_outputs).neg_().scatter_add_(1, self.index, slope)
         if coefficient:
             excess = (self.log_probs + self.entropy().unsqueeze(1)).mul_(self.probs)
             d_outputs.addcmul_(excess, share.unsqueeze(1), value=coefficient)
-        return []
 
     def entropy(self) -> Tensor:
         return -(self.probs * self.log_probs).sum(1)

@@ -58,8 +58,6 @@ class _Mover:
                 setattr(owner, name, self(value))
         if isinstance(owner, PopulationAdam):
             owner._fused = False
-            if owner.packed:
-                owner.pack()
 
 
 def on_meta(case: Case) -> Any:

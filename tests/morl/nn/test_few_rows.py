@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morl.nn.distributions import gaussian_log_density, gaussian_sample
-from morl.nn.few_rows import gaussian_actions
-from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import StackedMLP
+from morl.nn.few_rows import few_gaussian_actions
+from morl.nn.stacked import Packed, StackedMLP
 
 
 @settings(max_examples=40)
@@ -26,11 +25,11 @@ def test_law_the_same_up_to_rounding(
     chance = torch.Generator().manual_seed(n)
     actor = [p + 0.1 for p in net.init([torch.Generator().manual_seed(i) for i in range(n)], torch.device("cpu"))]
     actor.append(0.3 * torch.randn(n, a, generator=chance))
-    if packed:  # then they are strided
-        PopulationAdam(actor, learning_rate=0.1, packed=True)
+    if packed:
+        actor = Packed(actor)
     inputs, noise = (torch.randn(n, rows, width, generator=chance) for width in (d, a))
     before = [p.clone() for p in actor]
-    actions, log_densities = gaussian_actions(net, actor, inputs, noise)
+    actions, log_densities = few_gaussian_actions(net, actor, inputs, noise)
     mean, log_std = net(actor[:-1], inputs), actor[-1].unsqueeze(1)
     for found, expected in zip((actions, log_densities), gaussian_sample(mean, log_std, noise), strict=True):
         assert found.dtype is torch.float32
