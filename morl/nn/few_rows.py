@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,14 @@ import numpy.typing as npt
 
 from morl.nn.stacked import Parameters, StackedMLP
 
-FEW = 64
-"""Rows of all networks together up to which beginning an operation costs more than its numbers."""
+FEW = 8_192
+"""Multiplications of one product up to which beginning an operation costs more than its numbers; numpy's products stay in one
+thread up to there, whatever the number of threads that torch is told to use."""
+
+
+def are_few(net: StackedMLP, rows: int) -> bool:
+    """Whether ``rows`` observations of each network are few."""
+    return rows * max(a * b for a, b in pairwise((net.inputs, *net.hidden, net.outputs))) <= FEW
 
 
 def evaluate_few(net: StackedMLP, parameters: Parameters, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -34,6 +41,6 @@ def evaluate_few(net: StackedMLP, parameters: Parameters, inputs: npt.NDArray[An
         h = h @ arrays[i]
         h += arrays[i + 1]
         h = np.maximum(h, 0.0, out=h) if net.activation == "relu" else np.tanh(h, out=h)
-    outputs = h @ arrays[-2].swapaxes(-1, -2)
+    outputs: npt.NDArray[Any] = h @ arrays[-2].swapaxes(-1, -2)
     outputs += arrays[-1]
     return outputs[None] if len(inputs) == 1 else outputs

@@ -35,7 +35,7 @@ class Packed(list[Tensor]):
         super().__init__(parameters)
         self.flat = torch.cat([p.reshape(-1) for p in parameters])
         for p, part in zip(parameters, self.flat.split([p.numel() for p in parameters]), strict=True):
-            p.set_(part.view(p.shape))  # type: ignore[no-untyped-call]
+            p.set_(part.view(p.shape))
 
 
 Selection = slice | Tensor
