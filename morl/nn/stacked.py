@@ -179,8 +179,8 @@ def blend_(targets: Parameters, parameters: Parameters, rate: float) -> None:
         rate: In ``(0, 1]``; 1 copies exactly.
     """
     if isinstance(targets, Packed) and isinstance(parameters, Packed):
-        targets.flat.lerp_(parameters.flat, rate)
-    elif rate == 1.0:
+        targets, parameters = [targets.flat], [parameters.flat]
+    if rate == 1.0:
         torch._foreach_copy_(targets, parameters)
     else:
         torch._foreach_lerp_(targets, parameters, rate)
