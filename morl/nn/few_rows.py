@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,15 @@ from torch import Tensor
 
 from morl.nn.stacked import Parameters, StackedMLP
 
-FEW = 64
-"""Rows of all networks together up to which beginning an operation costs more than its numbers."""
+FEW_ONE, FEW_SEVERAL = 8_192, 65_536
+"""Multiplications of one product, with a single row and with several, up to which beginning an operation costs more than its
+numbers; numpy's products stay in one thread up to there, whatever the number of threads that torch is told to use."""
+
+
+def are_few(net: StackedMLP, rows: int) -> bool:
+    """Whether ``rows`` observations of each network are few."""
+    largest = max(a * b for a, b in pairwise((net.inputs, *net.hidden, net.outputs)))
+    return rows * largest <= (FEW_ONE if rows == 1 else FEW_SEVERAL)
 
 
 def evaluate_few(net: StackedMLP, parameters: Parameters, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -37,7 +45,7 @@ def evaluate_few(net: StackedMLP, parameters: Parameters, inputs: npt.NDArray[An
         h = h @ arrays[i]
         h += arrays[i + 1]
         h = np.maximum(h, 0.0, out=h) if net.activation == "relu" else np.tanh(h, out=h)
-    outputs = h @ arrays[-2].swapaxes(-1, -2)
+    outputs: npt.NDArray[Any] = h @ arrays[-2].swapaxes(-1, -2)
     outputs += arrays[-1]
     return outputs[None] if len(inputs) == 1 else outputs
 

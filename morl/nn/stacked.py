@@ -35,7 +35,7 @@ class Packed(list[Tensor]):
         super().__init__(parameters)
         self.flat = torch.cat([p.reshape(-1) for p in parameters])
         for p, part in zip(parameters, self.flat.split([p.numel() for p in parameters]), strict=True):
-            p.set_(part.view(p.shape))  # type: ignore[no-untyped-call]
+            p.set_(part.view(p.shape))
 
 
 Selection = slice | Tensor
@@ -179,8 +179,8 @@ def blend_(targets: Parameters, parameters: Parameters, rate: float) -> None:
         rate: In ``(0, 1]``; 1 copies exactly.
     """
     if isinstance(targets, Packed) and isinstance(parameters, Packed):
-        targets.flat.lerp_(parameters.flat, rate)
-    elif rate == 1.0:
+        targets, parameters = [targets.flat], [parameters.flat]
+    if rate == 1.0:
         torch._foreach_copy_(targets, parameters)
     else:
         torch._foreach_lerp_(targets, parameters, rate)

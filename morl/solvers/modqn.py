@@ -37,7 +37,7 @@ from morl.critics import ActionTableCritic
 from morl.errors import CapabilityError
 from morl.fields import BatchSize, Count, CountOrZero, Positive, PositiveShare, Share, UpdatesPerStep, Widths
 from morl.members import Optimiser, Owns, PerNetwork
-from morl.nn.few_rows import FEW, evaluate_few
+from morl.nn.few_rows import are_few, evaluate_few
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.policies.conditioned import ConditionedPolicy
@@ -167,7 +167,8 @@ class DeepQLearner(OffPolicyLearner):
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.updates = torch.zeros(self.num_networks, dtype=torch.int64)
         self.loss = DeepQLoss(self.net, self.finite, self.m, solver.bootstrap, solver.loss)
-        self.autograd, self.manual, self.alone = (kind(self.loss) for kind in (AutogradEngine, ManualEngine, SingleEngine))
+        self.engines: tuple[UpdateEngine, ...] = tuple(kind(self.loss) for kind in (SingleEngine, ManualEngine, AutogradEngine))
+        """The first that applies is used."""
         self.declare_statistics("loss", "mean_value")
 
     # ------------------------------------------------------------------ acting
@@ -238,9 +239,7 @@ class DeepQLearner(OffPolicyLearner):
             select(self.online, members), select(self.target, members), self._judging(members, batch), batch,
             self.linear_weights, self.start_returns,
         )  # fmt: skip
-        engine: UpdateEngine = self.autograd
-        if batch["observation"].is_cpu:
-            engine = self.alone if self.alone.applies(update) else self.manual
+        engine = next(engine for engine in self.engines if engine.applies(update))
         self.adam.step(engine.gradients(update), members)
         self._follow(members, self.target, self.online)
         self.note_statistics(members, **engine.statistics())
@@ -251,10 +250,10 @@ class MODQNLearner(Transfers, CrossesActors, DeepQLearner):
     """A live MODQN population, each member with networks of its own."""
 
     def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
-        if not (encoded.is_cpu and self.finite.is_joint and len(rows) <= FEW):
+        networks, per_network = self._grouped(rows)
+        if not (encoded.is_cpu and self.finite.is_joint and are_few(self.single, per_network)):
             return super()._policy_actions(rows, encoded)
         # The same, from the same random numbers; values are not asked for where everybody explores.
-        networks, per_network = self._grouped(rows)
         online = self._first(select(self.online, networks))
         batch = (online[0].shape[0], per_network)
         uniform = torch.rand((2, *batch), generator=self.acting).numpy()

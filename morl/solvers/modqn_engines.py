@@ -83,6 +83,10 @@ class UpdateEngine(Protocol):
     What is returned may be a workspace: use it before the next call.
     """
 
+    def applies(self, update: Update) -> bool:
+        """Whether it can compute an update."""
+        ...
+
     def gradients(self, update: Update) -> Parameters:
         """Gradient of the loss, in the shapes of the parameters."""
         ...
@@ -102,6 +106,11 @@ class AutogradEngine:
     def __init__(self, loss: DeepQLoss) -> None:
         """Keep the loss."""
         self.loss = loss
+
+    def applies(self, update: Update) -> bool:
+        """Always."""
+        del update
+        return True
 
     def gradients(self, update: Update) -> Parameters:
         """See :meth:`UpdateEngine.gradients`."""

@@ -30,6 +30,10 @@ class ManualEngine:
         self.loss = loss
         self._workspaces: dict[tuple[int, int, torch.dtype], _Workspace] = {}
 
+    def applies(self, update: Update) -> bool:
+        """Whether everything is on the host."""
+        return update.batch["observation"].is_cpu
+
     def gradients(self, update: Update) -> Parameters:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.gradients`."""
         n, batch_size, _ = update.batch["observation"].shape

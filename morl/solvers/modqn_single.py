@@ -1,9 +1,9 @@
 """The hand-written update engine of MODQN for a single network: as few operations as there can be, CPU.
 
 Same loss as :class:`morl.solvers.modqn_engines.AutogradEngine` under :class:`morl.bootstrapping.DoubleQ` with listed actions.
-One small network is all launches: here the live network sees a batch before and after in one pass, biases are rows of the weights
-(they lie behind them in :class:`morl.nn.stacked.Packed`), products are torch's, and everything of the size of the batch is
-numpy's, whose operations begin in a fraction of the time.
+One small network is all launches: here the live network sees a batch before and after in one pass, biases are rows of the
+weights (they lie behind them in :class:`morl.nn.stacked.Packed`), products are torch's, and everything of the size of the batch
+is numpy's, whose operations begin in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class SingleEngine:
     def applies(self, update: Update) -> bool:
         """Whether an update is of one network that lies in one piece on the host."""
         online, target = update.online, update.target
-        return self.is_able and isinstance(online, Packed) and isinstance(target, Packed) and len(update.weights) == 1
+        is_packed = isinstance(online, Packed) and isinstance(target, Packed)
+        return self.is_able and is_packed and online[0].shape[0] == 1 and update.batch["observation"].is_cpu
 
     def gradients(self, update: Update) -> Parameters:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.gradients`."""

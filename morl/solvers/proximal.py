@@ -30,7 +30,7 @@ from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, R
 from morl.functional import generalised_advantages, scalarised_advantages
 from morl.members import Optimiser, Owns, Part, PerNetwork, Store
 from morl.nn.distributions import gaussian_sample
-from morl.nn.few_rows import FEW, few_gaussian_actions
+from morl.nn.few_rows import are_few, few_gaussian_actions
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
 from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
@@ -174,7 +174,7 @@ class ProximalLearner(PopulationLearner):
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
         actor, inputs = select(self.actor, networks), self._inputs(grouped, networks)
-        if self.finite is None and inputs.is_cpu and len(rows) <= FEW:
+        if self.finite is None and inputs.is_cpu and are_few(self.actor_net, per_network):
             taken, log_prob = few_gaussian_actions(self.actor_net, actor, inputs, noise)
         else:
             with torch.no_grad():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Packed, member_slice
+from morl.nn.stacked import Packed, blend_, member_slice
 
 SHAPES = [(3, 4), (4,), ()]
 N = 4
@@ -209,15 +209,27 @@ def test_packed_parameters_stay_the_tensors_that_they_were() -> None:
     assert len({t.untyped_storage().data_ptr() for t in mine}) == 1
 
 
-@pytest.mark.parametrize("clip", [None, 0.5, 100.0])
-def test_a_single_packed_member_moves_like_any(clip: float | None) -> None:
-    mine, plain = Packed([p[:1] + 0 for p in parameters()]), [p[:1] + 0 for p in parameters()]
-    optimisers = [PopulationAdam(group, learning_rate=0.1, max_gradient_norm=clip) for group in (mine, plain)]
-    for k in range(3):
-        gradients = [g[:1] + 0 for g in gradients_of(k)]
-        optimisers[1].step(gradients)
-        optimisers[0].step(Packed([g + 0 for g in gradients]))
-    for p, q in zip((*mine, *optimisers[0].second), (*plain, *optimisers[1].second), strict=True):
-        torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-7)
-    assert optimisers[0].steps.tolist() == [3]
-    assert optimisers[0].taken == 3
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("norm", [0.1, 1e3, None])
+def test_what_lies_in_one_piece_moves_alike(n: int, norm: float | None) -> None:
+    def of(group: list[Tensor]) -> list[Tensor]:
+        return [p[:n].clone() for p in group]
+
+    plain, packed = of(parameters()), Packed(of(parameters()))
+    first = packed[0]
+    optimisers = [PopulationAdam(p, learning_rate=0.1, max_gradient_norm=norm) for p in (plain, packed)]
+    for step in range(4):
+        optimisers[0].step(of(gradients_of(step)))
+        optimisers[1].step(Packed(of(gradients_of(step))))
+    optimisers = [each.reindexed(p, [0] * n, [False] * n) for each, p in zip(optimisers, (plain, packed), strict=True)]
+    optimisers[0].step(of(gradients_of(9)), torch.tensor([0]) if n == 1 else None)
+    optimisers[1].step(Packed(of(gradients_of(9))), torch.tensor([0]) if n == 1 else None)
+    assert packed[0] is first
+    for x, y in zip((plain, packed), optimisers, strict=True):
+        assert y.parameters is x
+    moments = [[*each.parameters, *each.first, *each.second] for each in optimisers]
+    for x, y in zip(*moments, strict=True):
+        torch.testing.assert_close(x, y)
+    assert optimisers[1].steps.tolist() == [5] * n
+    blend_(packed, Packed([torch.zeros_like(p) for p in plain]), 1.0)
+    assert not any(p.any() for p in packed)

@@ -16,7 +16,7 @@ from morl.action_spaces import FiniteActions
 from morl.bootstrapping import Bootstrap, DoubleQ, Envelope, PreferenceDriven, SmallerQ
 from morl.nn.stacked import Packed, Selection, StackedMLP
 from morl.problem import make_problem
-from morl.solvers.modqn import MODQN, MODQNLearner
+from morl.solvers.modqn import MODQN
 from morl.solvers.modqn_engines import AutogradEngine, DeepQLoss, Update, UpdateEngine
 from morl.solvers.modqn_manual import MAX_WORKSPACES, ManualEngine
 from morl.solvers.modqn_single import SingleEngine
@@ -194,32 +194,34 @@ def test_inputs_are_left_alone_and_gradients_contiguous() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("n", "engine", "change"),
     [
-        {},
-        {"prioritised": True, "loss": "huber"},
-        {"bootstrap": SmallerQ()},
-        {"network": "conditioned", "bootstrap": Envelope()},
+        (3, ManualEngine, {}),
+        (3, ManualEngine, {"prioritised": True, "loss": "huber"}),
+        (3, ManualEngine, {"bootstrap": SmallerQ()}),
+        (3, ManualEngine, {"network": "conditioned", "bootstrap": Envelope()}),
+        (1, SingleEngine, {"prioritised": True, "max_gradient_norm": 0.1}),
+        (3, SingleEngine, {"network": "conditioned"}),
     ],
-    ids=["double", "prioritised", "smaller", "envelope"],
+    ids=["double", "prioritised", "smaller", "envelope", "single", "conditioned"],
 )
-def test_a_learner_learns_the_same_with_either_engine(change: dict[str, Any]) -> None:
+def test_a_learner_learns_the_same_with_each_engine(n: int, engine: type, change: dict[str, Any]) -> None:
     solver = replace(
         MODQN(hidden=(16,), batch_size=8, learning_starts=4, epsilon_decay_steps=10**6, capacity=200, learning_rate=1e-2),
         **change,
     )
-    weights = torch.tensor([[1.0, 0.0], [0.4, 0.6], [0.0, 1.0]])
-    made: list[MODQNLearner] = [
-        solver.make(
-            make_problem("deep-sea-treasure-v0"), Task(utility=Utility(weights=weights)), seed=3, device=torch.device("cpu")
-        )  # type: ignore[misc]
-        for _ in range(2)
-    ]
+    task = Task(utility=Utility(weights=torch.tensor([[0.4, 0.6], [1.0, 0.0], [0.0, 1.0]])[:n]))
+    problem, cpu = make_problem("deep-sea-treasure-v0"), torch.device("cpu")
+    made: list[Any] = [solver.make(problem, task, seed=3, device=cpu) for _ in range(2)]
+    used: list[Any] = []
+    for each in made[0].engines:
+        each.gradients = lambda update, each=each, gradients=each.gradients: (used.append(each), gradients(update))[1]
     for learner in made:
         # Adam divides noise by noise where gradients vanish, so its epsilon is raised here.
         learner.adam.eps = 1e-2
-    made[1].manual = made[1].autograd  # type: ignore[assignment]
+    made[1].engines = made[1].engines[-1:]
     for learner in made:
-        learner.learn(60)
-    assert int(made[0].updates.sum()) >= 15
+        learner.learn(20 * n)
+    assert len(used) >= 15
+    assert {type(each) for each in used} == {engine}
     assert_same([*made[0].online, *made[0].stats.values()], [*made[1].online, *made[1].stats.values()], 1e-4)
