@@ -51,7 +51,7 @@ from morl.members import Optimiser, Owns, Part, PerNetwork
 from morl.nn.distributions import tanh_gaussian_action, tanh_gaussian_divergence
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
 from morl.problem_spec import ProblemSpec
@@ -163,9 +163,9 @@ class SoftActorCritic(OffPolicyLearner):
         else:
             self.actor_net = StackedMLP(d, solver.hidden, 2 * a)
             self.critic_net = StackedMLP(d + a, solver.hidden, m, copies=2)
-        self.actor = self.actor_net.init(self._init_streams("actor"), device)
-        self.critic = self.critic_net.init(self._init_streams("critic"), device)
-        self.target = [p.clone() for p in self.critic]
+        self.actor = Packed(self.actor_net.init(self._init_streams("actor"), device))
+        self.critic = Packed(self.critic_net.init(self._init_streams("critic"), device))
+        self.target = Packed([p.clone() for p in self.critic])
         start = 1.0 if solver.temperature is None else solver.temperature
         self.log_alpha = torch.full((self.num_networks,), math.log(start) if start > 0 else -math.inf, device=device)
         self._make_optimisers()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from morl.nn.distributions import LOG_STD_MAX, LOG_STD_MIN
 from morl.nn.manual_mlp import ManualMLP
-from morl.nn.stacked import Parameters, StackedMLP
+from morl.nn.stacked import Packed, Parameters, StackedMLP
 from morl.solvers.mosac_engines import ActionModel, Update
 
 MAX_WORKSPACES = 4
@@ -46,12 +46,12 @@ class ManualEngine:
         batch, noise, alpha = update.batch, update.noise[0], update.alpha
         w = self._workspace(noise, update.actor[0].dtype)
         actions, log_density = w.act(update.actor, batch["next_observation"], noise)
-        next_q, chosen, _ = w.judge(w.critic.networks(update.target), batch["next_observation"], actions, update.weights)
+        next_q, chosen, _ = w.judge(w.networks(update.target), batch["next_observation"], actions, update.weights)
         y = torch.gather(next_q, 1, chosen[:, None, None].expand(-1, 1, self.m, -1), out=w.y)
         y.addcmul_(alpha[:, None, None, None], log_density[:, None, None], value=-1)
         y.mul_(batch["discount"].mT.unsqueeze(1)).add_(batch["reward"].mT.unsqueeze(1))
 
-        networks = w.critic.networks(update.critic)
+        networks = w.networks(update.critic)
         error = w.values(networks, batch["observation"], batch["action"].mT).sub_(y)
         torch.mul(error, 2.0 / y[0].numel(), out=w.d_q)
         loss = torch.mul(error, w.d_q, out=w.scratch).sum((1, 2, 3)).mul_(0.5)
@@ -62,7 +62,7 @@ class ManualEngine:
         noise, alpha, observations = update.noise[1], update.alpha, update.batch["observation"]
         w = self._workspace(noise, update.actor[0].dtype)
         actions, log_density = w.act(update.actor, observations, noise)
-        networks = w.critic.networks(update.critic)
+        networks = w.networks(update.critic)
         _, chosen, utility = w.judge(networks, observations, actions, update.weights)
         # Of the loss's -w.Q / B only the critic that gave the minimum passes a gradient on.
         torch.mul(
@@ -105,6 +105,19 @@ class _Workspace:
         self.critic_inputs = inputs.flatten(0, 1)
         self._observation_slot, action_slot = inputs.split([critic_net.inputs - a, a], -1)
         self._action_slot = action_slot.transpose(2, 3)
+        self._seen: list[tuple[Packed, Parameters]] = []
+
+    def networks(self, parameters: Parameters) -> Parameters:
+        """Critics with members and copies as one axis; of packed ones, which stay where they are, the views are made once."""
+        if not isinstance(parameters, Packed):
+            return self.critic.networks(parameters)
+        for known, views in self._seen:
+            if known is parameters:
+                return views
+        views = self.critic.networks(parameters)
+        # Live and target critics of the present population.
+        self._seen = [*self._seen[-1:], (parameters, views)]
+        return views
 
     def act(self, actor: Parameters, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Sampled actions ``(n, a, B)`` and their log-densities ``(n, B)``."""
