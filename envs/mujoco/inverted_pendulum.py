@@ -1,0 +1,27 @@
+"""Inverted pendulum: a pole balanced on a cart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.arrays import Floats
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State
+
+_LARGEST_ANGLE = 0.2  # rad
+
+
+class InvertedPendulum(MuJoCoBatch):
+    """``InvertedPendulum`` of gymnasium: 1 for every step; an episode ends when the pole leans too far, whose step version 4
+    pays for too.
+    """
+
+    arguments = {"reset_noise_scale": 0.01}
+    compared = None
+
+    def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
+        finite = np.isfinite(after["qpos"]).all(1) & np.isfinite(after["qvel"]).all(1)
+        terminated = np.asarray(~finite | (np.abs(after["qpos"][:, 1]) > _LARGEST_ANGLE))
+        return np.ones(len(actions)) if self._version < 5 else np.asarray(~terminated, np.float64), terminated

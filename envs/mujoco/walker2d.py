@@ -1,0 +1,48 @@
+"""Walker: speed and energy on two legs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.arrays import Floats
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, objectives, within
+
+
+class Walker2d(MuJoCoBatch):
+    """``Walker2d`` of gymnasium: weighted speed along the track, a reward for being alive, minus the weighted sum of squared
+    torques. An episode ends when the robot falls.
+
+    ``mo-walker2d`` gives speed and energy as objectives, without weights, the reward for being alive added to both.
+    """
+
+    arguments = {
+        "forward_reward_weight": 1.0,
+        "ctrl_cost_weight": 1e-3,
+        "healthy_reward": 1.0,
+        "terminate_when_unhealthy": True,
+        "healthy_z_range": (0.8, 2.0),
+        "healthy_angle_range": (-1.0, 1.0),
+        "reset_noise_scale": 5e-3,
+        "exclude_current_positions_from_observation": True,
+    }
+    unseen = 1
+
+    def _observe(self, state: State) -> Floats:
+        return super()._observe({**state, "qvel": np.clip(state["qvel"], -10, 10)})
+
+    def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
+        speed, squares, positions = self._speed(before, after), effort(actions), after["qpos"]
+        alive, terminated = self._alive(
+            within(positions[:, 1], self._given["healthy_z_range"])
+            & within(positions[:, 2], self._given["healthy_angle_range"])
+        )
+        if not self._is_vector:
+            return self._given["forward_reward_weight"] * speed + alive - self._weighted(squares), terminated
+        # The reward for being alive is a Python float in version 4 and takes the precision of the rewards.
+        energy = -squares if self._version < 5 else self._unweighted(self._weighted(squares))
+        rewards = objectives(speed, energy)
+        rewards += (alive.astype(np.float32) if self._version < 5 else alive)[:, None]
+        return rewards, terminated
