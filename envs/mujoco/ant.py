@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ class Ant(MuJoCoBatch):
     contacts are added to each. Told to look at contact forces, version 4 takes their cost for the control cost.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         "forward_reward_weight": 1.0,
         "ctrl_cost_weight": 0.5,
         "use_contact_forces": True,
@@ -35,6 +35,7 @@ class Ant(MuJoCoBatch):
         "include_cfrc_ext_in_observation": True,
         "cost_objective": True,
     }
+    rows_per_thread = 2
     # Speed is that of the torso as the simulation last saw it, one simulation step behind its coordinates.
     compared = "xpos"
     normal_velocities = True
@@ -45,7 +46,7 @@ class Ant(MuJoCoBatch):
 
     def _forces(self, state: State) -> Floats:
         """Contact forces on all bodies, ``(r, bodies, 6)``."""
-        return np.clip(state["cfrc_ext"], *self._given["contact_force_range"])
+        return np.asarray(np.clip(state["cfrc_ext"], *self._given["contact_force_range"]))
 
     def _observe(self, state: State) -> Floats:
         seen = super()._observe(state)

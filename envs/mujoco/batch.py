@@ -46,7 +46,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
     normal_velocities: ClassVar[bool] = False
     """Whether first velocities are normal instead of uniform."""
     unseen: ClassVar[int] = 0
-    """How many positions, those that say where the robot is on the ground, the original leaves out of observations if told to."""
+    """How many positions, those of the robot on the ground, the original leaves out of observations if told to."""
 
     rows_per_thread = 4
     made_anew = ("_mujoco", "_views", "_threads", "_pool", "_camera")
@@ -118,7 +118,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
             rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
             self._views["qpos"][row][:], self._views["qvel"][row][:] = self._first_state(rng)
             self._mujoco.mj_forward(self._model, data)
-        return self._observe(self._state(which))
+        return self._observe(self._states(which))
 
     def _first_state(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """Positions and velocities at the start of an episode, drawn in the order of the original's ``reset_model``."""
@@ -131,7 +131,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
         which = rows.tolist()
         before = np.empty(0) if self.compared is None else self._read(self.compared, which)
         self._simulate(which, actions)
-        after = self._state(which)
+        after = self._states(which)
         rewards, terminated = self._judge(before, after, actions)
         return self._observe(after), rewards.astype(np.float32, copy=False).reshape(len(which), -1), terminated
 
@@ -153,7 +153,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
         views = self._views[name]
         return np.array([views[row] for row in rows])
 
-    def _state(self, rows: list[int]) -> State:
+    def _states(self, rows: list[int]) -> State:
         return {name: self._read(name, rows) for name in self._read_after}
 
     def _observe(self, state: State) -> Floats:
@@ -181,7 +181,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
         ends = self._given["terminate_when_unhealthy"]
         # Version 4 pays for the last step of a fall too.
         paid = healthy | bool(self._version < 5 and ends)
-        return paid * float(self._given["healthy_reward"]), ~healthy & bool(ends)
+        return np.asarray(paid * float(self._given["healthy_reward"]), np.float64), ~healthy & bool(ends)
 
     def _draw(self, row: int, canvas: Canvas) -> None:
         if self._camera is None:

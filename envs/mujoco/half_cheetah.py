@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ class HalfCheetah(MuJoCoBatch):
     ``mo-halfcheetah`` gives both as objectives. Its version 4 keeps the weights; version 5 does not.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         "forward_reward_weight": 1.0,
         "ctrl_cost_weight": 0.1,
         "reset_noise_scale": 0.1,
@@ -28,9 +28,7 @@ class HalfCheetah(MuJoCoBatch):
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
         speed, cost = self._speed(before, after), self._weighted(effort(actions))
+        if self._is_vector and self._version >= 5:
+            return objectives(speed, self._unweighted(cost)), nobody(speed)
         forward = np.asarray(self._given["forward_reward_weight"] * speed)
-        if not self._is_vector:
-            return forward - cost, nobody(speed)
-        if self._version < 5:
-            return objectives(forward, -cost), nobody(speed)
-        return objectives(speed, self._unweighted(cost)), nobody(speed)
+        return (objectives(forward, -cost) if self._is_vector else forward - cost), nobody(speed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ class Hopper(MuJoCoBatch):
     objectives, the control cost in both; the reward for being alive is added to each.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         "forward_reward_weight": 1.0,
         "ctrl_cost_weight": 1e-3,
         "healthy_reward": 1.0,

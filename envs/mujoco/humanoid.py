@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ class WholeBody(MuJoCoBatch):
     """Base of the human-like robots, whose inertia, velocity, motors and contacts are observed."""
 
     unseen = 2
-    # Two rows already take longer than waking a thread.
     rows_per_thread = 2
 
     def _observe(self, state: State) -> Floats:
@@ -52,7 +51,7 @@ class Humanoid(WholeBody):
     both.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         **WHOLE_BODY_ARGUMENTS,
         "forward_reward_weight": 1.25,
         "contact_cost_weight": 0.0,
@@ -82,5 +81,5 @@ class Humanoid(WholeBody):
     def _middle(self, places: Floats) -> Floats:
         """Where the centre of mass is along x, ``(r,)``, of the bodies' places ``(r, bodies, 3)``."""
         masses = self._model.body_mass
-        # Added up body by body, as for a single robot.
-        return np.asarray(np.add.reduce(masses[:, None] * places[:, :, 0].T, 0) / masses.sum())
+        # As the original adds up a single robot: body by body.
+        return np.asarray(np.einsum("b,rbj->rj", masses, places)[:, 0] / masses.sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ class HumanoidStandup(WholeBody):
     of squared controls and contact forces. Episodes have a fixed length.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         **WHOLE_BODY_ARGUMENTS,
         "uph_cost_weight": 1,  # the original has no use for it either
         "impact_cost_weight": 0.5e-6,

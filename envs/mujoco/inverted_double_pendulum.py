@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ class InvertedDoublePendulum(MuJoCoBatch):
     how fast the poles turn. An episode ends when the tip is low.
     """
 
-    arguments = {"healthy_reward": 10.0, "reset_noise_scale": 0.1}
+    arguments: ClassVar[Any] = {"healthy_reward": 10.0, "reset_noise_scale": 0.1}
     compared = None
     normal_velocities = True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ class InvertedPendulum(MuJoCoBatch):
     pays for too.
     """
 
-    arguments = {"reset_noise_scale": 0.01}
+    arguments: ClassVar[Any] = {"reset_noise_scale": 0.01}
+    rows_per_thread = 8
     compared = None
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:

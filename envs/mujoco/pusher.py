@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ class Pusher(MuJoCoBatch):
     weighted sum of squared torques. Version 4 does not run with the MuJoCo of today.
     """
 
-    arguments = {"reward_near_weight": 0.5, "reward_dist_weight": 1, "reward_control_weight": 0.1}
+    arguments: ClassVar[Any] = {"reward_near_weight": 0.5, "reward_dist_weight": 1, "reward_control_weight": 0.1}
     compared = None
 
     def _gathered(self) -> tuple[str, ...]:

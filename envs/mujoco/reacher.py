@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ class Reacher(MuJoCoBatch):
     distance ``d``. This, and version 4 of ``Reacher``, measure distances before the step, not after it.
     """
 
-    arguments = {"reward_dist_weight": 1, "reward_control_weight": 1}
+    arguments: ClassVar[Any] = {"reward_dist_weight": 1, "reward_control_weight": 1}
+    rows_per_thread = 8
     compared = "xpos"
 
     def _gathered(self) -> tuple[str, ...]:

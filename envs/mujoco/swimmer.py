@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ class Swimmer(MuJoCoBatch):
     ``mo-swimmer`` gives both as objectives, without weights.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         "forward_reward_weight": 1.0,
         "ctrl_cost_weight": 1e-4,
         "reset_noise_scale": 0.1,

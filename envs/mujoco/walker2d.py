@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ class Walker2d(MuJoCoBatch):
     ``mo-walker2d`` gives speed and energy as objectives, without weights, the reward for being alive added to both.
     """
 
-    arguments = {
+    arguments: ClassVar[Any] = {
         "forward_reward_weight": 1.0,
         "ctrl_cost_weight": 1e-3,
         "healthy_reward": 1.0,
