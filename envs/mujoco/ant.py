@@ -57,7 +57,7 @@ class Ant(MuJoCoBatch):
         return np.concatenate((seen, forces.reshape(len(seen), -1)), 1)
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
-        body = self._model.body(self._given["main_body"]).id
+        body = self._bodies.get(self._given["main_body"], self._given["main_body"])
         velocities = (after["xpos"][:, body, :2] - before[:, body, :2]) / self._seconds
         height, (low, high) = after["qpos"][:, 2], self._given["healthy_z_range"]
         finite = np.isfinite(after["qpos"]).all(1) & np.isfinite(after["qvel"]).all(1)

@@ -89,6 +89,7 @@ class MuJoCoBatch(CopiedSimulations, DrawnEnv):
         self._read_after = ("qpos", "qvel", *self._gathered())
         # Contact forces are computed on demand.
         self._has_contacts = "cfrc_ext" in self._read_after
+        self._bodies = {self._model.body(body).name: body for body in range(self._model.nbody)}
         self._data = [mujoco.MjData(self._model) for _ in range(num_envs)]
         self._seeds = np.zeros(num_envs, np.int64)
         self._connect()
@@ -200,8 +201,8 @@ def within(values: Floats, limits: tuple[float, float]) -> Flags:
 
 
 def lengths(vectors: Floats) -> Floats:
-    """Euclidean norms ``(r,)`` of vectors ``(r, d)``, by the scalar product that ``np.linalg.norm`` takes for a single one."""
-    return np.asarray(np.sqrt(np.matmul(vectors[:, None, :], vectors[:, :, None])[:, 0, 0]))
+    """Euclidean norms ``(...)`` of vectors ``(..., d)``, by the scalar product that ``np.linalg.norm`` takes for one."""
+    return np.asarray(np.sqrt(np.matmul(vectors[..., None, :], vectors[..., :, None])[..., 0, 0]))
 
 
 def objectives(*columns: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -37,7 +37,7 @@ class Pusher(MuJoCoBatch):
 
     def _places(self, state: State) -> list[Floats]:
         """Of the arm's tip, the cylinder and its goal, each ``(r, 3)``."""
-        return [state["xpos"][:, self._model.body(name).id] for name in ("tips_arm", "object", "goal")]
+        return [state["xpos"][:, self._bodies[name]] for name in ("tips_arm", "object", "goal")]
 
     def _observe(self, state: State) -> Floats:
         return np.concatenate((state["qpos"][:, :_JOINTS], state["qvel"][:, :_JOINTS], *self._places(state)), 1)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, lengths, nobody, objectives
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, lengths, nobody
 
 _NOISE, _SLOW, _REACH = 0.1, 5e-3, 0.2
 _TARGETS = np.array([0.14, 0.0, -0.14, 0.0, 0.0, 0.14, 0.0, -0.14])
@@ -47,23 +47,22 @@ class Reacher(MuJoCoBatch):
     def _simulate(self, rows: list[int], actions: npt.NDArray[Any]) -> None:
         super()._simulate(rows, _TORQUES[actions] if self._is_vector else actions)
 
-    def _way(self, places: Floats, target: str) -> Floats:
-        """From a target to the fingertip, ``(r, 3)``, of the bodies' places ``(r, bodies, 3)``."""
-        return places[:, self._model.body("fingertip").id] - places[:, self._model.body(target).id]
+    def _ways(self, places: Floats, *targets: str) -> Floats:
+        """From targets to the fingertip, ``(r, targets, 3)``, of the bodies' places ``(r, bodies, 3)``."""
+        return np.asarray(places[:, [self._bodies["fingertip"]]] - places[:, [self._bodies[target] for target in targets]])
 
     def _observe(self, state: State) -> Floats:
         angles, velocities = np.ascontiguousarray(state["qpos"][:, :2]), state["qvel"][:, :2]
         if self._is_vector:
             return np.concatenate((np.cos(angles), np.sin(angles), velocities * 0.1), 1)
-        way = self._way(state["xpos"], "target")
         # Version 5 leaves out the height, which never changes.
-        way = way if self._version < 5 else way[:, :2]
+        way = self._ways(state["xpos"], "target")[:, 0, : None if self._version < 5 else 2]
         return np.concatenate((np.cos(angles), np.sin(angles), state["qpos"][:, 2:], velocities, way), 1)
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
         if self._is_vector:
-            ways = (self._way(before, f"target{i}")[:, :2] for i in range(1, 5))
-            return objectives(*(1 - 4 * lengths(way) for way in ways)), nobody(actions)
-        distance = lengths(self._way(before if self._version < 5 else after["xpos"], "target"))
+            ways = self._ways(before, "target1", "target2", "target3", "target4")[..., :2]
+            return 1 - 4 * lengths(ways), nobody(actions)
+        distance = lengths(self._ways(before if self._version < 5 else after["xpos"], "target")[:, 0])
         rewards = -distance * self._given["reward_dist_weight"] + -effort(actions) * self._given["reward_control_weight"]
         return np.asarray(rewards), nobody(actions)
