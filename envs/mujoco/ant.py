@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, objectives
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, clipped, effort, every, objectives
 
 
 class Ant(MuJoCoBatch):
@@ -46,7 +46,7 @@ class Ant(MuJoCoBatch):
 
     def _forces(self, state: State) -> Floats:
         """Contact forces on all bodies, ``(r, bodies, 6)``."""
-        return np.asarray(np.clip(state["cfrc_ext"], *self._given["contact_force_range"]))
+        return clipped(state["cfrc_ext"], *self._given["contact_force_range"])
 
     def _observe(self, state: State) -> Floats:
         seen = super()._observe(state)
@@ -60,7 +60,7 @@ class Ant(MuJoCoBatch):
         body = self._bodies.get(self._given["main_body"], self._given["main_body"])
         velocities = (after["xpos"][:, body, :2] - before[:, body, :2]) / self._seconds
         height, (low, high) = after["qpos"][:, 2], self._given["healthy_z_range"]
-        finite = np.isfinite(after["qpos"]).all(1) & np.isfinite(after["qvel"]).all(1)
+        finite = every(np.isfinite(after["qpos"])) & every(np.isfinite(after["qvel"]))
         alive, terminated = self._alive(finite & (low <= height) & (height <= high))
         cost = self._weighted(effort(actions))
         contact = None

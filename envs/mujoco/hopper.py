@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, objectives, within
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, clipped, effort, every, objectives, within
 
 
 class Hopper(MuJoCoBatch):
@@ -33,17 +33,23 @@ class Hopper(MuJoCoBatch):
     }
     unseen = 1
 
+    def __init__(self, num_envs: int, **arguments: Any) -> None:
+        """Make the rows; arguments as of the base."""
+        super().__init__(num_envs, **arguments)
+        limits = np.tile(self._given["healthy_state_range"], (self._model.nq - 1 + self._model.nv, 1)).T
+        low, high = self._given["healthy_angle_range"]
+        limits[:, 1] = max(low, limits[0, 1]), min(high, limits[1, 1])
+        # The height has a range of its own.
+        limits[:, 0] = self._given["healthy_z_range"]
+        self._healthy = limits
+
     def _observe(self, state: State) -> Floats:
-        return super()._observe({**state, "qvel": np.clip(state["qvel"], -10, 10)})
+        return super()._observe({**state, "qvel": clipped(state["qvel"], -10, 10)})
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
         speed, squares, positions = self._speed(before, after), effort(actions), after["qpos"]
-        rest = np.concatenate((positions[:, 2:], after["qvel"]), 1)
-        alive, terminated = self._alive(
-            np.logical_and.reduce(within(rest, self._given["healthy_state_range"]), 1)
-            & within(positions[:, 1], self._given["healthy_z_range"])
-            & within(positions[:, 2], self._given["healthy_angle_range"])
-        )
+        state = np.concatenate((positions[:, 1:], after["qvel"]), 1)
+        alive, terminated = self._alive(every(within(state, self._healthy)))
         cost = self._weighted(squares)
         if not self._is_vector:
             return self._given["forward_reward_weight"] * speed + alive - cost, terminated

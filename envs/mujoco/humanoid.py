@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, objectives, within
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, clipped, effort, objectives, within
 
 _FREE_JOINT = 6
 _SEEN = ("cinert", "cvel", "qfrc_actuator", "cfrc_ext")
@@ -69,7 +69,7 @@ class Humanoid(WholeBody):
         contact = np.zeros(len(cost))
         if self._version >= 5:
             contact = self._given["contact_cost_weight"] * effort(after["cfrc_ext"].reshape(len(cost), -1))
-            contact = np.clip(contact, *self._given["contact_cost_range"])
+            contact = clipped(contact, *self._given["contact_cost_range"])
         if not self._is_vector:
             return self._given["forward_reward_weight"] * speed + alive - (cost + contact), terminated
         rewards = objectives(speed, 10 * -cost if self._version < 5 else self._unweighted(cost))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, State, effort, nobody
+from envs.mujoco.batch import Judgement, State, clipped, effort, nobody
 from envs.mujoco.humanoid import WHOLE_BODY_ARGUMENTS, WholeBody
 
 
@@ -29,4 +29,4 @@ class HumanoidStandup(WholeBody):
         up = after["qpos"][:, 2] / self._model.opt.timestep
         cost = self._weighted(effort(actions.astype(np.float64)))
         impact = self._given["impact_cost_weight"] * effort(after["cfrc_ext"].reshape(len(up), -1))
-        return up - cost - np.clip(impact, *self._given["impact_cost_range"]) + 1, nobody(up)
+        return up - cost - clipped(impact, *self._given["impact_cost_range"]) + 1, nobody(up)

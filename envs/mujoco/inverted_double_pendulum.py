@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, clipped
 
 
 class InvertedDoublePendulum(MuJoCoBatch):
@@ -27,7 +27,7 @@ class InvertedDoublePendulum(MuJoCoBatch):
         positions, angles = state["qpos"][:, :1], np.ascontiguousarray(state["qpos"][:, 1:])
         # Version 5 shows the force on the cart alone; those on the poles are always zero.
         forces = state["qfrc_constraint"][:, : None if self._version < 5 else 1]
-        parts = (positions, np.sin(angles), np.cos(angles), np.clip(state["qvel"], -10, 10), np.clip(forces, -10, 10))
+        parts = (positions, np.sin(angles), np.cos(angles), clipped(state["qvel"], -10, 10), clipped(forces, -10, 10))
         return np.concatenate(parts, 1)
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, every
 
 _LARGEST_ANGLE = 0.2  # rad
 
@@ -23,6 +23,6 @@ class InvertedPendulum(MuJoCoBatch):
     compared = None
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
-        finite = np.isfinite(after["qpos"]).all(1) & np.isfinite(after["qvel"]).all(1)
+        finite = every(np.isfinite(after["qpos"])) & every(np.isfinite(after["qvel"]))
         terminated = np.asarray(~finite | (np.abs(after["qpos"][:, 1]) > _LARGEST_ANGLE))
         return np.ones(len(actions)) if self._version < 5 else np.asarray(~terminated, np.float64), terminated

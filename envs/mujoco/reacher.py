@@ -47,22 +47,22 @@ class Reacher(MuJoCoBatch):
     def _simulate(self, rows: list[int], actions: npt.NDArray[Any]) -> None:
         super()._simulate(rows, _TORQUES[actions] if self._is_vector else actions)
 
-    def _ways(self, places: Floats, *targets: str) -> Floats:
-        """From targets to the fingertip, ``(r, targets, 3)``, of the bodies' places ``(r, bodies, 3)``."""
-        return np.asarray(places[:, [self._bodies["fingertip"]]] - places[:, [self._bodies[target] for target in targets]])
+    def _way(self, places: Floats) -> Floats:
+        """From the target to the fingertip, ``(r, 3)``, of the bodies' places ``(r, bodies, 3)``."""
+        return np.asarray(places[:, self._bodies["fingertip"]] - places[:, self._bodies["target"]])
 
     def _observe(self, state: State) -> Floats:
         angles, velocities = np.ascontiguousarray(state["qpos"][:, :2]), state["qvel"][:, :2]
         if self._is_vector:
             return np.concatenate((np.cos(angles), np.sin(angles), velocities * 0.1), 1)
         # Version 5 leaves out the height, which never changes.
-        way = self._ways(state["xpos"], "target")[:, 0, : None if self._version < 5 else 2]
+        way = self._way(state["xpos"])[:, : None if self._version < 5 else 2]
         return np.concatenate((np.cos(angles), np.sin(angles), state["qpos"][:, 2:], velocities, way), 1)
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
         if self._is_vector:
-            ways = self._ways(before, "target1", "target2", "target3", "target4")[..., :2]
-            return 1 - 4 * lengths(ways), nobody(actions)
-        distance = lengths(self._ways(before if self._version < 5 else after["xpos"], "target")[:, 0])
+            targets = before[:, self._bodies["target1"] : self._bodies["target4"] + 1, :2]
+            return 1 - 4 * lengths(before[:, self._bodies["fingertip"], None, :2] - targets), nobody(actions)
+        distance = lengths(self._way(before if self._version < 5 else after["xpos"]))
         rewards = -distance * self._given["reward_dist_weight"] + -effort(actions) * self._given["reward_control_weight"]
         return np.asarray(rewards), nobody(actions)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, objectives, within
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, clipped, effort, every, objectives, within
 
 
 class Walker2d(MuJoCoBatch):
@@ -30,15 +30,17 @@ class Walker2d(MuJoCoBatch):
     }
     unseen = 1
 
+    def __init__(self, num_envs: int, **arguments: Any) -> None:
+        """Make the rows; arguments as of the base."""
+        super().__init__(num_envs, **arguments)
+        self._upright = np.array([self._given["healthy_z_range"], self._given["healthy_angle_range"]]).T
+
     def _observe(self, state: State) -> Floats:
-        return super()._observe({**state, "qvel": np.clip(state["qvel"], -10, 10)})
+        return super()._observe({**state, "qvel": clipped(state["qvel"], -10, 10)})
 
     def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
         speed, squares, positions = self._speed(before, after), effort(actions), after["qpos"]
-        alive, terminated = self._alive(
-            within(positions[:, 1], self._given["healthy_z_range"])
-            & within(positions[:, 2], self._given["healthy_angle_range"])
-        )
+        alive, terminated = self._alive(every(within(positions[:, 1:3], self._upright)))
         if not self._is_vector:
             return self._given["forward_reward_weight"] * speed + alive - self._weighted(squares), terminated
         # The reward for being alive is a Python float in version 4 and takes the precision of the rewards.
