@@ -224,7 +224,7 @@ class BoxActions(NamedTuple):
 
     def clip(self, actions: Tensor) -> Tensor:
         """Clip flat actions ``(..., a)``, in environment units, into the box."""
-        return torch.maximum(torch.minimum(actions, self.high), self.low)
+        return torch.clamp(actions, self.low, self.high)
 
 
 def box_actions(space: spaces.Box, device: torch.device) -> BoxActions:

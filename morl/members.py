@@ -20,7 +20,7 @@ from torch import Tensor
 
 from morl.errors import CheckpointError
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import restore_
+from morl.nn.stacked import Packed, restore_
 from morl.protocols import Payload, State, prefixed, unprefixed
 from morl.stores import Ring, Rollout
 
@@ -379,7 +379,8 @@ def _picked(value: Held, index: Tensor, fresh: npt.NDArray[np.bool_], start: flo
         return picked
 
     if isinstance(value, list):
-        return [pick(array) for array in value]
+        several = [pick(array) for array in value]
+        return Packed(several) if isinstance(value, Packed) else several
     if isinstance(value, dict):
         return {key: pick(array) for key, array in value.items()}
     picked: Held = pick(value)

@@ -246,11 +246,11 @@ class BatchedRows(EnvRows):
 
     def step(self, actions: Tensor, rows: Index) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         chosen = actions.detach().cpu().numpy().astype(self._action_dtype, copy=False)
-        longest = int(self._lengths[rows].max())
-        if longest >= self._actions.shape[1]:
+        lengths = self._lengths[rows]
+        if lengths.max() >= self._actions.shape[1]:
             self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
-        self._actions[rows, self._lengths[rows]] = chosen
-        self._lengths[rows] += 1
+        self._actions[rows, lengths] = chosen
+        self._lengths[rows] = lengths + 1
         try:
             result = self.batch.step(rows, chosen + self._action_start if self._action_start else chosen)
         except _RowFault as fault:

@@ -75,6 +75,21 @@ def gaussian_log_density(actions: Tensor, mean: Tensor, log_std: Tensor) -> Tens
     return (-0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
+def gaussian_sample(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample a diagonal Gaussian, and its log-density there, which the noise alone says.
+
+    Args:
+        mean: ``(..., a)``.
+        log_std: Broadcast over the means.
+        noise: Standard normal ``(..., a)``.
+
+    Returns:
+        Samples ``(..., a)`` and log-densities ``(...)``.
+    """
+    peak = log_std.sum(-1) + 0.5 * log_std.shape[-1] * math.log(2 * math.pi)
+    return torch.addcmul(mean, log_std.exp(), noise), -(peak + 0.5 * noise.square().sum(-1))
+
+
 def gaussian_entropy(log_std: Tensor) -> Tensor:
     """Entropy of a diagonal Gaussian, ``(..., a)`` -> ``(...)``, nats."""
     return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(-1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from morl.nn.stacked import Parameters, StackedMLP
+from morl.nn.stacked import Packed, Parameters, StackedMLP
 
 
 class ManualMLP:
@@ -15,7 +17,9 @@ class ManualMLP:
     with narrow matrices run several times faster in that layout.
     """
 
-    def __init__(self, net: StackedMLP, n: int, batch: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, net: StackedMLP, n: int, batch: int, dtype: torch.dtype, *, more: Sequence[tuple[int, ...]] = ()
+    ) -> None:
         """Allocate.
 
         Args:
@@ -23,11 +27,13 @@ class ManualMLP:
             n: Members.
             batch: Rows per network, ``B``.
             dtype: Of the parameters.
+            more: Shapes of parameters that members have beside the network, ``(n, ...)`` each: places for their gradients
+                follow those of the network in :attr:`gradients`.
         """
         networks = n * (net.copies or 1)
         self.depth = len(net.hidden)
         self.has_copies = net.copies is not None
-        self._backward_activation_ = _relu_backward_ if net.activation == "relu" else _tanh_backward_
+        self._backward_activation_ = relu_backward_ if net.activation == "relu" else tanh_backward_
         self._activation_ = torch.relu_ if net.activation == "relu" else torch.tanh_
         self.hidden = [torch.empty(networks, batch, width, dtype=dtype) for width in net.hidden]
         # A layer's activations are dead once its own gradient is known: the gradient of the layer before takes their place
@@ -40,9 +46,10 @@ class ManualMLP:
         self.outputs = torch.empty(networks, net.outputs, batch, dtype=dtype)
         self.d_outputs = torch.empty_like(self.outputs)
         self.d_inputs = torch.empty(networks, net.inputs, batch, dtype=dtype)
-        self._gradients = [torch.empty(networks, *shape, dtype=dtype) for shape in net.shapes]
         lead = (n,) if net.copies is None else (n, net.copies)
-        self.gradients: Parameters = [g.view(*lead, *g.shape[1:]) for g in self._gradients]
+        shapes = [*((*lead, *shape) for shape in net.shapes), *((n, *shape) for shape in more)]
+        self.gradients = Packed([torch.empty(shape, dtype=dtype) for shape in shapes])
+        self._gradients = [g.view(networks, *shape) for g, shape in zip(self.gradients, net.shapes, strict=False)]
         # Views are made once: at small widths making them costs as much as using them.
         self._hidden_t = [h.mT for h in self.hidden]
         self._deltas_t = [delta.mT for delta in self.deltas]
@@ -78,7 +85,7 @@ class ManualMLP:
             inputs: Those of the forward pass.
 
         Returns:
-            In the shapes of the parameters that :meth:`networks` was given; workspaces.
+            In the shapes of the parameters that :meth:`networks` was given, then what :attr:`gradients` has more; workspaces.
         """
         gradients = self._gradients
         torch.bmm(self.d_outputs, self.hidden[-1], out=gradients[-2])
@@ -121,9 +128,11 @@ class ManualMLP:
         return delta
 
 
-def _relu_backward_(delta: Tensor, activated: Tensor) -> None:
+def relu_backward_(delta: Tensor, activated: Tensor) -> None:
+    """Turn the gradient of what left a ReLU into that of what entered it, in place."""
     torch.ops.aten.threshold_backward.grad_input(delta, activated, 0, grad_input=delta)
 
 
-def _tanh_backward_(delta: Tensor, activated: Tensor) -> None:
+def tanh_backward_(delta: Tensor, activated: Tensor) -> None:
+    """Turn the gradient of what left a hyperbolic tangent into that of what entered it, in place."""
     torch.ops.aten.tanh_backward.grad_input(delta, activated, grad_input=delta)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from morl.nn.stacked import Parameters, Selection, restore_, select
+from morl.nn.stacked import Packed, Parameters, Selection, restore_, select
 from morl.protocols import State
 
 
@@ -40,8 +40,9 @@ class PopulationAdam:
         """
         self.parameters = parameters
         self.learning_rate, self.betas, self.eps, self.max_gradient_norm = learning_rate, betas, eps, max_gradient_norm
-        self.first = [torch.zeros_like(p) for p in parameters]
-        self.second = [torch.zeros_like(p) for p in parameters]
+        self.first, self.second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        if isinstance(parameters, Packed):
+            self.first, self.second = Packed(self.first), Packed(self.second)
         self.steps = np.zeros(parameters[0].shape[0], dtype=np.int64)
         self.taken = 0
         """Gradient steps of all members together, also of those that are gone."""
@@ -56,21 +57,34 @@ class PopulationAdam:
         """
         if self.max_gradient_norm is not None:
             gradients = _clipped(gradients, self.max_gradient_norm)
-        chosen = slice(0, len(self.steps)) if members is None else members
+        total = len(self.steps)
+        if total == 1 and all(isinstance(group, Packed) for group in (self.parameters, gradients)):
+            self._step_single(gradients)
+            return
+        chosen = slice(0, total) if members is None else members
         index = chosen if isinstance(chosen, slice) else chosen.numpy()
-        self.steps[index] += 1
-        counts = self.steps[index]
+        counts = self.steps[index] + 1
+        self.steps[index] = counts
         self.taken += len(counts)
         groups = (self.parameters, self.first, self.second)
-        if isinstance(chosen, slice) and chosen.step in (None, 1) and (counts == counts[0]).all():
-            p, m, v = (select(group, chosen) for group in groups)
+        if isinstance(chosen, slice) and chosen.step in (None, 1) and (len(counts) == 1 or (counts == counts[0]).all()):
+            p, m, v = groups if len(counts) == total else [select(group, chosen) for group in groups]
+            if all(isinstance(group, Packed) for group in (p, gradients, m, v)):
+                p, gradients, m, v = (_in_one(group) for group in (p, gradients, m, v))
             self._apply(p, gradients, m, v, [float(counts[0])] * len(p))
         else:
-            each = np.arange(len(self.steps))[index].tolist()
+            each = np.arange(total)[index].tolist()
             p, m, v = ([t[i] for t in group for i in each] for group in groups)
             self._apply(
                 p, [g[j] for g in gradients for j in range(len(each))], m, v, counts.astype(float).tolist() * len(gradients)
             )
+
+    def _step_single(self, gradients: Parameters) -> None:
+        """One step of the only member, whose parameters and gradients lie in one piece."""
+        self.steps += 1
+        self.taken += 1
+        p, g, m, v = (_in_one(group) for group in (self.parameters, gradients, self.first, self.second))
+        self._apply(p, g, m, v, [float(self.steps[0])])
 
     def _apply(self, p: list[Tensor], g: list[Tensor], m: list[Tensor], v: list[Tensor], counts: Sequence[float]) -> None:
         # The fused kernel runs over raw memory: it does not look at strides.
@@ -112,8 +126,9 @@ class PopulationAdam:
             max_gradient_norm=self.max_gradient_norm,
         )
         index = torch.as_tensor(list(source), dtype=torch.int64)
-        other.first = [t[index] for t in self.first]
-        other.second = [t[index] for t in self.second]
+        for mine, theirs in ((self.first, other.first), (self.second, other.second)):
+            for t, copy in zip(mine, theirs, strict=True):
+                copy.copy_(t[index])
         other.steps, other.taken = self.steps[index.numpy()].copy(), self.taken
         for member, is_fresh in enumerate(fresh):
             if is_fresh:
@@ -136,7 +151,28 @@ class PopulationAdam:
             restore_(self.second[i], state[f"second/{i}"])
 
 
+def _in_one(group: Parameters) -> list[Tensor]:
+    """The one tensor behind packed parameters."""
+    assert isinstance(group, Packed)
+    return [group.flat]
+
+
 def _clipped(gradients: Parameters, norm: float) -> Parameters:
-    squares = torch.stack([g.reshape(len(g), -1).square().sum(1) for g in gradients]).sum(0)
-    factor = (norm / (squares.sqrt() + 1e-6)).clamp_max(1.0)
-    return [g * factor.reshape(-1, *[1] * (g.dim() - 1)) for g in gradients]
+    """Gradients of the members, each scaled to at most a length; the very same where none is longer."""
+    n = gradients[0].shape[0]
+    if n == 1 and isinstance(gradients, Packed) and gradients.flat.is_cpu:
+        length = float(torch.linalg.vector_norm(gradients.flat)) + 1e-6
+        if length > norm:
+            gradients.flat.mul_(norm / length)
+        return gradients
+    # One reduction for all parameters of a member: at small widths the number of operations is what costs.
+    lengths: Tensor = torch.linalg.vector_norm(torch.cat([g.reshape(n, -1) for g in gradients], 1), dim=1)
+    factor = (norm / lengths.add_(1e-6)).clamp_max_(1.0)
+    if factor.is_cpu and float(factor.min()) == 1.0:
+        return gradients
+    spread = {dim: factor.view(n, *[1] * (dim - 1)) for dim in {g.dim() for g in gradients}}
+    if isinstance(gradients, Packed):
+        for g in gradients:
+            g.mul_(spread[g.dim()])
+        return gradients
+    return [g * spread[g.dim()] for g in gradients]

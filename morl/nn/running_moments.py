@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from morl.nn.stacked import Selection, restore_
+from morl.nn.stacked import Selection, restore_, select
 from morl.protocols import State
 
 VARIANCE_FLOOR = 1e-4
@@ -49,11 +49,13 @@ class RunningMoments:
 
     def normalise(self, values: Tensor, members: Selection) -> Tensor:
         """Shift and scale values of some members, ``(n', B, width)``."""
-        return (values - self.mean[members].unsqueeze(1)) / self.std[members].unsqueeze(1)
+        mean, std = select([self.mean, self.std], members)
+        return (values - mean.unsqueeze(1)) / std.unsqueeze(1)
 
     def restore(self, values: Tensor, members: Selection) -> Tensor:
         """Undo :meth:`normalise`."""
-        return values * self.std[members].unsqueeze(1) + self.mean[members].unsqueeze(1)
+        mean, std = select([self.mean, self.std], members)
+        return values * std.unsqueeze(1) + mean.unsqueeze(1)
 
     def follow(self, values: Tensor, mask: Tensor, members: Selection) -> None:
         """Take in new samples of some members.

@@ -23,6 +23,21 @@ from morl.memory import require_parameters
 Parameters = list[Tensor]
 """Weights and biases in layer order: ``[W1, b1, W2, b2, ...]``."""
 
+
+class Packed(list[Tensor]):
+    """Parameters that lie behind each other in one tensor, so that one operation reaches all of them.
+
+    They are moved there in place: whoever holds one of the tensors sees what becomes of it.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        """Move contiguous tensors into one."""
+        super().__init__(parameters)
+        self.flat = torch.cat([p.reshape(-1) for p in parameters])
+        for p, part in zip(parameters, self.flat.split([p.numel() for p in parameters]), strict=True):
+            p.set_(part.view(p.shape))
+
+
 Selection = slice | Tensor
 """Which members: a slice (no copy) or an index tensor ``(n',)``."""
 
@@ -149,8 +164,9 @@ class StackedMLP:
 
 def select(parameters: Parameters, members: Selection) -> Parameters:
     """Parameters of some members: views for a slice, copies for an index tensor."""
-    if isinstance(members, slice) and members.indices(len(parameters[0])) == (0, len(parameters[0]), 1):
-        return list(parameters)
+    count = parameters[0].shape[0]
+    if isinstance(members, slice) and members.indices(count) == (0, count, 1):
+        return parameters
     return [p[members] for p in parameters]
 
 
@@ -162,6 +178,8 @@ def blend_(targets: Parameters, parameters: Parameters, rate: float) -> None:
         parameters: Live parameters of the same members.
         rate: In ``(0, 1]``; 1 copies exactly.
     """
+    if isinstance(targets, Packed) and isinstance(parameters, Packed):
+        targets, parameters = [targets.flat], [parameters.flat]
     if rate == 1.0:
         torch._foreach_copy_(targets, parameters)
     else:

@@ -16,7 +16,7 @@ from morl.policies.conditioned import ConditionedPolicy
 from morl.protocols import Policy, Rows
 from morl.solvers.moppo import RecordingLearner
 from morl.solvers.one_network import OneNetwork
-from morl.solvers.proximal import Batch
+from morl.solvers.proximal_engines import Batch
 from morl.weights.sources import OwnWeights
 
 

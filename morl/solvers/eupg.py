@@ -32,6 +32,7 @@ from morl.errors import CapabilityError
 from morl.fields import Count, NonNegative, Positive, Share, Widths
 from morl.functional import accrued_rewards, expected_utility_loss, rewards_to_go
 from morl.members import Optimiser, Owns, PerMember
+from morl.nn.few_rows import are_few, evaluate_few
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Parameters, Selection, StackedMLP, member_slice, select
 from morl.policies.mlp import MLPPolicy
@@ -136,7 +137,11 @@ class EUPGLearner(WholeEpisodes):
 
         With ``J`` components both the uniform numbers and the choices are ``(n, B, J)``.
         """
-        return self.finite.sample(self.network(actor, inputs), uniform)
+        if inputs.is_cpu and are_few(self.network, inputs.shape[1]):
+            outputs = torch.from_numpy(evaluate_few(self.network, actor, inputs.numpy()))
+        else:
+            outputs = self.network(actor, inputs)
+        return self.finite.sample(outputs, uniform)
 
     def _remember(self, step: Transition) -> None:
         self.rollout.add(step.rows, input=self._inputs, action=self._taken.to(torch.float32), reward=step.rewards)

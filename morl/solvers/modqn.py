@@ -32,19 +32,23 @@ from torch import Tensor
 
 from morl.acting import Acting, OwnPolicy
 from morl.action_spaces import FiniteActions, supported_actions
-from morl.bootstrapping import Bootstrap, DoubleQ, Lookahead
+from morl.bootstrapping import Bootstrap, DoubleQ
 from morl.critics import ActionTableCritic
 from morl.errors import CapabilityError
 from morl.fields import BatchSize, Count, CountOrZero, Positive, PositiveShare, Share, UpdatesPerStep, Widths
 from morl.members import Optimiser, Owns, PerNetwork
+from morl.nn.few_rows import are_few, evaluate_few
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.policies.conditioned import ConditionedPolicy
 from morl.policies.mlp import MLPPolicy
 from morl.protocols import EnvFactory, Policy, Rows
 from morl.registry import component_field
 from morl.solvers.base import require, require_for_comparison
 from morl.solvers.crossing import Actors, CrossesActors
+from morl.solvers.modqn_engines import AutogradEngine, DeepQLoss, Update, UpdateEngine
+from morl.solvers.modqn_manual import ManualEngine
+from morl.solvers.modqn_single import SingleEngine
 from morl.solvers.off_policy import Batch, OffPolicyLearner
 from morl.solvers.one_network import OffPolicyConditionable, OneNetworkFromReplay
 from morl.task import Task
@@ -158,10 +162,13 @@ class DeepQLearner(OffPolicyLearner):
         networks = solver.bootstrap.num_networks
         self.single = StackedMLP(self.input_width, solver.hidden, self.num_actions * self.m, hidden_gain=2**0.5)
         self.net = self.single if networks == 1 else replace(self.single, copies=networks)
-        self.online = self.net.init(self._init_streams("online"), device)
-        self.target = [p.clone() for p in self.online]
+        self.online = Packed(self.net.init(self._init_streams("online"), device))
+        self.target = Packed([p.clone() for p in self.online])
         self.adam = PopulationAdam(self.online, learning_rate=solver.learning_rate, max_gradient_norm=solver.max_gradient_norm)
         self.updates = torch.zeros(self.num_networks, dtype=torch.int64)
+        self.loss = DeepQLoss(self.net, self.finite, self.m, solver.bootstrap, solver.loss)
+        self.engines: tuple[UpdateEngine, ...] = tuple(kind(self.loss) for kind in (SingleEngine, ManualEngine, AutogradEngine))
+        """The first that applies is used."""
         self.declare_statistics("loss", "mean_value")
 
     # ------------------------------------------------------------------ acting
@@ -172,8 +179,7 @@ class DeepQLearner(OffPolicyLearner):
         seen, weights = self._seen(encoded, rows).unflatten(0, batch), self._weights_of(rows).unflatten(0, batch)
         uniform = torch.rand((1 + len(self.finite.sizes), *seen.shape[:2]), generator=self.acting, device=self.device)
         epsilon = torch.from_numpy(self._epsilon(self.member_steps[self.row_member[rows]])).to(self.device).unflatten(0, batch)
-        with torch.no_grad():
-            return self.act_tensors(self._first(select(self.online, networks)), seen, weights, epsilon, uniform).flatten(0, 1)
+        return self.act_tensors(self._first(select(self.online, networks)), seen, weights, epsilon, uniform).flatten(0, 1)
 
     def _first(self, parameters: Parameters) -> Parameters:
         """Of the networks that are trained side by side the one that acts."""
@@ -199,8 +205,8 @@ class DeepQLearner(OffPolicyLearner):
         Returns:
             Choices, ``(n, B)`` or factored ``(n, B, J)``, int64.
         """
-        greedy = self.finite.best(self._judged(online, encoded, weights))
         explore = uniform[0] < epsilon
+        greedy = self.finite.best(self._judged(online, encoded, weights))
         if self.finite.is_joint:
             return torch.where(explore, (uniform[1] * self.num_actions).long(), greedy)
         return torch.where(explore.unsqueeze(-1), self.finite.scaled(uniform[1:].movedim(0, -1)), greedy)
@@ -210,32 +216,16 @@ class DeepQLearner(OffPolicyLearner):
         q: Tensor = self.single(online, encoded).unflatten(-1, (self.num_actions, self.m))
         return (q * weights.unsqueeze(2)).sum(-1)
 
-    def _q(self, parameters: Parameters, seen: Tensor, asked: Tensor | None = None) -> Tensor:
-        """Vector values of all choices, ``(n, c, B, S, m)``; an action is worth the sum over its choices.
-
-        Args:
-            parameters: Of the networks, ``(n, ...)``.
-            seen: What they see, ``(n, B, d)``.
-            asked: Other weights, ``(n, B, K, m)``, for one network that sees weights: ``(n, c, B, K, S, m)``.
-        """
-        if asked is not None:
-            plain = seen[..., : -self.m].unsqueeze(2).expand(*asked.shape[:3], -1)
-            each = self._q(parameters, torch.cat([plain, asked], -1).flatten(1, 2))
-            others: Tensor = each.unflatten(2, asked.shape[1:3])
-            return others
-        q: Tensor = self.net(parameters, seen).unflatten(-1, (self.num_actions, self.m))
-        return q.unsqueeze(1) if self.net.copies is None else q
-
     # ------------------------------------------------------------------ learning
 
     def gradient_update(self, members: Sequence[int] | None) -> None:
         """One step of the networks and one target blend of some members; None for all."""
         chosen, batch = self._networks(members), self._batch(members)
-        errors = self.gradient_step(chosen, batch)
+        engine = self.gradient_step(chosen, batch)
         if self.solver.prioritised:
-            self.ring.update_priorities(batch["index"], errors)
+            self.ring.update_priorities(batch["index"], engine.errors())
 
-    def gradient_step(self, members: Selection, batch: Batch) -> Tensor:
+    def gradient_step(self, members: Selection, batch: Batch) -> UpdateEngine:
         """The whole update as tensor operations: nothing is read back to the host.
 
         Args:
@@ -243,39 +233,38 @@ class DeepQLearner(OffPolicyLearner):
             batch: From the store, ``(n', B, width)`` each.
 
         Returns:
-            Size of the scalarised temporal-difference errors, ``(n', B)``.
+            What computed it, which can be asked about errors.
         """
-        weights, bootstrap, following = self._judging(members, batch), self.solver.bootstrap, batch["next_observation"]
-        online, target = select(self.online, members), select(self.target, members)
-        with torch.no_grad():
-            y = bootstrap(
-                Lookahead(
-                    rewards=batch["reward"], discounts=batch["discount"], weights=weights, finite=self.finite,
-                    online=lambda asked: self._q(online, following, asked),
-                    target=lambda asked: self._q(target, following, asked),
-                    support=self.linear_weights, returns=self.start_returns,
-                )
-            ).unsqueeze(1)  # fmt: skip
-        leaves = [p.detach().requires_grad_() for p in online]
-        values = self._q(leaves, batch["observation"])
-        taken = self.finite.stored_index(batch["action"]).unsqueeze(1).expand(-1, values.shape[1], -1, -1)
-        q = self.finite.total_values(values, taken)
-        if self.solver.loss == "huber":
-            errors = torch.nn.functional.smooth_l1_loss(q, y.expand_as(q), reduction="none").mean(-1)
-        else:
-            errors = (q - y).square().mean(-1)
-        if share := bootstrap.utility_share:
-            errors = (1.0 - share) * errors + share * ((q - y) * weights.unsqueeze(1)).sum(-1).square()
-        loss = (errors * batch["importance"].unsqueeze(1) if self.solver.prioritised else errors).mean(-1).sum(1)
-        self.adam.step(list(torch.autograd.grad(loss.sum(), leaves)), members)
+        update = Update(
+            select(self.online, members), select(self.target, members), self._judging(members, batch), batch,
+            self.linear_weights, self.start_returns,
+        )  # fmt: skip
+        engine = next(engine for engine in self.engines if engine.applies(update))
+        self.adam.step(engine.gradients(update), members)
         self._follow(members, self.target, self.online)
-        q = q.detach()
-        self.note_statistics(members, loss=loss, mean_value=(q[:, 0] * weights).sum(-1).mean(1))
-        return ((q - y) * weights.unsqueeze(1)).sum(-1).abs().amax(1)
+        self.note_statistics(members, **engine.statistics())
+        return engine
 
 
 class MODQNLearner(Transfers, CrossesActors, DeepQLearner):
     """A live MODQN population, each member with networks of its own."""
+
+    def _policy_actions(self, rows: Rows, encoded: Tensor) -> Tensor:
+        networks, per_network = self._grouped(rows)
+        if not (encoded.is_cpu and self.finite.is_joint and are_few(self.single, per_network)):
+            return super()._policy_actions(rows, encoded)
+        # The same, from the same random numbers; values are not asked for where everybody explores.
+        online = self._first(select(self.online, networks))
+        batch = (online[0].shape[0], per_network)
+        uniform = torch.rand((2, *batch), generator=self.acting).numpy()
+        owners = self.row_member[rows]
+        explore = uniform[0] < self._epsilon(self.member_steps[owners]).reshape(batch)
+        chosen = (uniform[1] * self.num_actions).astype(np.int64)
+        if not explore.all():
+            q = evaluate_few(self.single, online, encoded.numpy().reshape(*batch, -1)).reshape(*batch, -1, self.m)
+            weights = self.linear_weights.numpy()[owners].reshape(*batch, 1, self.m)
+            chosen = np.where(explore, chosen, (q * weights).sum(-1).argmax(-1))
+        return torch.from_numpy(chosen.reshape(-1))
 
     @property
     def actors(self) -> Actors:

@@ -111,6 +111,9 @@ class MOQLearner(Transfers, PopulationLearner):
         self._noted["td_error"][taught] = True
         learners = torch.from_numpy(taught).to(self.device)
         count = len(step.rows)
+        if len(taught) == 1:
+            self._learn(learners.expand(count), *batch)
+            return
         repeated = (part.repeat(len(learners), *[1] * (part.dim() - 1)) for part in batch)
         self._learn(learners.repeat_interleave(count), *repeated)
 
@@ -123,6 +126,10 @@ class MOQLearner(Transfers, PopulationLearner):
         flat = self.q.view(-1, self.m)
         entry = (members * self.indexer.num_states + states) * self.num_actions + actions
         error = target - flat[entry]
+        if len(entry) == 1:  # there is nothing to average
+            flat[entry] += self.solver.learning_rate * error
+            self.stats["td_error"] = self.stats["td_error"].index_copy(0, members, error.abs().mean(1))
+            return
         entries, position = entry.unique(return_inverse=True)
         counts = torch.zeros(len(entries), 1, device=self.device).index_add_(
             0, position, torch.ones(len(entry), 1, device=self.device)

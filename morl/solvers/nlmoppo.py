@@ -33,7 +33,8 @@ from morl.members import Owns, PerMember
 from morl.nn.stacked import Selection, select
 from morl.policies.mlp import MLPPolicy
 from morl.protocols import EnvFactory, Policy, Rows
-from morl.solvers.proximal import Batch, Proximal, ProximalLearner
+from morl.solvers.proximal import Proximal, ProximalLearner
+from morl.solvers.proximal_engines import Batch
 from morl.task import Task, Utility
 from morl.transfer import Transfers
 

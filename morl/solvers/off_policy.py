@@ -175,21 +175,29 @@ class OffPolicyLearner(PopulationLearner):
         )
 
     def _improve(self, members: Rows, steps: Rows) -> None:
-        ready = (self.member_steps[members] > self.solver.learning_starts) & (self.ring.sizes[members] > 0)
+        ready = self.member_steps[members] > self.solver.learning_starts
+        if not ready.any():
+            return
+        ready &= self.ring.sizes[members] > 0
         stepped = members[ready]
         self.owed[stepped] += self.solver.updates_per_step * steps[ready]
-        while len(due := stepped[self.owed[stepped] >= 1.0]):
+        due = stepped[self.owed[stepped] >= 1.0]
+        while len(due):
             self.gradient_update(None if len(due) == self.n else due.tolist())
             self.owed[due] -= 1.0
+            due = due[self.owed[due] >= 1.0]
 
     def _follow(self, members: Selection, targets: Parameters, live: Parameters) -> None:
         """Count an update of some members, and move the target networks of those whose period is over."""
-        self.updates[members] += 1
-        due = self.updates[members] % self.solver.target_period == 0
-        if isinstance(members, slice) and bool(due.all()):
+        counts = self.updates.numpy()
+        chosen = members if isinstance(members, slice) else members.numpy()
+        counts[chosen] += 1
+        period = self.solver.target_period
+        due = counts[chosen] % period == 0
+        if isinstance(members, slice) and (period == 1 or due.all()):
             blend_(select(targets, members), select(live, members), self.solver.tau)
-        elif bool(due.any()):
-            index = torch.arange(self.n)[members][due]
+        elif due.any():
+            index = torch.from_numpy(np.arange(len(counts))[chosen][due])
             blended = select(targets, index)
             blend_(blended, select(live, index), self.solver.tau)
             write_(targets, index, blended)

@@ -27,20 +27,21 @@ from torch import Tensor
 
 from morl.action_spaces import box_actions, supported_actions
 from morl.fields import BatchSize, Count, LogDeviation, NonNegative, Positive, Repeats, Share, Widths
-from morl.functional import clipped_surrogate, generalised_advantages, scalarised_advantages
+from morl.functional import generalised_advantages, scalarised_advantages
 from morl.members import Optimiser, Owns, Part, PerNetwork, Store
-from morl.nn.distributions import gaussian_entropy, gaussian_log_density
+from morl.nn.distributions import gaussian_sample
+from morl.nn.few_rows import are_few, few_gaussian_actions
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.running_moments import RunningMoments
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.population import PopulationLearner
 from morl.protocols import EnvFactory, Rows, Transition
 from morl.solvers.base import LeafSolver
+from morl.solvers.proximal_engines import AutogradEngine, Batch, ProximalLoss, UpdateEngine
+from morl.solvers.proximal_manual import ManualEngine
 from morl.stores import Rollout
 from morl.stores.rollout import member_major, time_major
 from morl.task import Task
-
-Batch = dict[str, Tensor]
 
 VALUE_MEMORY = 10
 """Rollouts over which the mean and spread of value targets are followed; they drift as policies improve."""
@@ -122,11 +123,16 @@ class ProximalLearner(PopulationLearner):
             output_gain=0.01,
         )
         self.critic_net = StackedMLP(self.input_width, solver.hidden, self.m, activation=solver.activation, hidden_gain=2**0.5)
-        self.actor = self.actor_net.init(self._init_streams("actor"), device)
+        self.loss = ProximalLoss(self.actor_net, self.critic_net, finite, solver.clip, solver.entropy_coefficient)
+        self.engines: list[UpdateEngine] = [AutogradEngine(self.loss)]
+        """By autograd, which runs on every device, and maybe by hand, which is preferred on a CPU."""
+        if ManualEngine.applies(self.loss):
+            self.engines.append(ManualEngine(self.loss))
+        actor = self.actor_net.init(self._init_streams("actor"), device)
         if not self.is_discrete:
             # The last parameter of a Gaussian actor is its log standard deviation, (n, a).
-            self.actor.append(torch.full((self.num_networks, self.num_actions), solver.initial_log_std, device=device))
-        self.critic = self.critic_net.init(self._init_streams("critic"), device)
+            actor.append(torch.full((self.num_networks, self.num_actions), solver.initial_log_std, device=device))
+        self.actor, self.critic = Packed(actor), Packed(self.critic_net.init(self._init_streams("critic"), device))
         self.actor_adam = self._adam(self.actor, solver.learning_rate)
         self.critic_adam = self._adam(self.critic, solver.critic_learning_rate)
         # The entries of one-hot vectors are on one scale already, and dividing by the spread of a rare one would blow it up.
@@ -160,20 +166,25 @@ class ProximalLearner(PopulationLearner):
     def _act(self, rows: Rows, observations: Tensor) -> Tensor:
         encoded = self.encoder(observations)
         networks, per_network = self._grouped(rows)
-        self._pending = {"observation": encoded, **self._more_values(rows)}
-        grouped = {name: self._pending[name].unflatten(0, (-1, per_network)) for name in ("observation", *self._more_fields())}
-        batch = (len(grouped["observation"]), per_network)
+        seen = {"observation": encoded, **self._more_values(rows)}
+        batch = (len(rows) // per_network, per_network)
+        grouped = {name: value.unflatten(0, batch) for name, value in seen.items()}
         if self.finite is None:
             noise = torch.randn((*batch, self.num_actions), generator=self.acting, device=self.device)
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
-        with torch.no_grad():
-            taken, log_prob = self.act_tensors(select(self.actor, networks), self._inputs(grouped, networks), noise)
-        self._pending |= {"action": taken.reshape(len(rows), -1), "log_prob": log_prob.reshape(-1)}
+        actor, inputs = select(self.actor, networks), self._inputs(grouped, networks)
+        if self.finite is None and inputs.is_cpu and are_few(self.actor_net, per_network):
+            taken, log_prob = few_gaussian_actions(self.actor_net, actor, inputs, noise)
+        else:
+            with torch.no_grad():
+                taken, log_prob = self.act_tensors(actor, inputs, noise)
+        flat = taken.reshape(len(rows), -1)
+        self._pending = {**seen, "action": flat, "log_prob": log_prob.reshape(-1)}
         if self.finite is not None:
             return self.finite.actions(taken.flatten(0, 1))
         box, shape = self.box, self.spec.action_space.shape or ()
-        return box.clip(self._pending["action"] * box.scale + box.offset).view(-1, *shape)
+        return box.clip(torch.addcmul(box.offset, flat, box.scale)).view(-1, *shape)
 
     def act_tensors(self, actor: Parameters, inputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Sample actions: a pure function of parameters, network inputs and noise.
@@ -191,9 +202,7 @@ class ProximalLearner(PopulationLearner):
             log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
             choices = self.finite.sample(log_probs, noise)
             return choices, self.finite.total(log_probs, self.finite.index(choices))
-        mean, log_std = self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1)
-        actions = mean + log_std.exp() * noise
-        return actions, gaussian_log_density(actions, mean, log_std)
+        return gaussian_sample(self.actor_net(actor[:-1], inputs), actor[-1].unsqueeze(1), noise)
 
     def _more_values(self, rows: Rows) -> Batch:
         """What rollouts hold in the further fields, ``(r, ...)`` each."""
@@ -237,13 +246,19 @@ class ProximalLearner(PopulationLearner):
         chosen = self._networks(None if len(members) == self.n else members)
         steps = self._rollout_of(members)
         packed, columns = self._prepared(chosen, steps)
-        size = packed.shape[1]
+        lengths = self.rollout.lengths[self.rows_of(members)]
+        is_whole = bool((lengths == lengths[0]).all())
+        size, batch_size = packed.shape[1], self.solver.minibatch_size
         offsets = size * torch.arange(len(packed), device=self.device).unsqueeze(1)
-        for _ in range(self.solver.epochs):
+        for epoch in range(self.solver.epochs):
             order = torch.rand(packed.shape[:2], generator=self.learning, device=self.device).argsort(dim=1, stable=True)
             shuffled = packed.flatten(0, 1).index_select(0, (order + offsets).flatten()).view(packed.shape)
-            for part in torch.split(shuffled, self.solver.minibatch_size, 1):
-                self.gradient_step(chosen, dict(zip(columns, torch.split(part, list(columns.values()), -1), strict=True)))
+            for first in range(0, size, batch_size):
+                parts = torch.split(shuffled[:, first : first + batch_size], list(columns.values()), -1)
+                batch = dict(zip(columns, parts, strict=True))
+                if is_whole:
+                    del batch["mask"]
+                self.gradient_step(chosen, batch, is_last=epoch + 1 == self.solver.epochs and first + batch_size >= size)
         if self.follows_observations:
             self.observation_moments.follow(steps["observation"], steps["mask"].squeeze(-1), chosen)
         self.rollout.clear(self.rows_of(members))
@@ -308,41 +323,19 @@ class ProximalLearner(PopulationLearner):
         self.critic[-2][members] *= (old_std / std).unsqueeze(-1)
         self.critic[-1][members] = (self.critic[-1][members] * old_std + old_mean - mean) / std
 
-    def gradient_step(self, members: Selection, batch: Batch) -> None:
+    def gradient_step(self, members: Selection, batch: Batch, *, is_last: bool = True) -> None:
         """One step of actor and critic as tensor operations: nothing is read back to the host.
 
         Args:
             members: Who is updated.
-            batch: ``input``, ``action``, ``log_prob``, ``advantage``, ``target`` (normalised) and ``mask``, each
-                ``(n', B, width)``.
+            batch: See :class:`morl.solvers.proximal_engines.UpdateEngine`.
+            is_last: Whether statistics are wanted: of an improvement, only those of the last step are ever read.
         """
-        mask = batch["mask"].squeeze(-1) > 0
-        count = mask.sum(1).clamp_min(1)
-        old_log_probs = batch["log_prob"].squeeze(-1)
-        actor = [p.detach().requires_grad_() for p in select(self.actor, members)]
-        log_probs, entropies = self._log_density_and_entropy(actor, batch["input"], batch["action"])
-        actor_loss = clipped_surrogate(log_probs, old_log_probs, batch["advantage"].squeeze(-1), self.solver.clip, mask)
-        entropy = torch.where(mask, entropies, 0.0).sum(1) / count
-        loss = actor_loss - self.solver.entropy_coefficient * entropy
-        self.actor_adam.step(list(torch.autograd.grad(loss.sum(), actor)), members)
-
-        critic = [p.detach().requires_grad_() for p in select(self.critic, members)]
-        errors = (self.critic_net(critic, batch["input"]) - batch["target"]).square().mean(-1)
-        critic_loss = torch.where(mask, errors, 0.0).sum(1) / count
-        self.critic_adam.step(list(torch.autograd.grad(critic_loss.sum(), critic)), members)
-
-        kl = torch.where(mask, old_log_probs - log_probs.detach(), 0.0).sum(1) / count
-        self.note_statistics(members, actor_loss=actor_loss, critic_loss=critic_loss, entropy=entropy, kl=kl)
-
-    def _log_density_and_entropy(self, actor: Parameters, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-density of taken actions and entropy, ``(n', B)`` each."""
-        if self.finite is not None:
-            log_probs = self.finite.log_softmax(self.actor_net(actor, inputs))
-            taken = self.finite.total(log_probs, self.finite.stored_index(actions))
-            return taken, -(log_probs.exp() * log_probs).sum(-1)
-        log_std = actor[-1].unsqueeze(1)
-        log_density = gaussian_log_density(actions, self.actor_net(actor[:-1], inputs), log_std)
-        return log_density, gaussian_entropy(log_std).expand_as(log_density)
+        engine = self.engines[-1 if batch["input"].is_cpu else 0]
+        self.actor_adam.step(engine.actor_gradients(select(self.actor, members), batch), members)
+        self.critic_adam.step(engine.critic_gradients(select(self.critic, members), batch), members)
+        if is_last:
+            self.note_statistics(members, **engine.statistics())
 
     def _snapshot(self, network: int) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Parameters of a network's policy, and the tensors beside them."""

@@ -93,6 +93,8 @@ class Ring:
         for name, width in fields.items():
             self._columns[name] = slice(self.width, self.width + width)
             self.width += width
+        self._widths = list(fields.values())
+        self._names = frozenset(fields) - {"discount"}
         self.capacity = capacity
         self.shared = shared
         self.n_step = n_step
@@ -105,6 +107,7 @@ class Ring:
 
     def _allocate_rings(self, num_groups: int) -> None:
         self.num_groups = num_groups
+        self._everybody = np.arange(num_groups)
         self._num_rings = 1 if self.shared else num_groups
         size = self._num_rings * self.capacity * 4 * self.width
         what = f"{self._num_rings} replay {'ring' if self._num_rings == 1 else 'rings'} of {self.capacity:,} transitions"
@@ -139,7 +142,6 @@ class Ring:
         sizes = self._sizes if self.shared or members is None else self._sizes[np.asarray(members, dtype=np.int64)]
         return bool((sizes >= max(batch_size, 1)).all())
 
-    @torch.no_grad()
     def add(self, rows: Rows, groups: npt.NDArray[np.int64], *, terminated: Flags, truncated: Flags, **fields: Tensor) -> None:
         """Store one step of some environment rows.
 
@@ -154,23 +156,22 @@ class Ring:
             ShapeError: A field is missing, unknown or of the wrong shape.
         """
         batch = len(rows)
-        given = fields.keys() | {"discount"}
-        if self._columns.keys() | {"discount"} != given:
-            raise ShapeError(
-                f"add was given the fields {sorted(fields)}; expected {sorted(self._columns.keys() - {'discount'})}"
-            )
+        if self._names != fields.keys() - {"discount"}:
+            raise ShapeError(f"add was given the fields {sorted(fields)}; expected {sorted(self._names)}")
         parts = []
-        for name, columns in self._columns.items():
-            width = columns.stop - columns.start
+        for name, width in zip(self._columns, self._widths, strict=True):
             if name == "discount":
                 stop = terminated if isinstance(terminated, Tensor) else torch.from_numpy(terminated)
-                value = (1.0 - stop.to(self.device, torch.float32)).mul_(self.gamma)
+                value = torch.where(stop.to(self.device), 0.0, self.gamma)
             else:
                 value = fields[name]
-            if value.shape[:1] != (batch,) or value.numel() != batch * width:
-                raise ShapeError(f"the field {name} has shape {tuple(value.shape)}; expected ({batch}, {width})")
-            parts.append(value.reshape(batch, width).to(self.device, torch.float32))
-        packed = torch.cat(parts, 1)
+            shape = value.shape
+            if shape[:1] != (batch,) or value.numel() != batch * width:
+                raise ShapeError(f"the field {name} has shape {tuple(shape)}; expected ({batch}, {width})")
+            parts.append(value if len(shape) == 2 else value.reshape(batch, width))
+        # They usually are: to ask costs less than a conversion that changes nothing.
+        parts = [p if p.dtype is torch.float32 and p.device == self.device else p.to(self.device, torch.float32) for p in parts]
+        packed = torch.cat(parts, 1).detach()
         if self._windows is None:
             self._write(packed, groups)
         else:
@@ -178,15 +179,20 @@ class Ring:
 
     def _write(self, packed: Tensor, groups: npt.NDArray[np.int64]) -> None:
         """Append packed transitions to the rings of ``groups``."""
+        if len(groups) == 1 and self._tree is None:  # plain numbers cost less than arrays of one
+            only = 0 if self.shared else int(groups[0])
+            cursor = int(self._cursors[only])
+            self._data[only * self.capacity + cursor] = packed[0]
+            self._cursors[only] = (cursor + 1) % self.capacity
+            self._sizes[only] = min(int(self._sizes[only]) + 1, self.capacity)
+            return
         if self.shared:
             ring: npt.NDArray[np.int64] = np.zeros(len(groups), dtype=np.int64)
             rank, counts = np.arange(len(groups)), np.array([len(groups)])
         else:
             ring = groups
             counts = np.bincount(groups, minlength=self._num_rings)
-            order = np.argsort(groups, kind="stable")
-            rank = np.empty_like(order)
-            rank[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+            rank = _rank(groups, counts)
         index = torch.from_numpy(ring * self.capacity + (self._cursors[ring] + rank) % self.capacity).to(self.device)
         self._cursors = (self._cursors + counts) % self.capacity
         self._sizes = np.minimum(self._sizes + counts, self.capacity)
@@ -205,7 +211,6 @@ class Ring:
         if self._windows is not None:
             self._write(*self._windows.flush(rows))
 
-    @torch.no_grad()
     def sample(
         self,
         batch_size: int,
@@ -230,7 +235,7 @@ class Ring:
         Raises:
             ConfigurationError: A member has nothing to draw from.
         """
-        chosen = np.arange(self.num_groups) if members is None else np.asarray(members, dtype=np.int64)
+        chosen = self._everybody if members is None else np.asarray(members, dtype=np.int64)
         ring = np.zeros_like(chosen) if self.shared else chosen
         sizes = self._sizes[ring]
         if not sizes.all():
@@ -239,20 +244,28 @@ class Ring:
             )
         shape = (len(chosen), batch_size)
         generator = None if self.device.type == "meta" else generator
-        rings, limits = torch.from_numpy(np.stack([ring, sizes])).to(self.device)[:, :, None]
         extra = {}
         if self._tree is None:
             # 62 random bits modulo the size: exact integers, and a bias far below what any run could notice.
-            draws = torch.randint(1 << 62, shape, generator=generator, device=self.device)
-            index = draws.remainder_(limits).add_(rings * self.capacity)
+            index = torch.randint(1 << 62, shape, generator=generator, device=self.device)
+            if len(chosen) == 1:  # plain numbers cost less than tensors of one
+                index.remainder_(int(sizes[0])).add_(int(ring[0]) * self.capacity)
+            else:
+                limits, starts = self._column(sizes), self._column(ring * self.capacity)
+                index.remainder_(limits).add_(starts)
         else:
+            rings, limits = self._column(ring), self._column(sizes)
             uniforms = torch.rand(shape, generator=generator, device=self.device, dtype=torch.float64)
             index = self._tree.sample(rings[:, 0], uniforms)
             probability = self._tree.get(index) / self._tree.totals()[rings]
             importance = (probability * limits) ** -importance_exponent
             extra = {"index": index, "importance": (importance / importance.amax(1, keepdim=True)).float()}
         batch = self._data.index_select(0, index.view(-1)).view(*shape, self.width)
-        return {name: batch[..., columns] for name, columns in self._columns.items()} | extra
+        return dict(zip(self._columns, batch.split_with_sizes(self._widths, -1), strict=True)) | extra
+
+    def _column(self, numbers: npt.NDArray[np.int64]) -> Tensor:
+        """One number for each member ``(n_sel,)`` as a column ``(n_sel, 1)``, on the store's device."""
+        return torch.from_numpy(numbers[:, None]).to(self.device)
 
     @torch.no_grad()
     def update_priorities(self, index: Tensor, priorities: Tensor) -> None:
@@ -296,6 +309,7 @@ class Ring:
             self._allocate_windows(num_rows)
         if self.shared or unchanged:
             self.num_groups = len(source)
+            self._everybody = np.arange(len(source))
             return
         parts = self._filled(self._data)
         priorities = self._leaf_priorities()
@@ -394,6 +408,16 @@ class Ring:
             self._max_priority.copy_(state["max_priority"])
             priorities = state["priorities"].split(lengths)
         self._fill(state["data"].split(lengths), priorities)
+
+
+def _rank(groups: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many entries before each one are of the same group, ``(r,)``; ``counts`` are those of all groups."""
+    if counts.max(initial=0) <= 1:
+        return np.zeros_like(groups)
+    order = np.argsort(groups, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rank
 
 
 def _on_host(flags: Flags) -> npt.NDArray[np.bool_]:

@@ -90,16 +90,21 @@ class Rollout:
             raise ShapeError(f"add was given the fields {sorted(fields)}; expected {sorted(self._shapes)}")
         batch = len(rows)
         for name, shape in self._shapes.items():
-            if tuple(fields[name].shape) != (batch, *shape):
+            if fields[name].shape != (batch, *shape):
                 raise ShapeError(f"the field {name} has shape {tuple(fields[name].shape)}; expected {(batch, *shape)}")
         steps = self._lengths[rows]
         if batch and steps.max() >= self.horizon:
             self._double(rows[steps >= self.horizon])
-        parts = [
-            fields[name].reshape(batch, prod(shape)).to(self.device, torch.float32) for name, shape in self._shapes.items()
-        ]
-        index = torch.from_numpy(steps * self.num_rows + rows).to(self.device)
-        self._data.view(-1, self._width).index_copy_(0, index, torch.cat(parts, 1))
+        if self._data.is_cpu:
+            # Numpy is several times faster than torch with so few numbers.
+            packed = np.empty((batch, self._width), dtype=np.float32)
+            for name, columns in self._columns.items():
+                packed[:, columns] = fields[name].numpy(force=True).reshape(batch, columns.stop - columns.start)
+            self._data.numpy()[steps, rows] = packed
+        else:
+            parts = [fields[name].reshape(batch, -1).to(self.device, torch.float32) for name in self._shapes]
+            index = torch.from_numpy(steps * self.num_rows + rows).to(self.device)
+            self._data.view(-1, self._width).index_copy_(0, index, torch.cat(parts, 1))
         self._lengths[rows] = steps + 1
 
     def _double(self, full: Rows) -> None:

@@ -89,7 +89,7 @@ def test_values_are_those_of_the_policy_in_every_objective() -> None:
     start = problem.rows(1, device=CPU).reset(np.array([0]), [0])
     weights = torch.as_tensor(asked, dtype=torch.float32).unsqueeze(0)
     seen = torch.cat([learner.encoder(start).expand(1, len(asked), -1), weights], -1)
-    q = learner._q(learner.online, seen)[0, 0].detach()
+    q = learner.loss.values(learner.online, seen)[0, 0].detach()
     best = (q * weights[0].unsqueeze(1)).sum(-1).argmax(-1)
     said = q[torch.arange(len(asked)), best].numpy()
     best_known = optimal_values(problem.make_env().unwrapped.tables, asked, gamma)

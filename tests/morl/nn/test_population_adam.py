@@ -11,19 +11,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import member_slice
+from morl.nn.stacked import Packed, blend_, member_slice
 
 SHAPES = [(3, 4), (4,), ()]
 N = 4
+both_forms = pytest.mark.parametrize("packed", [False, True])
 
 
-def parameters(seed: int = 0) -> list[Tensor]:
+def parameters(seed: int = 0, packed: bool = False) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(N, *shape, generator=generator) for shape in SHAPES]
+    drawn = [torch.randn(N, *shape, generator=generator) for shape in SHAPES]
+    return Packed(drawn) if packed else drawn
 
 
-def gradients_of(step: int) -> list[Tensor]:
-    return parameters(1000 + step)
+def gradients_of(step: int, packed: bool = False) -> list[Tensor]:
+    return parameters(1000 + step, packed)
 
 
 class Separate:
@@ -48,15 +50,17 @@ class Separate:
 
 def step_members(adam: PopulationAdam, gradients: list[Tensor], members: Sequence[int]) -> None:
     selection = member_slice(members, N)
-    adam.step([g[selection] for g in gradients], selection)
+    adam.step(gradients if len(members) == N else [g[selection] for g in gradients], selection)
 
 
 subsets = st.lists(st.integers(0, N - 1), min_size=1, max_size=N, unique=True).map(sorted)
 
 
-@given(schedule=st.lists(subsets, min_size=1, max_size=6), clip=st.sampled_from([None, 0.5, 100.0]))
+@given(schedule=st.lists(subsets, min_size=1, max_size=6), clip=st.sampled_from([None, 0.5, 100.0]), packed=st.booleans())
 @settings(max_examples=40)
-def test_equals_torch_for_every_member_with_its_own_step_count(schedule: list[list[int]], clip: float | None) -> None:
+def test_equals_torch_for_every_member_with_its_own_step_count(
+    schedule: list[list[int]], clip: float | None, packed: bool
+) -> None:
     mine = parameters()
     reference = Separate(mine, clip=clip, lr=0.05, eps=1e-6)
     adam = PopulationAdam(mine, learning_rate=0.05, eps=1e-6, max_gradient_norm=clip)
@@ -70,12 +74,13 @@ def test_equals_torch_for_every_member_with_its_own_step_count(schedule: list[li
 
 @pytest.mark.parametrize("members", [[1], [0, 1, 2], [0, 2], [3]])
 @pytest.mark.parametrize("clip", [None, 0.1])
-def test_the_others_stay_bitwise_unchanged(members: list[int], clip: float | None) -> None:
-    mine = parameters()
+@both_forms
+def test_the_others_stay_bitwise_unchanged(members: list[int], clip: float | None, packed: bool) -> None:
+    mine = parameters(packed=packed)
     adam = PopulationAdam(mine, learning_rate=0.1, max_gradient_norm=clip)
-    adam.step(gradients_of(0))
+    adam.step(gradients_of(0, packed))
     before = [t.clone() for t in (*mine, *adam.first, *adam.second)]
-    step_members(adam, gradients_of(1), members)
+    step_members(adam, gradients_of(1, packed), members)
     others = [i for i in range(N) if i not in members]
     for now, then in zip((*mine, *adam.first, *adam.second), before, strict=True):
         assert torch.equal(now[others], then[others])
@@ -105,13 +110,14 @@ def test_strides_of_gradients_do_not_matter() -> None:
     torch.testing.assert_close(expanded[0], torch.full((2, 3), -0.1))
 
 
-def test_clipping_is_per_member() -> None:
-    huge = [g.clone() for g in gradients_of(0)]
+@both_forms
+def test_clipping_is_per_member(packed: bool) -> None:
+    huge = [g.clone() for g in gradients_of(0, packed)]
     for g in huge:
         g[0] *= 1e6
     moved = []
-    for gradients in (gradients_of(0), huge):
-        mine = parameters()
+    for gradients in (gradients_of(0, packed), huge):
+        mine = parameters(packed=packed)
         PopulationAdam(mine, learning_rate=0.1, eps=1.0, max_gradient_norm=0.5).step(gradients)
         moved.append(mine)
     assert all(torch.equal(p[1:], q[1:]) for p, q in zip(*moved, strict=True))
@@ -121,28 +127,31 @@ def test_clipping_is_per_member() -> None:
     assert 0.02 < float(length) < 0.1 * 0.5
 
 
-def test_reset_forgets_one_member() -> None:
-    mine = parameters()
+@both_forms
+def test_reset_forgets_one_member(packed: bool) -> None:
+    mine = parameters(packed=packed)
     adam = PopulationAdam(mine, learning_rate=0.1)
     for k in range(3):
-        adam.step(gradients_of(k))
+        adam.step(gradients_of(k, packed))
     adam.reset(2)
     assert adam.steps.tolist() == [3, 3, 0, 3]
     before = [p.clone() for p in mine]
-    adam.step(gradients_of(3))
+    adam.step(gradients_of(3, packed))
     fresh = [p.clone() for p in before]
-    PopulationAdam(fresh, learning_rate=0.1).step(gradients_of(3))
+    PopulationAdam(fresh, learning_rate=0.1).step(gradients_of(3, packed))
     assert all(torch.equal(p[2], q[2]) for p, q in zip(mine, fresh, strict=True))
     assert not torch.equal(mine[0][1], fresh[0][1])
 
 
-def test_reindexed_members_take_their_moments_along() -> None:
-    mine = parameters()
+@both_forms
+def test_reindexed_members_take_their_moments_along(packed: bool) -> None:
+    mine = parameters(packed=packed)
     adam = PopulationAdam(mine, learning_rate=0.1, eps=1e-5, max_gradient_norm=0.7)
-    adam.step(gradients_of(0))
-    step_members(adam, gradients_of(1), [0, 1])
+    adam.step(gradients_of(0, packed))
+    step_members(adam, gradients_of(1, packed), [0, 1])
     source, fresh = [1, 3, 1, 0, 2], [False, False, True, False, False]
     moved = [p[source].clone() for p in mine]
+    moved = Packed(moved) if packed else moved
     other = adam.reindexed(moved, source, fresh)
     assert other.steps.tolist() == [2, 1, 0, 2, 1]
     assert (other.learning_rate, other.eps, other.max_gradient_norm) == (0.1, 1e-5, 0.7)
@@ -153,21 +162,25 @@ def test_reindexed_members_take_their_moments_along() -> None:
         for new, old in enumerate(source):
             assert torch.equal(p[new], q[old]) is not fresh[new]
         assert torch.isfinite(first).all()
+    assert isinstance(other.first, Packed) is packed
     # The old optimiser and the new one share nothing.
     assert all(a.data_ptr() != b.data_ptr() for a, b in zip(other.first, adam.first, strict=True))
 
 
-def test_goes_on_from_a_saved_state() -> None:
-    mine = parameters()
+@both_forms
+def test_goes_on_from_a_saved_state(packed: bool) -> None:
+    mine = parameters(packed=packed)
     adam = PopulationAdam(mine, learning_rate=0.1)
-    adam.step(gradients_of(0))
-    step_members(adam, gradients_of(1), [0, 2])
+    adam.step(gradients_of(0, packed))
+    step_members(adam, gradients_of(1, packed), [0, 2])
     saved = {key: value.clone() for key, value in adam.state().items()}
-    copies = [p.clone() for p in mine]
+    copies = parameters(9, packed)
+    for p, q in zip(copies, mine, strict=True):
+        p.copy_(q)
     other = PopulationAdam(copies, learning_rate=0.1)
     other.load_state(saved)
     for optimiser in (adam, other):
-        optimiser.step(gradients_of(2))
+        optimiser.step(gradients_of(2, packed))
     assert all(torch.equal(p, q) for p, q in zip(mine, copies, strict=True))
     assert other.steps.tolist() == [3, 2, 3, 2]
     # What was saved is not what is trained on.
@@ -179,3 +192,44 @@ def test_runs_on_the_meta_device() -> None:
     adam = PopulationAdam(shapes, learning_rate=0.1)
     adam.step([torch.empty_like(p) for p in shapes])
     assert adam.steps.tolist() == [1] * N
+
+
+def test_packed_parameters_stay_the_tensors_that_they_were() -> None:
+    plain = parameters()
+    tensors, values = list(plain), [p.clone() for p in plain]
+    mine = Packed(plain)
+    adam = PopulationAdam(mine, learning_rate=0.1)
+    for p, tensor, value in zip(mine, tensors, values, strict=True):
+        assert p is tensor
+        assert torch.equal(p, value)
+    # What is written into them is what is trained.
+    mine[0].zero_()
+    adam.step([torch.zeros_like(p) for p in mine])
+    assert (mine[0] == 0).all()
+    assert len({t.untyped_storage().data_ptr() for t in mine}) == 1
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("norm", [0.1, 1e3, None])
+def test_what_lies_in_one_piece_moves_alike(n: int, norm: float | None) -> None:
+    def of(group: list[Tensor]) -> list[Tensor]:
+        return [p[:n].clone() for p in group]
+
+    plain, packed = of(parameters()), Packed(of(parameters()))
+    first = packed[0]
+    optimisers = [PopulationAdam(p, learning_rate=0.1, max_gradient_norm=norm) for p in (plain, packed)]
+    for step in range(4):
+        optimisers[0].step(of(gradients_of(step)))
+        optimisers[1].step(Packed(of(gradients_of(step))))
+    optimisers = [each.reindexed(p, [0] * n, [False] * n) for each, p in zip(optimisers, (plain, packed), strict=True)]
+    optimisers[0].step(of(gradients_of(9)), torch.tensor([0]) if n == 1 else None)
+    optimisers[1].step(Packed(of(gradients_of(9))), torch.tensor([0]) if n == 1 else None)
+    assert packed[0] is first
+    for x, y in zip((plain, packed), optimisers, strict=True):
+        assert y.parameters is x
+    moments = [[*each.parameters, *each.first, *each.second] for each in optimisers]
+    for x, y in zip(*moments, strict=True):
+        torch.testing.assert_close(x, y)
+    assert optimisers[1].steps.tolist() == [5] * n
+    blend_(packed, Packed([torch.zeros_like(p) for p in plain]), 1.0)
+    assert not any(p.any() for p in packed)

@@ -129,7 +129,7 @@ def test_one_gradient_step_is_what_the_formulas_say(problem: Problem) -> None:
         "discount": torch.tensor([0.9, 0.0, 0.9, 0.9, 0.0]).expand(2, 5).unsqueeze(-1),
     }
     online, target = ([p.clone() for p in group] for group in (learner.online, learner.target))
-    errors = learner.gradient_step(slice(0, 2), batch)
+    errors = learner.gradient_step(slice(0, 2), batch).errors()
     for i, w in enumerate(weights_of(2)):
         own = [p[i].clone().requires_grad_() for p in online]
 
@@ -173,7 +173,7 @@ def test_exploration_decays_with_a_members_own_steps(problem: Problem) -> None:
     epsilon = torch.tensor([0.0, 0.5, 1.0])
     weights = learner.linear_weights.unsqueeze(1)
     actions = learner.act_tensors(learner.online, encoded, weights, epsilon.unsqueeze(1), uniform)
-    greedy = (learner._q(learner.online, encoded[:, :1])[:, 0] * weights.unsqueeze(1)).sum(-1).argmax(-1)
+    greedy = (learner.loss.values(learner.online, encoded[:, :1])[:, 0] * weights.unsqueeze(1)).sum(-1).argmax(-1)
     share = (actions == greedy).float().mean(1)
     assert share[0] == 1.0
     torch.testing.assert_close(share[1:], torch.tensor([0.5 + 0.125, 0.25]), atol=0.03, rtol=0)
@@ -261,7 +261,7 @@ def test_acting_and_learning_never_read_the_device(problem: Problem) -> None:
     assert actions.device == meta
     widths = {"observation": d, "next_observation": d, "action": 1, "reward": 2, "discount": 1}
     batch = {name: torch.zeros(3, 4, width, device=meta) for name, width in widths.items()}
-    assert learner.gradient_step(slice(0, 3), batch).shape == (3, 4)
+    assert learner.gradient_step(slice(0, 3), batch).errors().shape == (3, 4)
 
 
 class OneStep(gym.Env[Any, Any]):

@@ -99,10 +99,10 @@ def test_what_a_step_was_taken_with_is_what_it_is_learned_with(monkeypatch: pyte
     seen: list[dict[str, Tensor]] = []
     step = NLMOPPOLearner.gradient_step
 
-    def looked(self: NLMOPPOLearner, members: Any, batch: dict[str, Tensor]) -> None:
-        taken, _ = self._log_density_and_entropy(self.actor, batch["input"], batch["action"])
+    def looked(self: NLMOPPOLearner, members: Any, batch: dict[str, Tensor], **more: Any) -> None:
+        taken, _ = self.loss.log_density_and_entropy(self.actor, batch["input"], batch["action"])
         seen.append({"now": taken, "then": batch["log_prob"].squeeze(-1), "input": batch["input"]})
-        step(self, members, batch)
+        step(self, members, batch, **more)
 
     monkeypatch.setattr(NLMOPPOLearner, "gradient_step", looked)
     for moved in ((5.0, 0.0), (11.0, -0.5), (2.0, 2.0), (7.0, 1.0)):
