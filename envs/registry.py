@@ -61,13 +61,43 @@ NATIVE_FORMS = {
     "mo_gymnasium.envs.fishwood.fishwood:FishWood": "envs.tabular.fishwood:fishwood",
     "mo_gymnasium.envs.four_room.four_room:FourRoom": "envs.four_room:FourRoom",
     "mo_gymnasium.envs.minecart.minecart:Minecart": "envs.minecart:Minecart",
-    "mo_gymnasium.envs.mujoco.half_cheetah_v4:MOHalfCheehtahEnv": "envs.mujoco.half_cheetah:half_cheetah_v4",
-    "mo_gymnasium.envs.mujoco.half_cheetah_v5:MOHalfCheehtahEnv": "envs.mujoco.half_cheetah:half_cheetah_v5",
-    "mo_gymnasium.envs.mujoco.hopper_v4:MOHopperEnv": "envs.mujoco.hopper:hopper_v4",
-    "mo_gymnasium.envs.mujoco.hopper_v5:MOHopperEnv": "envs.mujoco.hopper:hopper_v5",
 }
 """Other packages' environments: the entry point gymnasium knows them by, and the maker of our batched form. Keyed by entry
 point and not by id, so that every id registered for the same class is covered, with the arguments it is registered with."""
+
+_GYMNASIUM_ROBOTS = {
+    "ant": "envs.mujoco.ant:Ant",
+    "half_cheetah": "envs.mujoco.half_cheetah:HalfCheetah",
+    "hopper": "envs.mujoco.hopper:Hopper",
+    "humanoid": "envs.mujoco.humanoid:Humanoid",
+    "humanoidstandup": "envs.mujoco.humanoid_standup:HumanoidStandup",
+    "inverted_double_pendulum": "envs.mujoco.inverted_double_pendulum:InvertedDoublePendulum",
+    "inverted_pendulum": "envs.mujoco.inverted_pendulum:InvertedPendulum",
+    "pusher": "envs.mujoco.pusher:Pusher",
+    "reacher": "envs.mujoco.reacher:Reacher",
+    "swimmer": "envs.mujoco.swimmer:Swimmer",
+    "walker2d": "envs.mujoco.walker2d:Walker2d",
+}
+_MO_GYMNASIUM_ROBOTS = {
+    "ant": "MOAntEnv",
+    "half_cheetah": "MOHalfCheehtahEnv",  # spelt like this
+    "hopper": "MOHopperEnv",
+    "humanoid": "MOHumanoidEnv",
+    "reacher": "MOReacherEnv",
+    "swimmer": "MOSwimmerEnv",
+    "walker2d": "MOWalker2dEnv",
+}
+ROBOTS = {
+    f"{package}.envs.mujoco.{robot}_v{version}:{name}": _GYMNASIUM_ROBOTS[robot]
+    for version in (4, 5)
+    for package, names in (
+        ("gymnasium", {robot: f"{path.partition(':')[2]}Env" for robot, path in _GYMNASIUM_ROBOTS.items()}),
+        ("mo_gymnasium", _MO_GYMNASIUM_ROBOTS),
+    )
+    for robot, name in names.items()
+    if (robot, version) != ("pusher", 4)  # does not run with today's MuJoCo
+}
+"""MuJoCo's robots, keyed in the same way; their makers are told the entry point, of which they take everything over."""
 
 
 def register() -> None:
@@ -123,7 +153,10 @@ def batched_form(env_id: str, num_envs: int, **arguments: Any) -> BatchedEnv | N
     if spec.entry_point == _OWN_ENTRY_POINT:
         path = given.pop("native")
     else:
-        path = NATIVE_FORMS.get(spec.entry_point) if isinstance(spec.entry_point, str) else None
+        known = spec.entry_point if isinstance(spec.entry_point, str) else ""
+        path = NATIVE_FORMS.get(known) or ROBOTS.get(known)
+        if known in ROBOTS:
+            given["original"] = known
     if path is None or spec.additional_wrappers or given.pop("render_mode", None) is not None:
         return None
     given.pop("disable_env_checker", None)
@@ -131,7 +164,9 @@ def batched_form(env_id: str, num_envs: int, **arguments: Any) -> BatchedEnv | N
     # As in gymnasium.make: None stands for the registered limit, -1 for no limit.
     given["max_episode_steps"] = spec.max_episode_steps if limit is None else None if limit == -1 else limit
     maker = load(path)
-    if not given.keys() <= inspect.signature(maker).parameters.keys():
+    try:
+        inspect.signature(maker).bind_partial(num_envs, **given)
+    except TypeError:
         return None
     try:
         return maker(num_envs, **given)

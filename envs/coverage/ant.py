@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import gymnasium
 import numpy as np
@@ -17,7 +17,7 @@ from envs.coverage.pictures import explain_shades, value_lines
 from envs.coverage.set_functions.coverage import Coverage
 from envs.coverage.set_functions.set_function import SetFunction, require_set_function, restart
 from envs.drawing import GREY, INK, PANEL, SQUARE, Box, Canvas, Plane, marker, placed, shades
-from envs.mujoco.batch import Judgement, MuJoCoBatch
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State
 from envs.native_env import shorter
 from envs.protocols import Advanced, Rows
 
@@ -43,6 +43,8 @@ class Ant(MuJoCoBatch, GainRewards):
     extra ``mujoco``.
     """
 
+    arguments: ClassVar[Any] = {"reset_noise_scale": 0.1}
+    compared = None
     normal_velocities = True
 
     def __init__(
@@ -84,11 +86,10 @@ class Ant(MuJoCoBatch, GainRewards):
         require_set_function(set_function, _CELLS**2)
         if set_function.num_elements != _CELLS**2:
             raise ValueError(f"set_function has {set_function.num_elements} elements; expected one for each of {_CELLS**2}")
-        robot: Any = gymnasium.make(
-            "Ant-v5", exclude_current_positions_from_observation=False, include_cfrc_ext_in_observation=False
-        ).unwrapped
-        robot.reward_space = gain_space(set_function.singletons())
-        super().__init__(robot, num_envs, max_episode_steps=shorter(None, max_episode_steps))
+        super().__init__(
+            num_envs, original="gymnasium.envs.mujoco.ant_v5:AntEnv", max_episode_steps=shorter(None, max_episode_steps)
+        )
+        self.reward_space = gain_space(set_function.singletons())
         self._take(set_function, horizon, vector_reward=vector_reward)
         self._largest_gains = self.reward_space.high
         self._summary = observation == "summary"
@@ -104,7 +105,7 @@ class Ant(MuJoCoBatch, GainRewards):
         box = Box(*plane((-_HALF_SIDE, _HALF_SIDE)), *plane((_HALF_SIDE, -_HALF_SIDE)))
         canvas.paste(shades(self._left_to_gain(row).reshape(_CELLS, _CELLS).T[::-1]), box)
         canvas.rectangle(box, outline=GREY)
-        position = self._positions_of[row]
+        position = self._views["qpos"][row]
         # The way the torso looks, from its orientation as a quaternion.
         w, x, y, z = position[3:7]
         yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
@@ -118,17 +119,17 @@ class Ant(MuJoCoBatch, GainRewards):
     def _start(self, rows: Rows) -> Floats:
         self._acting = rows
         super()._start(rows)
-        positions, velocities = self._states(rows.tolist())
+        state = self._states(rows.tolist())
         restart(self._state, torch.from_numpy(rows), self._fresh)
-        self._visit(rows, positions)
-        return self._observe(positions, velocities)
+        self._visit(rows, state["qpos"])
+        return self._observe(state)
 
     def _advance(self, rows: Rows, actions: npt.NDArray[Any]) -> Advanced:
         self._acting = rows
         return super()._advance(rows, actions)
 
-    def _judge(self, speed: Floats, positions: Floats, velocities: Floats, actions: npt.NDArray[Any]) -> Judgement:
-        rows = self._acting
+    def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
+        rows, positions = self._acting, after["qpos"]
         outside = (np.abs(positions[:, :2]) > _HALF_SIDE).any(1)
         rewards = np.zeros((rows.size, self.set_function.num_objectives), np.float32)
         rewards[~outside] = self._visit(rows[~outside], positions[~outside])
@@ -140,9 +141,9 @@ class Ant(MuJoCoBatch, GainRewards):
         self.cells[rows] = places @ [_CELLS, 1]
         return self._gain(rows, self.cells[rows])
 
-    def _observe(self, positions: Floats, velocities: Floats) -> Floats:
-        rows = self._acting
-        parts = [positions[:, :2] / _HALF_SIDE, positions[:, 2:], velocities, self._elapsed[rows, None] / self.horizon]
+    def _observe(self, state: State) -> Floats:
+        rows, positions = self._acting, state["qpos"]
+        parts = [positions[:, :2] / _HALF_SIDE, positions[:, 2:], state["qvel"], self._elapsed[rows, None] / self.horizon]
         if self._summary:
             seen = self.set_function.summary(self._state, torch.from_numpy(rows)).numpy()
             width = _CELLS // _BLOCKS

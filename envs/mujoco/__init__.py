@@ -1,1 +1,1 @@
-"""Batched forms of mo-gymnasium's MuJoCo robots: one model, many states, rewards and observations in one expression."""
+"""Batched forms of the MuJoCo robots of gymnasium and mo-gymnasium: one model, many states, arithmetic on all at once."""

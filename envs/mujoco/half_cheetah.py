@@ -1,45 +1,34 @@
-"""Half-cheetah, speed against energy."""
+"""Half-cheetah: speed and energy."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from envs.arrays import Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, effort
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, effort, nobody, objectives
 
 
 class HalfCheetah(MuJoCoBatch):
-    """``mo-halfcheetah-v4`` and ``-v5``: speed along the track, and the negative sum of squared torques.
+    """``HalfCheetah`` of gymnasium: weighted speed along the track, minus the weighted sum of squared torques.
 
-    Version 4 multiplies the second objective by the weight of the control cost, 0.1; version 5 does not.
+    ``mo-halfcheetah`` gives both as objectives. Its version 4 keeps the weights; version 5 does not.
     """
 
+    arguments: ClassVar[Any] = {
+        "forward_reward_weight": 1.0,
+        "ctrl_cost_weight": 0.1,
+        "reset_noise_scale": 0.1,
+        "exclude_current_positions_from_observation": True,
+    }
     normal_velocities = True
+    unseen = 1
 
-    def __init__(self, num_envs: int, version: int, ctrl_cost_weight: float, max_episode_steps: int | None) -> None:
-        """Make the rows; arguments as of the original."""
-        module = import_module(f"mo_gymnasium.envs.mujoco.half_cheetah_v{version}")
-        # The original's name is spelt like this.
-        super().__init__(module.MOHalfCheehtahEnv(), num_envs, max_episode_steps=max_episode_steps)
-        self._version, self._cost = version, ctrl_cost_weight
-
-    def _judge(self, speed: Floats, positions: Floats, velocities: Floats, actions: npt.NDArray[Any]) -> Judgement:
-        del positions, velocities
-        energy = -(self._cost * effort(actions))
-        if self._version >= 5:
-            energy = energy / self._cost
-        return np.stack([speed, energy], 1).astype(np.float32), np.zeros(len(speed), np.bool_)
-
-
-def half_cheetah_v4(num_envs: int, *, ctrl_cost_weight: float = 0.1, max_episode_steps: int | None = None) -> HalfCheetah:
-    """Batched ``mo-halfcheetah-v4``."""
-    return HalfCheetah(num_envs, 4, ctrl_cost_weight, max_episode_steps)
-
-
-def half_cheetah_v5(num_envs: int, *, ctrl_cost_weight: float = 0.1, max_episode_steps: int | None = None) -> HalfCheetah:
-    """Batched ``mo-halfcheetah-v5``."""
-    return HalfCheetah(num_envs, 5, ctrl_cost_weight, max_episode_steps)
+    def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
+        speed, cost = self._speed(before, after), self._weighted(effort(actions))
+        if self._is_vector and self._version >= 5:
+            return objectives(speed, self._unweighted(cost)), nobody(speed)
+        forward = np.asarray(self._given["forward_reward_weight"] * speed)
+        return (objectives(forward, -cost) if self._is_vector else forward - cost), nobody(speed)

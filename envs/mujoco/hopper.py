@@ -1,61 +1,64 @@
-"""Hopper, speed against height, optionally against energy."""
+"""Hopper: speed, height and energy on one leg."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.arrays import Flags, Floats
-from envs.mujoco.batch import Judgement, MuJoCoBatch, effort
-
-_STATES, _HEIGHTS, _ANGLES = (-100.0, 100.0), (0.7, np.inf), (-0.2, 0.2)
-"""Where the robot counts as standing: all but the first two positions and the velocities, its height, its angle."""
-_COST = 1e-3
+from envs.arrays import Floats
+from envs.mujoco.batch import Judgement, MuJoCoBatch, State, clipped, effort, every, objectives, within
 
 
 class Hopper(MuJoCoBatch):
-    """``mo-hopper-v4``, ``-2d-v4``, ``-v5`` and ``-2obj-v5``: speed along the track, ten times the height over the start, and
-    either the negative sum of squared torques or, with two objectives, a small control cost in both. Each objective has the
-    reward for being alive, 1, added. An episode ends when the robot falls.
+    """``Hopper`` of gymnasium: weighted speed along the track, a reward for being alive, minus the weighted sum of squared
+    torques. An episode ends when the robot falls.
+
+    ``mo-hopper`` has as objectives the speed, ten times the height over the start, and either the energy or, with two
+    objectives, the control cost in both; the reward for being alive is added to each.
     """
 
-    def __init__(self, num_envs: int, version: int, cost_objective: bool, max_episode_steps: int | None) -> None:
-        """Make the rows; arguments as of the original."""
-        module = import_module(f"mo_gymnasium.envs.mujoco.hopper_v{version}")
-        original = module.MOHopperEnv(cost_objective=cost_objective)
-        super().__init__(original, num_envs, max_episode_steps=max_episode_steps)
-        self._version, self._has_cost = version, cost_objective
+    arguments: ClassVar[Any] = {
+        "forward_reward_weight": 1.0,
+        "ctrl_cost_weight": 1e-3,
+        "healthy_reward": 1.0,
+        "terminate_when_unhealthy": True,
+        "healthy_state_range": (-100.0, 100.0),
+        "healthy_z_range": (0.7, np.inf),
+        "healthy_angle_range": (-0.2, 0.2),
+        "reset_noise_scale": 5e-3,
+        "exclude_current_positions_from_observation": True,
+        "cost_objective": True,
+    }
+    unseen = 1
 
-    def _observe(self, positions: Floats, velocities: Floats) -> Floats:
-        return super()._observe(positions, np.clip(velocities, -10, 10))
+    def __init__(self, num_envs: int, **arguments: Any) -> None:
+        """Make the rows; arguments as of the base."""
+        super().__init__(num_envs, **arguments)
+        limits = np.tile(self._given["healthy_state_range"], (self._model.nq - 1 + self._model.nv, 1)).T
+        low, high = self._given["healthy_angle_range"]
+        limits[:, 1] = max(low, limits[0, 1]), min(high, limits[1, 1])
+        # The height has a range of its own.
+        limits[:, 0] = self._given["healthy_z_range"]
+        self._healthy = limits
 
-    def _judge(self, speed: Floats, positions: Floats, velocities: Floats, actions: npt.NDArray[Any]) -> Judgement:
-        rest = np.concatenate([positions[:, 2:], velocities], 1)
-        stands: Flags = np.all((_STATES[0] < rest) & (rest < _STATES[1]), axis=1)
-        for column, (low, high) in ((1, _HEIGHTS), (2, _ANGLES)):
-            stands &= (low < positions[:, column]) & (positions[:, column] < high)
+    def _observe(self, state: State) -> Floats:
+        return super()._observe({**state, "qvel": clipped(state["qvel"], -10, 10)})
+
+    def _judge(self, before: Floats, after: State, actions: npt.NDArray[Any]) -> Judgement:
+        speed, squares, positions = self._speed(before, after), effort(actions), after["qpos"]
+        state = np.concatenate((positions[:, 1:], after["qvel"]), 1)
+        alive, terminated = self._alive(every(within(state, self._healthy)))
+        cost = self._weighted(squares)
+        if not self._is_vector:
+            return self._given["forward_reward_weight"] * speed + alive - cost, terminated
         height = 10 * (positions[:, 1] - self._first_positions[1])
-        squares = effort(actions)
-        rewards: npt.NDArray[np.float32]
-        if self._has_cost:
-            energy = -squares if self._version < 5 else -(_COST * squares) / _COST
-            rewards = np.stack([speed, height, energy], 1, dtype=np.float32, casting="same_kind")
+        if self._given["cost_objective"]:
+            rewards = objectives(speed, height, -squares if self._version < 5 else self._unweighted(cost))
         else:
-            rewards = np.stack([speed, height], 1, dtype=np.float32, casting="same_kind")
-            rewards -= (_COST * squares)[:, None]
-        # Version 4 pays for the last step of a fall too.
-        rewards += 1.0 if self._version < 5 else stands[:, None]
-        return rewards, ~stands
-
-
-def hopper_v4(num_envs: int, *, cost_objective: bool = True, max_episode_steps: int | None = None) -> Hopper:
-    """Batched ``mo-hopper-v4`` and, without the cost as an objective, ``mo-hopper-2d-v4``."""
-    return Hopper(num_envs, 4, cost_objective, max_episode_steps)
-
-
-def hopper_v5(num_envs: int, *, cost_objective: bool = True, max_episode_steps: int | None = None) -> Hopper:
-    """Batched ``mo-hopper-v5`` and, without the cost as an objective, ``mo-hopper-2obj-v5``."""
-    return Hopper(num_envs, 5, cost_objective, max_episode_steps)
+            rewards = objectives(speed, height)
+            rewards -= cost[:, None]
+        # A Python float in the original, which takes the precision of the rewards.
+        rewards += alive.astype(np.float32)[:, None]
+        return rewards, terminated
