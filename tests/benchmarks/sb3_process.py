@@ -9,6 +9,7 @@ import contextlib
 import json
 import sys
 import time
+from typing import Any
 
 
 def main() -> None:
@@ -30,8 +31,8 @@ def main() -> None:
 
         torch.set_num_threads(options.threads)
         wide = [options.width, options.width]
-        often = {"train_freq": 1, "gradient_steps": 1, "learning_starts": 100, "buffer_size": 100_000}
-        given = {
+        often: dict[str, Any] = {"train_freq": 1, "gradient_steps": 1, "learning_starts": 100, "buffer_size": 100_000}
+        given: dict[str, Any] = {
             "PPO": {"n_steps": 256, "n_epochs": 10},
             "SAC": often,
             # One target update per step is what the other side does.

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,12 +65,12 @@ def own(row: Row) -> dict[str, float]:
     torch.set_num_threads(int(THREADS))
     sizes: dict[str, Any] = {"hidden": (row.width, row.width)}
     often: dict[str, Any] = {**sizes, "batch_size": row.batch_size, "learning_starts": 100, "capacity": 100_000}
-    solver = {
+    solvers: dict[str, Callable[[], Any]] = {
         "PPO": lambda: MOPPO(**sizes, rows_per_member=row.envs, horizon=256, epochs=10, minibatch_size=row.batch_size),
         "SAC": lambda: MOSAC(**often),
         "DQN": lambda: MODQN(**often),
-    }[row.algorithm]()
-    learner = solver.make(make_problem(row.env), None, seed=0, device=torch.device("cpu"))
+    }
+    learner = solvers[row.algorithm]().make(make_problem(row.env), None, seed=0, device=torch.device("cpu"))
     learner.learn(row.warm_up)
     start = time.perf_counter()
     steps = learner.learn(row.steps[0])["training"]
