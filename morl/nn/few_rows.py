@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from morl.nn.distributions import LOG_STD_MAX, LOG_STD_MIN
 from morl.nn.stacked import Parameters, StackedMLP
 
 FEW_ONE, FEW_SEVERAL = 8_192, 65_536
@@ -70,24 +69,3 @@ def few_gaussian_actions(net: StackedMLP, actor: Parameters, inputs: Tensor, noi
     log_densities *= -0.5
     log_densities -= log_std.sum(1, keepdims=True) + 0.5 * math.log(2 * math.pi) * log_std.shape[1]
     return torch.from_numpy(actions), torch.from_numpy(log_densities)
-
-
-def few_tanh_gaussian_actions(
-    net: StackedMLP, actor: Parameters, inputs: Tensor, noise: Tensor, scale: Tensor, offset: Tensor
-) -> Tensor:
-    """What :func:`~morl.nn.distributions.tanh_gaussian_action` says at the outputs of a network, up to rounding.
-
-    Args:
-        net: Inputs to means and raw log standard deviations.
-        actor: Its parameters, on the host.
-        inputs: ``(n, B, d)``.
-        noise: Standard normal ``(n, B, a)``.
-        scale: Half the width of the action box, ``(a,)``.
-        offset: Its centre, ``(a,)``.
-
-    Returns:
-        Actions ``(n, B, a)``.
-    """
-    mean, raw = np.split(evaluate_few(net, actor, inputs.numpy()), 2, -1)
-    spread = np.exp(LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (np.tanh(raw) + 1.0))
-    return torch.from_numpy(np.tanh(mean + spread * noise.numpy()) * scale.numpy() + offset.numpy())

@@ -49,7 +49,6 @@ from morl.fields import (
 )
 from morl.members import Optimiser, Owns, Part, PerNetwork
 from morl.nn.distributions import tanh_gaussian_action, tanh_gaussian_divergence
-from morl.nn.few_rows import are_few, few_tanh_gaussian_actions
 from morl.nn.member_threads import MemberThreads
 from morl.nn.population_adam import PopulationAdam
 from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
@@ -214,12 +213,8 @@ class SoftActorCritic(OffPolicyLearner):
             noise = torch.randn((*batch, self.actions.num_actions), generator=self.acting, device=self.device)
         else:
             noise = torch.rand(self.finite.noise_shape(batch), generator=self.acting, device=self.device)
-        actor, box = select(self.actor, networks), self.actions
-        if self.finite is None and seen.is_cpu and are_few(self.actor_net, per_network):
-            chosen = few_tanh_gaussian_actions(self.actor_net, actor, seen, noise, box.scale, box.offset)
-        else:
-            with torch.no_grad():
-                chosen = self.act_tensors(actor, seen, noise)
+        with torch.no_grad():
+            chosen = self.act_tensors(select(self.actor, networks), seen, noise)
         flat = chosen.flatten(0, 1)
         return flat.view(-1, *(self.spec.action_space.shape or ())) if self.finite is None else flat
 

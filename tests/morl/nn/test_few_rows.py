@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from morl.nn.distributions import gaussian_log_density, gaussian_sample, tanh_gaussian_action
-from morl.nn.few_rows import are_few, evaluate_few, few_gaussian_actions, few_tanh_gaussian_actions
+from morl.nn.distributions import gaussian_log_density, gaussian_sample
+from morl.nn.few_rows import are_few, evaluate_few, few_gaussian_actions
 from morl.nn.stacked import Packed, StackedMLP
 
 
@@ -37,17 +37,6 @@ def test_law_the_same_up_to_rounding(
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(log_densities, gaussian_log_density(actions, mean, log_std), rtol=1e-4, atol=1e-4)
     assert all(torch.equal(p, q) for p, q in zip(actor, before, strict=True))
-
-
-@pytest.mark.parametrize("n", [1, 3])
-def test_squashed_actions_are_those_of_the_distribution(n: int) -> None:
-    net = StackedMLP(4, (8, 6), 6)
-    chance = torch.Generator().manual_seed(n)
-    actor = [p + 0.1 for p in net.init([torch.Generator().manual_seed(i) for i in range(n)], torch.device("cpu"))]
-    inputs, noise, box = (torch.randn(shape, generator=chance) for shape in ((n, 2, 4), (n, 2, 3), (2, 3)))
-    found = few_tanh_gaussian_actions(net, actor, inputs, noise, box[0], box[1])
-    assert found.dtype is torch.float32
-    torch.testing.assert_close(found, tanh_gaussian_action(net(actor, inputs), noise, box[0], box[1]), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 3])
