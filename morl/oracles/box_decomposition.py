@@ -17,6 +17,9 @@ from envs.arrays import Floats
 from morl.errors import ConfigurationError, ShapeError
 from morl.functional.dominance import checked_values
 
+ROUNDING = 1e-12
+"""Share of a number below which differences are errors of summation."""
+
 Oracle = Callable[[Floats], npt.ArrayLike]
 """From a referent ``(2,)`` to a return ``(2,)``, the best one by the smallest lead over the referent."""
 
@@ -215,8 +218,7 @@ class MaxMinOracle:
         self._values = checked_values(values)
         if not len(self._values):
             raise ConfigurationError("values is empty; expected at least one")
-        span = np.ptp(self._values, axis=0)
-        self._span = np.where(span > 0, span, 1.0)
+        self._span = ranges(self._values)
 
     def __call__(self, referent: npt.ArrayLike) -> Floats:
         """The best value for a referent ``(m,)``."""
@@ -225,6 +227,13 @@ class MaxMinOracle:
         tied = smallest >= smallest.max() - 1e-12
         best: Floats = self._values[np.where(tied, lead.mean(1), -np.inf).argmax()]
         return best
+
+
+def ranges(values: Floats) -> Floats:
+    """Range of each objective over values ``(p, m)``, 1 where there is none but rounding; ``(m,)``."""
+    span = np.ptp(values, axis=0)
+    found: Floats = np.where(span > ROUNDING * np.abs(values).max(0), span, 1.0)
+    return found
 
 
 def _key(box: Box) -> tuple[float, ...]:

@@ -32,7 +32,7 @@ from envs.arrays import Flags, Floats
 from morl.errors import ConfigurationError, ShapeError
 from morl.functional.dominance import checked_values, non_dominated
 from morl.indicators import hypervolume
-from morl.oracles.box_decomposition import Oracle
+from morl.oracles.box_decomposition import Oracle, ranges
 
 
 class ReferentSearch:
@@ -85,16 +85,15 @@ class ReferentSearch:
             raise ConfigurationError(f"lower is {corners[0].tolist()}, above upper {corners[1].tolist()}; swap them")
         if not (offset > 0 and tolerance > 0):
             raise ConfigurationError(f"offset is {offset:g} and tolerance {tolerance:g}; expected positive numbers")
-        span = corners[1] - corners[0]
-        self.unit: Floats = np.where(span > 0, span, 1.0) if unit is None else checked_values([unit], "unit")[0]
+        self.unit: Floats = ranges(corners) if unit is None else checked_values([unit], "unit")[0]
         """Range of each objective, ``(m,)``, return units; 1 where there is none."""
-        if self.unit.shape != span.shape or not (self.unit > 0).all():
-            raise ConfigurationError(f"unit is {self.unit.tolist()}; expected {len(span)} positive numbers")
+        if self.unit.shape != corners[0].shape or not (self.unit > 0).all():
+            raise ConfigurationError(f"unit is {self.unit.tolist()}; expected {corners.shape[1]} positive numbers")
         self.lower: Floats = corners[0] - offset * self.unit
         self.upper: Floats = corners[1] + offset * self.unit
-        self.points: Floats = np.zeros((0, len(span)))
+        self.points: Floats = np.zeros((0, corners.shape[1]))
         """Found values that no other one dominates, ``(p, m)``."""
-        self.claims: Floats = np.zeros((0, len(span)))
+        self.claims: Floats = np.zeros((0, corners.shape[1]))
         """Points above which nothing is said to be, ``(c, m)``, without those that follow from others."""
         self._margin = tolerance * self.unit
         self._least, self._most = self.lower[None], self.upper[None]

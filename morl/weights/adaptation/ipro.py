@@ -13,6 +13,7 @@ from morl.errors import CapabilityError, ConfigurationError, ShapeError
 from morl.fields import CheckedFields, Count, NonNegative, Number, Positive, Range
 from morl.functional.dominance import non_dominated
 from morl.oracles import ReferentSearch
+from morl.oracles.box_decomposition import ranges
 from morl.scalarizations import Scalarization
 from morl.weights.adaptation.population import Memory, Outlook, Population, checked
 
@@ -200,8 +201,7 @@ class _Seen:
     @classmethod
     def of(cls, every: Array, values: Array) -> _Seen:
         points = every[non_dominated(every)]
-        span = np.ptp(points, axis=0)
-        return cls(points=points, unit=np.where(span > 0, span, 1.0), values=values)
+        return cls(points=points, unit=ranges(points), values=values)
 
     def leads(self, referents: Array, points: Array) -> Array:
         """Smallest lead of points ``(p, m)`` over referents ``(q, m)``, ties settled by the mean lead, ``(q, p)``."""

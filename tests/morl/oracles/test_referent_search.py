@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from morl.errors import ConfigurationError, ShapeError
@@ -35,6 +35,7 @@ def test_with_two_objectives_the_calls_are_those_of_boxes(env_id: str, gamma: fl
     assert (found.calls, len(found.claims), found.error) == (boxes.calls, len(boxes.closed), 0.0) == (21, 11, 0.0)
 
 
+@example(seed=526, m=3)  # two values whose second objective differs by rounding
 @settings(max_examples=15)
 @given(seed=seeds, m=st.integers(2, 4))
 def test_worlds_without_circles_are_solved_as_by_value_iteration(seed: int, m: int) -> None:
