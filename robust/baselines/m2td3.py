@@ -32,7 +32,7 @@ from morl.fields import Count, NonNegative, Positive, Repeats
 from morl.functional import sac_target
 from morl.members import Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
-from morl.nn.stacked import Parameters, Selection, StackedMLP
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, EnvRows, Rows, State
 from morl.seeding import stream
@@ -203,7 +203,7 @@ class M2TD3Learner(Transfers, SoftActorCritic):
         super().__init__(settings, env=InformedProblem(env, region), task=task, seed=seed, device=device)
         # The policy does not see the model.
         self.actor_net = StackedMLP(self.encoder.width - region.dimension, settings.hidden, 2 * self.actions.num_actions)
-        self.actor = self.actor_net.init(self._init_streams("actor"), device)
+        self.actor = Packed(self.actor_net.init(self._init_streams("actor"), device))
         self._make_optimisers()
         self.worst_models = torch.stack([self._drawn(uid, 0) for uid in self.uids]).to(device)
         self.idle = torch.zeros(self.n, solver.candidates, dtype=torch.int64)

@@ -27,7 +27,7 @@ from morl.functional import sac_target
 from morl.members import Optimiser, Owns, PerMember
 from morl.nn.distributions import tanh_gaussian
 from morl.nn.population_adam import PopulationAdam
-from morl.nn.stacked import Parameters, Selection, StackedMLP, select
+from morl.nn.stacked import Packed, Parameters, Selection, StackedMLP, select
 from morl.problem_spec import ProblemSpec
 from morl.protocols import EnvFactory, Rows
 from morl.rows import BatchedRows
@@ -150,7 +150,7 @@ class ZeroSumLearner(Transfers, SoftActorCritic):
         d, a = self.encoder.width, self.agent_size
         self.actor_net = StackedMLP(d, solver.hidden, 2 * a)
         self.adversary_net = StackedMLP(d, solver.hidden, 2 * (self.actions.num_actions - a))
-        self.actor = self.actor_net.init(self._init_streams("actor"), device)
+        self.actor = Packed(self.actor_net.init(self._init_streams("actor"), device))
         self.adversary = self.adversary_net.init(self._init_streams("adversary"), device)
         self._make_optimisers()
         self.adversary_adam = PopulationAdam(self.adversary, learning_rate=solver.learning_rate, eps=solver.adam_eps)

@@ -18,6 +18,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import moocore
+import numpy as np
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LEVELS = {
@@ -40,6 +44,8 @@ LEVELS = {
     "marks/hopper-2obj-30000": 75_000.0,
 }
 """Hypervolume that must be reached; None where the number of points counts, or where there is nothing to compare with."""
+CANDIDATES = 100
+"""Policies that may be offered for the fresh figure."""
 
 
 def train(config: str, seed: int, out: Path, threads: int) -> None:
@@ -64,7 +70,7 @@ def read(run: Path, level: float | None) -> dict[str, float | None]:
     found = summary["indicators"]
     return {
         "hypervolume": found["hypervolume"],
-        "fresh_hypervolume": found.get("fresh_hypervolume"),
+        "fresh_hypervolume": fresh_hypervolume(run, summary),
         "population_hypervolume": found["population_hypervolume"],
         "cardinality": found["cardinality"],
         "candidates": found.get("candidates", found["cardinality"]),
@@ -74,6 +80,24 @@ def read(run: Path, level: float | None) -> dict[str, float | None]:
         "level_env_steps": reached[0][0] if reached else None,
         "level_seconds": reached[0][1] if reached else None,
     }
+
+
+def fresh_hypervolume(run: Path, summary: dict[str, Any]) -> float | None:
+    """Hypervolume of at most ``CANDIDATES`` policies in fresh episodes; more are thinned by what they were archived with."""
+    found: float | None = summary["indicators"].get("fresh_hypervolume")
+    if found is None or summary["indicators"]["cardinality"] <= CANDIDATES:
+        return found
+    names = summary["objectives"]
+    rows = list(csv.DictReader((run / "tables" / "fresh_evaluation.csv").open()))
+    archived, fresh = (
+        np.array([[float(row[name + suffix]) for name in names] for row in rows]) for suffix in ("_archived", "")
+    )
+    reference = np.array(summary["reference_point"])
+    kept = np.arange(len(rows))
+    while len(kept) > CANDIDATES:
+        contributions = moocore.hv_contributions(archived[kept], ref=reference, maximise=True)
+        kept = np.delete(kept, contributions.argmin())
+    return float(moocore.hypervolume(fresh[kept], ref=reference, maximise=True))
 
 
 def spread(values: list[float | None], digits: int = 0) -> str:
