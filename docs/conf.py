@@ -79,7 +79,7 @@ html_theme_options = {
 # Pages without pages below them need no navigation at their side.
 SINGLE_PAGES = (
     "algorithms", "benchmarks", "coverage", "dependencies", "dynamics", "extending", "files", "indicators", "installation",
-    "other_libraries", "restless_bandits", "runs", "shapes",
+    "marks", "oracles", "other_libraries", "restless_bandits", "runs", "shapes",
 )  # fmt: skip
 html_sidebars: dict[str, list[str]] = {page: [] for page in ("index", "papers/*", *SINGLE_PAGES)}
 

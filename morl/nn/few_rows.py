@@ -25,7 +25,7 @@ def are_few(net: StackedMLP, rows: int) -> bool:
 
 
 def evaluate_few(net: StackedMLP, parameters: Parameters, inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Evaluate networks without copies, as :meth:`morl.nn.stacked.StackedMLP.__call__` does.
+    """Evaluate networks without copies, as calling a :class:`morl.nn.stacked.StackedMLP` does.
 
     Args:
         net: Their shape.

@@ -28,7 +28,7 @@ class ManualMLP:
             batch: Rows per network, ``B``.
             dtype: Of the parameters.
             more: Shapes of parameters that members have beside the network, ``(n, ...)`` each: places for their gradients
-                follow those of the network in :attr:`gradients`.
+                follow those of the network in ``gradients``.
         """
         networks = n * (net.copies or 1)
         self.depth = len(net.hidden)
@@ -85,7 +85,7 @@ class ManualMLP:
             inputs: Those of the forward pass.
 
         Returns:
-            In the shapes of the parameters that :meth:`networks` was given, then what :attr:`gradients` has more; workspaces.
+            In the shapes of the parameters that :meth:`networks` was given, then what ``gradients`` has more; workspaces.
         """
         gradients = self._gradients
         torch.bmm(self.d_outputs, self.hidden[-1], out=gradients[-2])
