@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from morl.nn.stacked import Packed, Parameters, StackedMLP
+
+_W = TypeVar("_W")
+MAX_WORKSPACES = 4
+"""Pairs of member count and batch size whose workspaces are kept; a turn-by-turn schedule, or a short last batch, uses two."""
+
+
+class Workspaces(Generic[_W]):
+    """Workspaces by number of members, batch size and type of the parameters; the oldest go where there are too many."""
+
+    def __init__(self, make: Callable[[int, int, torch.dtype], _W]) -> None:
+        """Keep what makes one."""
+        self._make = make
+        self._made: dict[tuple[int, int, torch.dtype], _W] = {}
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __call__(self, n: int, batch: int, dtype: torch.dtype) -> _W:
+        """The one for ``n`` members and ``batch`` rows of each."""
+        key = (n, batch, dtype)
+        if key not in self._made:
+            if len(self._made) == MAX_WORKSPACES:
+                self._made.pop(next(iter(self._made)))
+            self._made[key] = self._make(*key)
+        return self._made[key]
 
 
 class ManualMLP:

@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 
 from morl.bootstrapping import DoubleQ
-from morl.nn.manual_mlp import ManualMLP
+from morl.nn.manual_mlp import ManualMLP, Workspaces
 from morl.nn.stacked import Parameters
 from morl.solvers.modqn_engines import DeepQLoss, Update
-
-MAX_WORKSPACES = 4
-"""Pairs of member count and batch size whose workspaces are kept; a turn-by-turn schedule uses two."""
 
 
 class ManualEngine:
@@ -28,7 +25,7 @@ class ManualEngine:
     def __init__(self, loss: DeepQLoss) -> None:
         """Keep the loss."""
         self.loss = loss
-        self._workspaces: dict[tuple[int, int, torch.dtype], _Workspace] = {}
+        self._workspaces = Workspaces(lambda n, batch, dtype: _Workspace(loss, n, batch, dtype))
 
     def applies(self, update: Update) -> bool:
         """Whether everything is on the host."""
@@ -37,7 +34,7 @@ class ManualEngine:
     def gradients(self, update: Update) -> Parameters:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.gradients`."""
         n, batch_size, _ = update.batch["observation"].shape
-        self._last = w = self._workspace(n, batch_size, update.online[0].dtype)
+        self._last = w = self._workspaces(n, batch_size, update.online[0].dtype)
         if isinstance(self.loss.bootstrap, DoubleQ):
             y = w.double_q_target(update)
         else:
@@ -51,14 +48,6 @@ class ManualEngine:
     def statistics(self) -> dict[str, Tensor]:
         """See :meth:`morl.solvers.modqn_engines.UpdateEngine.statistics`."""
         return {"loss": self._last.loss, "mean_value": self._last.mean_value()}
-
-    def _workspace(self, n: int, batch: int, dtype: torch.dtype) -> _Workspace:
-        key = (n, batch, dtype)
-        if key not in self._workspaces:
-            if len(self._workspaces) == MAX_WORKSPACES:
-                self._workspaces.pop(next(iter(self._workspaces)))
-            self._workspaces[key] = _Workspace(self.loss, *key)
-        return self._workspaces[key]
 
 
 class _Workspace:

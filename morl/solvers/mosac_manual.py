@@ -13,12 +13,9 @@ import torch
 from torch import Tensor
 
 from morl.nn.distributions import LOG_STD_MAX, LOG_STD_MIN
-from morl.nn.manual_mlp import ManualMLP
+from morl.nn.manual_mlp import ManualMLP, Workspaces
 from morl.nn.stacked import Packed, Parameters, StackedMLP
 from morl.solvers.mosac_engines import ActionModel, Update
-
-MAX_WORKSPACES = 4
-"""Pairs of member count and batch size whose workspaces are kept; a turn-by-turn schedule uses two."""
 
 HALF_RANGE = 0.5 * (LOG_STD_MAX - LOG_STD_MIN)
 
@@ -39,7 +36,7 @@ class ManualEngine:
             m: Number of objectives.
         """
         self.actor_net, self.critic_net, self.actions, self.m = actor_net, critic_net, actions, m
-        self._workspaces: dict[tuple[int, int, torch.dtype], _Workspace] = {}
+        self._workspaces = Workspaces(lambda n, batch, dtype: _Workspace(self, n, batch, dtype))
 
     def critic_gradients(self, update: Update) -> tuple[Parameters, Tensor]:
         """See :meth:`morl.solvers.mosac_engines.UpdateEngine.critic_gradients`."""
@@ -77,12 +74,7 @@ class ManualEngine:
         return w.actor.backward(update.actor, observations), loss, mean_log_density
 
     def _workspace(self, noise: Tensor, dtype: torch.dtype) -> _Workspace:
-        key = (noise.shape[0], noise.shape[1], dtype)
-        if key not in self._workspaces:
-            if len(self._workspaces) == MAX_WORKSPACES:
-                self._workspaces.pop(next(iter(self._workspaces)))
-            self._workspaces[key] = _Workspace(self, *key)
-        return self._workspaces[key]
+        return self._workspaces(noise.shape[0], noise.shape[1], dtype)
 
 
 class _Workspace:

@@ -246,8 +246,7 @@ class ProximalLearner(PopulationLearner):
         chosen = self._networks(None if len(members) == self.n else members)
         steps = self._rollout_of(members)
         packed, columns = self._prepared(chosen, steps)
-        lengths = self.rollout.lengths[self.rows_of(members)]
-        is_whole = bool((lengths == lengths[0]).all())
+        is_whole = bool((self.rollout.lengths[self.rows_of(members)] == self.solver.horizon).all())
         size, batch_size = packed.shape[1], self.solver.minibatch_size
         offsets = size * torch.arange(len(packed), device=self.device).unsqueeze(1)
         for epoch in range(self.solver.epochs):

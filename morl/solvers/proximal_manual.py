@@ -13,12 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from morl.nn.manual_mlp import ManualMLP
+from morl.nn.manual_mlp import ManualMLP, Workspaces
 from morl.nn.stacked import Parameters, StackedMLP
 from morl.solvers.proximal_engines import Batch, ProximalLoss
-
-MAX_WORKSPACES = 4
-"""Pairs of member count and batch size whose workspaces are kept; whole and last minibatches are two."""
 
 
 class ManualEngine:
@@ -30,7 +27,7 @@ class ManualEngine:
     def __init__(self, loss: ProximalLoss) -> None:
         """Keep the losses."""
         self.loss = loss
-        self._workspaces: dict[tuple[int, int, torch.dtype], _Workspace] = {}
+        self._workspaces = Workspaces(lambda n, batch, dtype: _Workspace(loss, n, batch, dtype))
         self._last: _Workspace | None = None
 
     @staticmethod
@@ -53,12 +50,7 @@ class ManualEngine:
 
     def _workspace(self, parameters: Parameters, batch: Batch) -> _Workspace:
         n, size = batch["input"].shape[:2]
-        key = (n, size, parameters[0].dtype)
-        if key not in self._workspaces:
-            if len(self._workspaces) == MAX_WORKSPACES:
-                self._workspaces.pop(next(iter(self._workspaces)))
-            self._workspaces[key] = _Workspace(self.loss, *key)
-        self._last = self._workspaces[key]
+        self._last = self._workspaces(n, size, parameters[0].dtype)
         return self._last
 
 

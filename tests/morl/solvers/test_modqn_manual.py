@@ -14,11 +14,12 @@ from torch import Tensor
 
 from morl.action_spaces import FiniteActions
 from morl.bootstrapping import Bootstrap, DoubleQ, Envelope, PreferenceDriven, SmallerQ
+from morl.nn.manual_mlp import MAX_WORKSPACES
 from morl.nn.stacked import Packed, Selection, StackedMLP
 from morl.problem import make_problem
 from morl.solvers.modqn import MODQN
 from morl.solvers.modqn_engines import AutogradEngine, DeepQLoss, Update, UpdateEngine
-from morl.solvers.modqn_manual import MAX_WORKSPACES, ManualEngine
+from morl.solvers.modqn_manual import ManualEngine
 from morl.solvers.modqn_single import SingleEngine
 from morl.task import Task, Utility
 

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from morl.nn.manual_mlp import MAX_WORKSPACES
 from morl.nn.stacked import Parameters, Selection, StackedMLP, select
 from morl.problem import make_problem
 from morl.solvers.mosac import MOSAC, MOSACLearner
 from morl.solvers.mosac_engines import ActionModel, AutogradEngine, Update
-from morl.solvers.mosac_manual import MAX_WORKSPACES, ManualEngine
+from morl.solvers.mosac_manual import ManualEngine
 from morl.task import Task, Utility
 
 
