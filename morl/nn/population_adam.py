@@ -58,9 +58,6 @@ class PopulationAdam:
         if self.max_gradient_norm is not None:
             gradients = _clipped(gradients, self.max_gradient_norm)
         total = len(self.steps)
-        if total == 1 and all(isinstance(group, Packed) for group in (self.parameters, gradients)):
-            self._step_single(gradients)
-            return
         chosen = slice(0, total) if members is None else members
         index = chosen if isinstance(chosen, slice) else chosen.numpy()
         counts = self.steps[index] + 1
@@ -78,13 +75,6 @@ class PopulationAdam:
             self._apply(
                 p, [g[j] for g in gradients for j in range(len(each))], m, v, counts.astype(float).tolist() * len(gradients)
             )
-
-    def _step_single(self, gradients: Parameters) -> None:
-        """One step of the only member, whose parameters and gradients lie in one piece."""
-        self.steps += 1
-        self.taken += 1
-        p, g, m, v = (_in_one(group) for group in (self.parameters, gradients, self.first, self.second))
-        self._apply(p, g, m, v, [float(self.steps[0])])
 
     def _apply(self, p: list[Tensor], g: list[Tensor], m: list[Tensor], v: list[Tensor], counts: Sequence[float]) -> None:
         # The fused kernel runs over raw memory: it does not look at strides.
