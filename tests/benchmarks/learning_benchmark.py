@@ -44,6 +44,8 @@ LEVELS = {
     "marks/hopper-2obj-30000": 75_000.0,
 }
 """Hypervolume that must be reached; None where the number of points counts, or where there is nothing to compare with."""
+POPULATION_COUNTS = frozenset({"marks/hopper-2obj-30000"})
+"""Where that of the last population must be reached, not that of the archive."""
 CANDIDATES = 100
 """Policies that may be offered for the fresh figure."""
 
@@ -58,14 +60,14 @@ def train(config: str, seed: int, out: Path, threads: int) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
-def read(run: Path, level: float | None) -> dict[str, float | None]:
+def read(run: Path, level: float | None, counted: str = "hypervolume") -> dict[str, float | None]:
     """Final figures of a run, and when it reached a hypervolume."""
     metrics, timing = (list(csv.DictReader((run / f"{name}.csv").open())) for name in ("metrics", "timing"))
     summary = json.loads((run / "summary.json").read_text())
     reached = [
         (int(row["env_steps"]), float(clock["total"]))
         for row, clock in zip(metrics, timing, strict=True)
-        if level is not None and float(row["hypervolume"]) >= level
+        if level is not None and float(row[counted]) >= level
     ]
     found = summary["indicators"]
     return {
@@ -123,12 +125,13 @@ def main() -> None:
         folder = options.runs or Path(temporary)
         for config in options.configs:
             level = LEVELS[config]
+            counted = "population_hypervolume" if config in POPULATION_COUNTS else "hypervolume"
             runs = []
             for seed in range(options.seeds):
                 out = folder / f"{config.replace('/', '-')}-{seed}"
                 if not (out / "summary.json").exists():
                     train(config, seed, out, options.threads)
-                runs.append(read(out, level))
+                runs.append(read(out, level, counted))
                 rows.append({"config": config, "seed": seed, **runs[-1], "level": level})
             columns = {key: [run[key] for run in runs] for key in runs[0]}
             digits = 0 if (columns["hypervolume"][0] or 0) > 100 else 3
